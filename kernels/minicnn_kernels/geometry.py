@@ -1,0 +1,339 @@
+"""Sizes and positions of sliding windows: pure integers, no arrays.
+
+Every convolution, pooling, unfolding and resizing kernel receives its geometry
+from here, already checked. Shape errors are therefore worded once, in this
+file, with the formula and its numbers in the message.
+
+The one formula to know (Dumoulin & Visin, *A guide to convolution arithmetic
+for deep learning*, 2016, relation 6)::
+
+    output = floor((input + pad_before + pad_after - dilation*(kernel - 1) - 1) / stride) + 1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import index as as_index
+
+from .errors import ShapeError
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+AXES = ("height", "width")
+
+
+@dataclass(frozen=True, slots=True)
+class Window2d:
+    """How a ``kh x kw`` window slides over an ``H x W`` plane.
+
+    Output row ``i`` looks at input rows ``i*stride + a*dilation - pad_before``
+    for ``a = 0 .. kh-1``; positions outside the plane are padding.
+
+    Attributes
+    ----------
+    input_size, kernel_size, stride, dilation, output_size : (int, int)
+        Height first, width second.
+    padding : ((int, int), (int, int))
+        ``(top, bottom), (left, right)``.
+    """
+
+    input_size: Pair
+    kernel_size: Pair
+    stride: Pair
+    padding: Pads
+    dilation: Pair
+    output_size: Pair
+
+
+def pair(value: int | Sequence[int], name: str, operation: str, least: int) -> Pair:
+    """Turn ``3`` or ``(3, 5)`` into ``(height, width)`` and check the lower bound."""
+    try:
+        values = tuple(as_index(v) for v in value) if isinstance(value, Sequence) else (as_index(value),) * 2  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(
+            f"{operation}: {name} must be an int or a pair of ints (height, width); got {value!r}"
+        ) from None
+    if len(values) == 1:
+        values *= 2
+    if len(values) != 2:
+        raise ShapeError(f"{operation}: {name} must be an int or a pair (height, width); got {len(values)} values: {value!r}")
+    if min(values) < least:
+        raise ShapeError(f"{operation}: {name} must be at least {least}; got {value!r}")
+    return values  # type: ignore[return-value]
+
+
+def output_length(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> int:
+    """Return ``floor((size + pads - dilation*(kernel-1) - 1) / stride) + 1``.
+
+    Examples
+    --------
+    >>> output_length(227, kernel=11, stride=4, pads=(0, 0), dilation=1)  # AlexNet's first layer
+    55
+    """
+    return (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def _formula(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> str:
+    return (
+        "floor((size + padding - dilation*(kernel - 1) - 1) / stride) + 1 = "
+        f"floor(({size} + {sum(pads)} - {dilation}*({kernel} - 1) - 1) / {stride}) + 1"
+    )
+
+
+def _sliding(operation: str, sizes: Pair, kernel: Pair, stride: Pair, padding: Pads, dilation: Pair) -> Pair:
+    """Output size of a window that must fit at least once along both axes."""
+    lengths = []
+    for axis, size, k, s, pads, d in zip(AXES, sizes, kernel, stride, padding, dilation, strict=True):
+        length = output_length(size, k, s, pads, d)
+        if length < 1:
+            reach = d * (k - 1) + 1
+            missing = reach - size - sum(pads)
+            largest = max((size + sum(pads) - 1) // d + 1, 0)
+            raise ShapeError(
+                f"{operation}: the window does not fit into the input: output {axis} = "
+                f"{_formula(size, k, s, pads, d)} = {length}. "
+                f"The window covers {reach} and the padded input has {size + sum(pads)}. "
+                f"Fix: padding={max(pads) + (missing + 1) // 2}"
+                + (f" or kernel_size<={largest}" if largest else "")
+                + f", or an input {axis} of at least {size + missing}"
+            )
+        lengths.append(length)
+    return lengths[0], lengths[1]
+
+
+def conv_padding(
+    operation: str, padding: int | Sequence[int] | str, kernel: Pair, stride: Pair, dilation: Pair
+) -> Pads:
+    """Turn ``1``, ``(1, 2)``, ``'same'`` or ``'valid'`` into ``((top, bottom), (left, right))``.
+
+    ``'same'`` pads ``dilation*(kernel - 1)`` in all; an odd amount puts the
+    extra row below and the extra column to the right, as PyTorch does.
+    """
+    if isinstance(padding, str):
+        if padding == "valid":
+            return (0, 0), (0, 0)
+        if padding != "same":
+            raise ShapeError(f"{operation}: padding must be an int, a pair, 'same' or 'valid'; got {padding!r}")
+        if stride != (1, 1):
+            raise ShapeError(
+                f"{operation}: padding='same' keeps the size only with stride 1; got stride={stride}. "
+                f"Fix: padding={tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))}"
+            )
+        totals = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+        top, left = totals[0] // 2, totals[1] // 2
+        return (top, totals[0] - top), (left, totals[1] - left)
+    rows, columns = pair(padding, "padding", operation, least=0)
+    return (rows, rows), (columns, columns)
+
+
+def conv_window(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
+    bias_shape: Sequence[int] | None = None,
+    operation: str = "conv2d",
+) -> Window2d:
+    """Check the shapes of a 2-d convolution and return its window.
+
+    Parameters
+    ----------
+    x_shape : (N, C, H, W)
+    w_shape : (O, C/groups, KH, KW)
+    stride, dilation : int or (int, int)
+    padding : int, (int, int), 'same' or 'valid'
+    groups : int
+        The input channels are split into this many independent groups.
+    bias_shape : (O,), optional
+
+    Raises
+    ------
+    ShapeError
+        With the rule, the numbers and a fix.
+
+    Examples
+    --------
+    >>> conv_window((1, 3, 227, 227), (96, 3, 11, 11), stride=4).output_size
+    (55, 55)
+    """
+    if len(x_shape) != 4:
+        raise ShapeError(f"{operation}: expected an input of shape (N, C, H, W) or (C, H, W); got {tuple(x_shape)}")
+    if len(w_shape) != 4:
+        raise ShapeError(f"{operation}: expected a weight of shape (O, C/groups, KH, KW); got {tuple(w_shape)}")
+    check_groups(operation, x_shape[1], w_shape[0], groups)
+    if x_shape[1] != w_shape[1] * groups:
+        raise ShapeError(
+            f"{operation}: the input has {x_shape[1]} channels but the weight {tuple(w_shape)} with groups={groups} "
+            f"expects {w_shape[1]} * {groups} = {w_shape[1] * groups}. "
+            f"Fix: in_channels={x_shape[1]}, or give an input of shape (N, {w_shape[1] * groups}, H, W); "
+            f"got {tuple(x_shape)}"
+        )
+    _check_bias(operation, bias_shape, w_shape[0])
+    kernel = pair(w_shape[2:], "kernel_size", operation, least=1)
+    strides = pair(stride, "stride", operation, least=1)
+    dilations = pair(dilation, "dilation", operation, least=1)
+    pads = conv_padding(operation, padding, kernel, strides, dilations)
+    sizes = (x_shape[2], x_shape[3])
+    return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+
+
+def conv_transpose_window(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+    bias_shape: Sequence[int] | None = None,
+) -> Window2d:
+    """Window of the convolution whose gradient a transposed convolution is.
+
+    A transposed convolution from ``(h, w)`` to ``(H, W)`` is the input
+    gradient of the convolution from ``(H, W)`` to ``(h, w)``; the returned
+    window is that convolution's, so its ``input_size`` is the *output* size::
+
+        H = (h - 1)*stride - 2*padding + dilation*(kernel - 1) + output_padding + 1
+
+    ``w_shape`` is ``(C_in, C_out/groups, KH, KW)`` as in PyTorch.
+    """
+    operation = "conv_transpose2d"
+    if len(x_shape) != 4:
+        raise ShapeError(f"{operation}: expected an input of shape (N, C, H, W) or (C, H, W); got {tuple(x_shape)}")
+    if len(w_shape) != 4:
+        raise ShapeError(f"{operation}: expected a weight of shape (C_in, C_out/groups, KH, KW); got {tuple(w_shape)}")
+    if x_shape[1] != w_shape[0]:
+        raise ShapeError(
+            f"{operation}: the input has {x_shape[1]} channels but the weight {tuple(w_shape)} expects {w_shape[0]}. "
+            f"Fix: in_channels={x_shape[1]}"
+        )
+    check_groups(operation, x_shape[1], w_shape[1] * groups, groups)
+    _check_bias(operation, bias_shape, w_shape[1] * groups)
+    kernel = pair(w_shape[2:], "kernel_size", operation, least=1)
+    strides = pair(stride, "stride", operation, least=1)
+    dilations = pair(dilation, "dilation", operation, least=1)
+    rows, columns = pair(padding, "padding", operation, least=0)
+    extra = pair(output_padding, "output_padding", operation, least=0)
+    pads = (rows, rows), (columns, columns)
+    sizes = []
+    for axis, size, k, s, d, p, e in zip(AXES, x_shape[2:], kernel, strides, dilations, (rows, columns), extra, strict=True):
+        if e >= max(s, d):
+            raise ShapeError(
+                f"{operation}: output_padding must be smaller than stride or dilation; "
+                f"got output_padding={e}, stride={s}, dilation={d} for the {axis}"
+            )
+        length = (size - 1) * s - 2 * p + d * (k - 1) + e + 1
+        if length < 1:
+            raise ShapeError(
+                f"{operation}: output {axis} = (size - 1)*stride - 2*padding + dilation*(kernel - 1) + output_padding + 1 = "
+                f"({size} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {e} + 1 = {length}; it must be at least 1. "
+                f"Fix: a padding of at most {max((p * 2 + length - 1) // 2, 0)}"
+            )
+        sizes.append(length)
+    return Window2d((sizes[0], sizes[1]), kernel, strides, pads, dilations, (x_shape[2], x_shape[3]))
+
+
+def check_groups(operation: str, in_channels: int, out_channels: int, groups: int) -> None:
+    """Groups must be a positive divisor of both channel counts."""
+    if not isinstance(groups, int) or groups < 1:
+        raise ShapeError(f"{operation}: groups must be an int of at least 1; got {groups!r}")
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if channels % groups:
+            divisors = [g for g in range(1, channels + 1) if in_channels % g == 0 and out_channels % g == 0]
+            raise ShapeError(
+                f"{operation}: {name}={channels} is not divisible by groups={groups} "
+                f"({channels} = {channels // groups}*{groups} + {channels % groups}). Fix: groups in {divisors or [1]}"
+            )
+
+
+def _check_bias(operation: str, bias_shape: Sequence[int] | None, channels: int) -> None:
+    if bias_shape is not None and tuple(bias_shape) != (channels,):
+        raise ShapeError(f"{operation}: expected a bias of shape ({channels},), one per output channel; got {tuple(bias_shape)}")
+
+
+def pool_window(
+    operation: str,
+    x_shape: Sequence[int],
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] | None = None,
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+) -> Window2d:
+    """Check a pooling and return its window; ``stride=None`` means the kernel size.
+
+    With ``ceil_mode`` the output length is rounded up, as long as the last
+    window still starts inside the input or its left padding.
+
+    Examples
+    --------
+    >>> pool_window("max_pool2d", (1, 8, 6, 6), 3, stride=2).output_size
+    (2, 2)
+    >>> pool_window("max_pool2d", (1, 8, 6, 6), 3, stride=2, ceil_mode=True).output_size
+    (3, 3)
+    """
+    if len(x_shape) != 4:
+        raise ShapeError(f"{operation}: expected an input of shape (N, C, H, W) or (C, H, W); got {tuple(x_shape)}")
+    kernel = pair(kernel_size, "kernel_size", operation, least=1)
+    empty = stride is None or (isinstance(stride, Sequence) and len(stride) == 0)
+    strides = kernel if empty else pair(stride, "stride", operation, least=1)  # type: ignore[arg-type]
+    rows, columns = pair(padding, "padding", operation, least=0)
+    dilations = pair(dilation, "dilation", operation, least=1)
+    for axis, k, d, p in zip(AXES, kernel, dilations, (rows, columns), strict=True):
+        reach = d * (k - 1) + 1
+        if p > reach // 2:
+            raise ShapeError(
+                f"{operation}: padding must be at most half the window, or a window could lie in the padding alone; "
+                f"got padding={p} for a window of {reach} along the {axis}. Fix: padding<={reach // 2}"
+            )
+    pads = (rows, rows), (columns, columns)
+    sizes = (x_shape[2], x_shape[3])
+    if not ceil_mode:
+        return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+    lengths = []
+    for axis, size, k, s, (before, after), d in zip(AXES, sizes, kernel, strides, pads, dilations, strict=True):
+        length = -(-(size + before + after - d * (k - 1) - 1) // s) + 1
+        if (length - 1) * s >= size + before:  # the last window would start in the padding on the right
+            length -= 1
+        if length < 1:
+            raise ShapeError(
+                f"{operation}: the window does not fit into the input: output {axis} = "
+                f"ceil(({size} + {before + after} - {d}*({k} - 1) - 1) / {s}) + 1 = {length}"
+            )
+        lengths.append(length)
+    return Window2d(sizes, kernel, strides, pads, dilations, (lengths[0], lengths[1]))
+
+
+def unfold_window(
+    operation: str,
+    input_size: Sequence[int],
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    stride: int | Sequence[int] = 1,
+) -> Window2d:
+    """Window of ``unfold`` (im2col) and ``fold`` (col2im) over a plane of ``input_size``."""
+    sizes = pair(input_size, "output_size" if operation == "fold" else "input size", operation, least=1)
+    kernel = pair(kernel_size, "kernel_size", operation, least=1)
+    strides = pair(stride, "stride", operation, least=1)
+    dilations = pair(dilation, "dilation", operation, least=1)
+    rows, columns = pair(padding, "padding", operation, least=0)
+    pads = (rows, rows), (columns, columns)
+    return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+
+
+def adaptive_bins(size: int, bins: int) -> list[Pair]:
+    """Bounds ``[start, end)`` of the bins of adaptive pooling along one axis.
+
+    Bin ``i`` covers ``floor(i*size/bins) .. ceil((i+1)*size/bins)``; bins
+    overlap by one where ``size`` is not a multiple of ``bins``.
+
+    Examples
+    --------
+    >>> adaptive_bins(5, 3)
+    [(0, 2), (1, 4), (3, 5)]
+    """
+    return [(i * size // bins, -(-(i + 1) * size // bins)) for i in range(bins)]

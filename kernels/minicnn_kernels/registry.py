@@ -1,0 +1,181 @@
+"""Which function computes an operation: the table (operation, backend) -> kernel.
+
+Four backends compute the same operations:
+
+=============  ====================================================  =====================
+backend        what it is                                            where
+=============  ====================================================  =====================
+``reference``  plain nested loops: the textbook, and the oracle      ``reference/``
+``numpy``      im2col + matrix product, vectorised NumPy             ``vectorized/``
+``numba``      compiled, parallel loops on channels-last memory      ``numba_cpu/``
+=============  ====================================================  =====================
+
+The kernel is looked up at every call, from the backend that is active then. A
+kernel may decline some arguments (an element type, say); the call then falls
+back to the ``numpy`` kernel, and :func:`explain` says so.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from .errors import BackendError
+
+_MODULES = {
+    "reference": "minicnn_kernels.reference",
+    "numpy": "minicnn_kernels.vectorized",
+    "numba": "minicnn_kernels.numba_cpu",
+}
+FALLBACK = "numpy"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One function that computes one operation on one backend."""
+
+    operation: str
+    backend: str
+    function: Callable[..., Any]
+    declines: Callable[..., str | None] | None  # arguments -> reason, or None to accept
+
+
+_table: dict[tuple[str, str], Kernel] = {}
+_active: str | None = None  # None until first asked for: then $MINICNN_BACKEND or the best available
+
+
+def kernel(
+    operation: str, backend: str, declines: Callable[..., str | None] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as ``backend``'s kernel for ``operation``.
+
+    ``declines`` is called with the kernel's own arguments; a string it
+    returns is the reason why this kernel does not take them.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _table[operation, backend] = Kernel(operation, backend, function, declines)
+        return function
+
+    return register
+
+
+def missing(backend: str) -> str | None:
+    """Why ``backend`` cannot be used here, or None if it can."""
+    if backend == "cupy":
+        return "this version of minicnn has no CUDA kernels; its backends run on the CPU"
+    if backend not in _MODULES:
+        return f"there is no backend {backend!r}; choose one of {', '.join(map(repr, _MODULES))}"
+    if backend == "numba" and importlib.util.find_spec("numba") is None:
+        return "the package numba is not installed (pip install numba)"
+    return None
+
+
+def available_backends() -> list[str]:
+    """Names of the backends that can be used here."""
+    return [name for name in _MODULES if missing(name) is None]
+
+
+def active_backend() -> str:
+    """Name of the backend that computes at the moment."""
+    global _active
+    if _active is None:
+        chosen = os.environ.get("MINICNN_BACKEND")
+        if chosen is not None and (reason := missing(chosen)) is not None:
+            raise BackendError(f"MINICNN_BACKEND={chosen!r}: {reason}")
+        _active = chosen or ("numba" if missing("numba") is None else FALLBACK)
+    return _active
+
+
+class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with statement
+    """Switch the backend, for good or inside a ``with`` block.
+
+    Parameters
+    ----------
+    name : {"reference", "numpy", "numba"}
+
+    Raises
+    ------
+    BackendError
+        If there is no such backend, or it cannot be used here (with the reason).
+
+    Examples
+    --------
+    >>> with use_backend("reference"):
+    ...     active_backend()
+    'reference'
+    """
+
+    def __init__(self, name: str) -> None:
+        global _active
+        if (reason := missing(name)) is not None:
+            raise BackendError(f"use_backend({name!r}): {reason}")
+        self._before = active_backend() if _active is not None else None
+        _active = name
+
+    def __enter__(self) -> use_backend:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        global _active
+        _active = self._before
+
+
+def _find(operation: str, backend: str) -> Kernel | None:
+    importlib.import_module(_MODULES[backend])  # a dictionary look-up after the first time
+    return _table.get((operation, backend))
+
+
+def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
+    """The kernel that would compute ``operation`` on ``arguments``, and why that one."""
+    backend = active_backend()
+    found = _find(operation, backend)
+    if found is None:
+        why = f"backend {backend!r} has no kernel for it"
+    else:
+        reason = found.declines(*arguments) if found.declines is not None else None
+        if reason is None:
+            return found, f"backend {backend!r} is active"
+        why = f"the {backend!r} kernel declines: {reason}"
+    fallback = _find(operation, FALLBACK)
+    if fallback is None:
+        raise BackendError(f"no kernel computes {operation!r}; known operations: {', '.join(operations())}")
+    return fallback, f"{why}, so the {FALLBACK!r} kernel computes it"
+
+
+def call(operation: str, *arguments: Any) -> Any:
+    """Compute ``operation`` with the active backend's kernel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> call("relu.forward", np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    return select(operation, arguments)[0].function(*arguments)
+
+
+def explain(operation: str, *arguments: Any) -> str:
+    """Say which kernel computes ``operation`` on ``arguments``, where it is written, and why it was chosen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with use_backend("reference"):
+    ...     print(explain("relu.forward", np.zeros(3)))
+    relu.forward: minicnn_kernels.reference.activations.relu_forward, because backend 'reference' is active
+    """
+    chosen, why = select(operation, arguments)
+    where = f"{chosen.function.__module__}.{chosen.function.__qualname__}"
+    return f"{operation}: {where}, because {why}"
+
+
+def operations(backend: str = FALLBACK) -> list[str]:
+    """Sorted names of the operations that ``backend`` has its own kernel for."""
+    importlib.import_module(_MODULES[backend])
+    return sorted(operation for operation, owner in _table if owner == backend)

@@ -1,0 +1,17 @@
+"""The errors of minicnn. Those about shapes, types and backends come from the kernels."""
+
+from minicnn_kernels.errors import BackendError, DTypeError, LayerError, ShapeError
+
+__all__ = ["AnomalyError", "AutogradError", "BackendError", "DTypeError", "DeviceError", "LayerError", "ShapeError"]
+
+
+class AutogradError(LayerError, RuntimeError):
+    """A backward pass that cannot be done, or would give a wrong gradient."""
+
+
+class AnomalyError(AutogradError):
+    """The first NaN, found by :class:`minicnn.autograd.detect_anomaly`."""
+
+
+class DeviceError(LayerError, ValueError):
+    """A device that does not exist here."""

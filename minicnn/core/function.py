@@ -1,0 +1,234 @@
+"""One differentiable step: arrays in, arrays out, and how gradients flow back.
+
+A :class:`Function` object is a node of the graph that ``backward`` walks. It
+is made for one call::
+
+    class Square(Function):
+        def forward(self, x):            # arrays
+            self.save(x)
+            return x * x
+
+        def backward(self, grad_y):      # dL/dy -> dL/dx = dL/dy * 2x
+            (x,) = self.saved
+            return grad_y * 2 * x
+
+    y = Square()(x)                      # tensors
+
+The node holds edges to the nodes that made its inputs, never to its outputs:
+tensors point to nodes, nodes to older nodes. There are no reference cycles,
+and a graph is freed as soon as the last tensor that needs it is gone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import grad_mode
+from .errors import AnomalyError, AutogradError
+from .layer_stack import layer_path
+from .tensor import Tensor
+
+_sequence = itertools.count()
+_OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks"}
+
+
+class Edge(NamedTuple):
+    """Where the gradient of one input goes: output ``index`` of ``node``, or a leaf's ``.grad``."""
+
+    node: Function | None
+    index: int
+    leaf: Tensor | None
+
+
+class _Saved(NamedTuple):
+    """An array kept for backward: an input (``edge`` tells its history), a result (``output``), or neither."""
+
+    array: Any
+    edge: Edge | None
+    output: int | None
+    versions: Any  # the version counter shared by all tensors on this memory, or None
+    version: int
+
+
+class Function:
+    """One differentiable step.
+
+    A subclass takes its settings (strides, axes ...) in ``__init__``, and
+    defines ``forward`` and ``backward``. Large arrays that backward needs go
+    through :meth:`save`, so that they are freed in time and guarded against
+    changes in place.
+
+    Attributes
+    ----------
+    differentiable : bool
+        False: ``backward`` takes and returns arrays. True: it takes and
+        returns tensors, built of differentiable operations, so that
+        gradients of gradients work (``create_graph=True``).
+    is_view : bool
+        The result shares the input's memory.
+    inplace : bool
+        ``forward`` writes its result into the first input's memory.
+    needs_grad : tuple of bool
+        For each input, whether backward must return a gradient.
+    """
+
+    differentiable = False
+    is_view = False
+    inplace = False
+    needs_grad: tuple[bool, ...] = ()
+
+    def forward(self, *arrays: Any) -> Any:
+        """Compute the result array (or a tuple of them) from the input arrays."""
+        raise TypeError(f"{type(self).__name__} must define forward(self, *arrays)")
+
+    def backward(self, *grads: Any) -> Any:
+        """From the gradients of the results, compute those of the inputs (None where not needed)."""
+        raise TypeError(f"{type(self).__name__} must define backward(self, *grads)")
+
+    # ------------------------------------------------------------------ forward
+
+    def __call__(self, *inputs: Tensor | None) -> Any:
+        """Run forward on tensors, and record this node if a gradient will be needed."""
+        self._to_save: tuple[Any, ...] = ()
+        for t in inputs:
+            if t is not None and t._base is not None:
+                t._refresh_view()
+        self.needs_grad = tuple(t is not None and t.requires_grad for t in inputs)
+        recording = grad_mode.is_grad_enabled() and any(self.needs_grad)
+        if self.inplace:
+            inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
+
+        result = self.forward(*[None if t is None else t._array for t in inputs])
+
+        arrays = result if isinstance(result, tuple) else (result,)
+        if recording:
+            self.sequence = next(_sequence)
+            self.edges = tuple(t._edge() if t is not None and t.requires_grad else None for t in inputs)
+            self.outputs = tuple((a.shape, a.dtype) for a in arrays)
+        if self.inplace:
+            inputs[0]._versions.count += 1  # type: ignore[union-attr]
+            outputs = (inputs[0],)
+            if recording:
+                inputs[0]._set_history(self)  # type: ignore[union-attr]
+        else:
+            outputs = tuple(Tensor._wrap(a) for a in arrays)  # type: ignore[assignment]
+            for index, t in enumerate(outputs):
+                if recording and t.is_floating_point():  # type: ignore[union-attr]
+                    t.requires_grad, t.grad_fn, t._output_index = True, self, index  # type: ignore[union-attr]
+            if self.is_view:
+                outputs[0]._become_view(inputs[0], self)  # type: ignore[union-attr, arg-type]
+        if recording:
+            self._saved: tuple[_Saved, ...] | None = tuple(self._keep(a, inputs, outputs) for a in self._to_save)
+            self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
+        del self._to_save
+        if grad_mode.is_anomaly_enabled():
+            self._check_nan("forward", [a for a in arrays])
+            self.made_at = "".join(traceback.format_stack(limit=8)[:-1])
+        return outputs if isinstance(result, tuple) else outputs[0]
+
+    def again(self) -> Function:
+        """A new node with the same settings, for the same step on another tensor."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update({k: v for k, v in self.__dict__.items() if k not in _OF_ONE_CALL})
+        return twin
+
+    def save(self, *arrays: Any) -> None:
+        """Keep arrays (inputs, results or others; None allowed) for backward. Call once, in forward."""
+        self._to_save = arrays
+
+    @staticmethod
+    def _keep(array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
+        for index, t in enumerate(outputs):
+            if array is t._array:  # the tensor itself would be a cycle: it points to this node
+                return _Saved(array, None, index, t._versions, t._versions.count)
+        for t in inputs:
+            if t is not None and array is t._array:
+                return _Saved(array, t._edge() if t.requires_grad else None, None, t._versions, t._versions.count)
+        return _Saved(array, None, None, None, 0)
+
+    # ----------------------------------------------------------------- backward
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name}Backward0>"
+
+    @property
+    def saved(self) -> tuple[Any, ...]:
+        """What :meth:`save` kept: tensors if ``differentiable``, else arrays."""
+        if self._saved is None:
+            raise AutogradError(
+                f"backward through {self.name} a second time: its saved arrays were freed by the first. "
+                "Fix: backward(retain_graph=True) the first time, or compute the loss again"
+            )
+        return tuple(self._unpack(s) for s in self._saved)
+
+    def _unpack(self, saved: _Saved) -> Any:
+        if saved.versions is not None and saved.versions.count != saved.version:
+            raise AutogradError(
+                f"backward of {self.name} needs an array of shape {saved.array.shape} that was changed in place since: "
+                f"it is at version {saved.versions.count}, expected version {saved.version}. "
+                "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
+            )
+        if not self.differentiable or saved.array is None:
+            return saved.array
+        node, index, leaf = saved.edge or Edge(self if saved.output is not None else None, saved.output or 0, None)
+        if leaf is not None:
+            return leaf
+        t = Tensor._wrap(saved.array)
+        if saved.versions is not None:
+            t._versions = saved.versions
+        if node is not None:
+            t.requires_grad, t.grad_fn, t._output_index = True, node, index
+        return t
+
+    def release(self) -> None:
+        """Let go of the saved arrays: backward through this node is over."""
+        if self._saved:
+            self._saved = None
+
+    def run_backward(self, grads: list[Tensor | None], create_graph: bool) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs from those of the results, all as tensors."""
+        filled: list[Any] = []
+        for grad, (shape, kind) in zip(grads, self.outputs, strict=True):
+            if grad is None and kind.kind == "f":
+                grad = Tensor._wrap(np.zeros(shape, kind))
+            filled.append(grad)
+        if self.differentiable:
+            with grad_mode.set_grad_enabled(create_graph):
+                result = self.backward(*filled)
+        else:
+            if create_graph:
+                raise AutogradError(
+                    f"create_graph=True: the gradient of {self.name} cannot itself be differentiated here. "
+                    "Fix: backward without create_graph, or check second derivatives with finite differences"
+                )
+            result = self.backward(*[None if g is None else g._array for g in filled])
+        inputs = result if isinstance(result, tuple) else (result,)
+        wrapped = tuple(
+            g if g is None or isinstance(g, Tensor) else Tensor._wrap(np.asarray(g)) if need else None
+            for g, need in zip(inputs, self.needs_grad, strict=True)
+        )
+        if grad_mode.is_anomaly_enabled():
+            self._check_nan("backward", [g._array for g in wrapped if g is not None])
+        return wrapped
+
+    def _check_nan(self, direction: str, arrays: list[Any]) -> None:
+        for array in arrays:
+            if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
+                where = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
+                error = AnomalyError(
+                    f"{direction} of {self.name} made the first NaN: "
+                    f"{int(bad.sum())} of {bad.size} elements, at index {where}"
+                )
+                error.layer = getattr(self, "layer", None) or layer_path()
+                if direction == "backward" and hasattr(self, "made_at"):
+                    error.add_note(f"The operation was called here:\n{self.made_at}")
+                raise error

@@ -1,0 +1,153 @@
+"""Whether operations are recorded for the backward pass, per thread."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+
+class _State(threading.local):
+    enabled = True
+    anomaly = False
+
+
+_state = _State()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require a gradient are being recorded."""
+    return _state.enabled
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether every operation is checked for NaN."""
+    return _state.anomaly
+
+
+class _Mode:
+    """A switch that is a context manager and a decorator."""
+
+    setting = "enabled"
+
+    def __init__(self, value: bool) -> None:
+        self.value = value
+        self._before: list[bool] = []
+
+    def __enter__(self) -> _Mode:
+        self._before.append(getattr(_state, self.setting))
+        setattr(_state, self.setting, self.value)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        setattr(_state, self.setting, self._before.pop())
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)(self.value):
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class set_grad_enabled(_Mode):  # noqa: N801 - PyTorch's name
+    """Record operations, or not, from here on or inside a ``with`` block.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.ones(2, requires_grad=True)
+    >>> with minicnn.set_grad_enabled(False):
+    ...     print((x * 2).requires_grad)
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self._at_creation = _state.enabled
+        _state.enabled = self.value
+
+    def __enter__(self) -> set_grad_enabled:
+        self._before.append(self._at_creation)
+        _state.enabled = self.value
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        _state.enabled = self._at_creation  # used as a decorator: only the function's body is switched
+        mode = no_grad() if not self.value else enable_grad()
+        return mode(function)
+
+
+class _FixedMode(_Mode):
+    """A mode whose value is part of its name; usable as ``@no_grad`` and ``@no_grad()``."""
+
+    fixed = True
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = super().__new__(cls)
+        if callable(function):
+            self.__init__()  # type: ignore[misc]
+            return self(function)
+        return self
+
+    def __init__(self, function: Callable[..., Any] | None = None) -> None:
+        super().__init__(self.fixed)
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with type(self)():
+                return function(*args, **kwargs)
+
+        return wrapped
+
+
+class no_grad(_FixedMode):  # noqa: N801
+    """Do not record: results do not require a gradient. Context manager and decorator.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.ones(2, requires_grad=True)
+    >>> with minicnn.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    fixed = False
+
+
+class enable_grad(_FixedMode):  # noqa: N801
+    """Record again inside a :class:`no_grad` block. Context manager and decorator."""
+
+    fixed = True
+
+
+class inference_mode(_FixedMode):  # noqa: N801
+    """The same as :class:`no_grad` here (PyTorch's also forbids later use in autograd)."""
+
+    fixed = False
+
+
+class detect_anomaly(_FixedMode):  # noqa: N801
+    """Stop at the first NaN, forward or backward, and name the operation and the layer.
+
+    Every result is checked, which costs a pass over each array: for finding
+    a fault, not for training.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> with minicnn.autograd.detect_anomaly():
+    ...     minicnn.log(minicnn.tensor([-1.0], requires_grad=True))
+    Traceback (most recent call last):
+    ...
+    minicnn.core.errors.AnomalyError: forward of Log made the first NaN: 1 of 1 elements, at index (0,)
+    """
+
+    setting = "anomaly"
+    fixed = True

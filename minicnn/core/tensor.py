@@ -1,0 +1,498 @@
+"""The tensor: an array that remembers how it was made.
+
+A :class:`Tensor` holds a NumPy array and, if it requires a gradient, the node
+(:class:`~minicnn.core.function.Function`) that made it. Arithmetic and the
+other methods are attached by :mod:`minicnn.ops.methods`; this file has only
+what a tensor *is*: memory, type, history, views and changes in place.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import dtype as dtypes
+from . import grad_mode
+from .device import CPU, device
+from .errors import AutogradError, DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from .function import Edge, Function
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple that prints as PyTorch's and can count its elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements of a tensor of this shape."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __getitem__(self, key: Any) -> Any:
+        item = tuple.__getitem__(self, key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __repr__(self) -> str:
+        return f"minicnn.Size({list(self)})"
+
+
+class _Versions:
+    """Counts the changes in place of one piece of memory; shared by all tensors on it."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_hook_ids = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook out again."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self.id = hooks, next(_hook_ids)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook out; a second time does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+class Tensor:
+    """A multi-dimensional array with automatic differentiation.
+
+    ``Tensor(2, 3)`` is uninitialised and ``Tensor([1, 2])`` holds floats, as
+    in PyTorch; :func:`minicnn.tensor` is the usual way to make one.
+
+    Attributes
+    ----------
+    grad : Tensor or None
+        Sum of the gradients that backward passes have brought here (leaves).
+    grad_fn : Function or None
+        The node that made this tensor; None for a leaf.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
+
+    _array: Any
+    grad_fn: Function | None
+    _output_index: int
+    _versions: _Versions
+    _base: Tensor | None
+    _view_steps: tuple[Function, ...]
+    _seen: int
+
+    if TYPE_CHECKING:  # attached by minicnn.ops.methods
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+    def __init__(self, *data: Any) -> None:
+        kind = dtypes.get_default_dtype().numpy
+        if len(data) == 1 and not isinstance(data[0], (int, np.integer)):
+            values = data[0]._array if isinstance(data[0], Tensor) else data[0]
+            array = np.empty(values, kind) if isinstance(values, Size) else np.array(values, dtype=kind)
+        else:
+            array = np.empty(data or (0,), kind)
+        self._set_array(array)
+
+    @classmethod
+    def _wrap(cls, array: Any) -> Tensor:
+        """The tensor on ``array``'s memory, without history."""
+        self = Tensor.__new__(cls)
+        self._set_array(array)
+        return self
+
+    def _set_array(self, array: Any) -> None:
+        self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
+        self._requires_grad = False
+        self.grad = None
+        self.grad_fn = None
+        self._output_index = 0
+        self._versions = _Versions()
+        self._base = None
+        self._view_steps = ()
+        self._seen = 0  # of a base: how often its history was replaced; of a view: how often when it was made
+        self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {}
+        self._post_hooks: dict[int, Callable[[Tensor], None]] = {}
+
+    # ------------------------------------------------------------- what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._array.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or its entry ``dim``."""
+        if dim is None:
+            return self.shape
+        try:
+            return self._array.shape[dim]
+        except IndexError:
+            raise ShapeError(f"size: dim {dim} is out of range for a tensor of shape {self._array.shape}") from None
+
+    @property
+    def ndim(self) -> int:
+        return int(self._array.ndim)
+
+    def dim(self) -> int:
+        """Number of dimensions."""
+        return self.ndim
+
+    def numel(self) -> int:
+        """Number of elements."""
+        return int(self._array.size)
+
+    nelement = numel
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        return dtypes.from_numpy_dtype(self._array.dtype)
+
+    @property
+    def device(self) -> device:
+        return CPU
+
+    @property
+    def is_cuda(self) -> bool:
+        return False
+
+    def get_device(self) -> int:
+        """-1: the CPU."""
+        return -1
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return bool(self._array.dtype.kind == "f")
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return int(self._array.itemsize)
+
+    @property
+    def itemsize(self) -> int:
+        return self.element_size()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._array.nbytes)
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps, in elements, from one index to the next, for all dimensions or for ``dim``."""
+        steps = tuple(s // self._array.itemsize for s in self._array.strides)
+        return steps if dim is None else steps[dim]
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in memory in order, without gaps."""
+        return bool(self._array.flags.c_contiguous)
+
+    def data_ptr(self) -> int:
+        """Address of the first element."""
+        return int(self._array.ctypes.data)
+
+    # ---------------------------------------------------------------- history
+
+    @property
+    def requires_grad(self) -> bool:
+        if self._base is not None:
+            self._refresh_view()
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and not self.is_floating_point():
+            raise DTypeError(f"only floating-point tensors can require a gradient; this one is {self.dtype}. Fix: x.float()")
+        if not value and self.grad_fn is not None:
+            raise AutogradError("requires_grad can be switched off for leaves only. Fix: x.detach()")
+        self._requires_grad = bool(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Record operations on this tensor from now on; returns it."""
+        self.requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.grad_fn is None
+
+    def _edge(self) -> Edge:
+        from .function import Edge
+
+        if self.requires_grad and self.grad_fn is not None:
+            return Edge(self.grad_fn, self._output_index, None)
+        return Edge(None, 0, self)
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradient of this tensor to ``.grad`` of every leaf it depends on.
+
+        Parameters
+        ----------
+        gradient : Tensor, optional
+            Gradient to start from, of this tensor's shape; 1 for a scalar.
+        retain_graph : bool, optional
+            Keep what backward needs, to go back a second time.
+        create_graph : bool, default False
+            Record the backward pass itself, for second derivatives.
+        inputs : sequence of Tensor, optional
+            Only these leaves receive gradients.
+        """
+        from .graph import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """A tensor on the same memory, cut off from the history."""
+        t = Tensor._wrap(self._array)
+        t._versions = self._versions
+        return t
+
+    def detach_(self) -> Tensor:
+        """Cut this tensor off from its history; returns it."""
+        if self._base is not None:
+            raise AutogradError("detach_: a view cannot be detached in place. Fix: x.detach()")
+        self.grad_fn, self._requires_grad = None, False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """A tensor on the same memory without history, whose changes in place are not watched."""
+        return Tensor._wrap(self._array)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._array = value._array
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(grad)`` when this tensor's gradient is known; what it returns replaces the gradient."""
+        if not self.requires_grad:
+            raise AutogradError("register_hook: this tensor does not require a gradient. Fix: x.requires_grad_()")
+        if self.grad_fn is None:
+            return RemovableHandle(self._hooks, hook)
+        hooks = self.grad_fn.__dict__.setdefault("hooks", {})
+        return RemovableHandle(hooks.setdefault(self._output_index, {}), hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call ``hook(leaf)`` after a gradient was added to this leaf's ``.grad``."""
+        if not self.is_leaf:
+            raise AutogradError("register_post_accumulate_grad_hook: only leaves accumulate gradients; this is a result")
+        return RemovableHandle(self._post_hooks, hook)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this intermediate result in ``.grad``."""
+        if self.is_leaf or self.__dict__.get("retains_grad"):
+            return
+        import weakref
+
+        self.retains_grad = True
+        owner = weakref.ref(self)
+
+        def keep(grad: Tensor) -> None:
+            t = owner()
+            if t is not None:
+                t.grad = Tensor._wrap(grad._array.copy()) if t.grad is None else t.grad + grad
+
+        self.register_hook(keep)
+
+    # ------------------------------------------------ views and changes in place
+
+    @property
+    def _version(self) -> int:
+        return self._versions.count
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    def _become_view(self, source: Tensor, step: Function) -> None:
+        """This is ``step`` of ``source``, on the same memory (unless the step had to copy)."""
+        if not np.may_share_memory(self._array, source._array):
+            return
+        self._versions = source._versions
+        self._base = source if source._base is None else source._base
+        self._view_steps = (*source._view_steps, step)
+        self._seen = self._base._seen
+
+    def _refresh_view(self) -> None:
+        """If the base was changed in place since, derive this view's history anew from the base's."""
+        if self._base is None or self._seen == self._base._seen:
+            return
+        base, steps = self._base, self._view_steps
+        with grad_mode.enable_grad():
+            t = base
+            for step in steps:
+                t = step.again()(t)
+        self._requires_grad, self.grad_fn, self._output_index = t._requires_grad, t.grad_fn, t._output_index
+        self._seen = base._seen
+
+    def _check_inplace(self, recording: bool) -> None:
+        """Refuse a change in place that would lose a gradient."""
+        target = self if self._base is None else self._base
+        if recording and target._requires_grad and target.grad_fn is None:
+            what = "a leaf that requires a gradient" if self._base is None else "a view of a leaf that requires a gradient"
+            raise AutogradError(
+                f"{what} cannot be changed in place while operations are recorded. "
+                "Fix: do it inside `with minicnn.no_grad():`, or use the operation that is not in place"
+            )
+        if not self._array.flags.writeable:
+            raise ShapeError(
+                f"this tensor of shape {self._array.shape} cannot be written: several of its elements share one place "
+                "in memory (expand), or its array is read-only. Fix: clone() first"
+            )
+
+    def _set_history(self, node: Function) -> None:
+        """After a change in place: ``node`` made this tensor's new values."""
+        if self._base is None:
+            self._requires_grad, self.grad_fn, self._output_index = True, node, 0
+            self._seen += 1
+
+    # -------------------------------------------------------------- conversion
+
+    def numpy(self) -> Any:
+        """The array itself (the same memory)."""
+        if self.requires_grad:
+            raise AutogradError("numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()")
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self._array.size != 1:
+            raise ShapeError(f"item(): expected one element; this tensor has {self._array.size}, shape {self._array.shape}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists (a number for a 0-d tensor)."""
+        return self._array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind == "f":
+            raise DTypeError(f"only integer tensors of one element can be an index; this one is {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {self._array.shape} is ambiguous. Fix: x.any(), x.all(), or compare one element"
+            )
+        return bool(self._array.item())
+
+    def __len__(self) -> int:
+        if self._array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._array.ndim == 0 and spec else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        from .printing import format_tensor
+
+        return format_tensor(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.grad_fn is not None:
+            raise AutogradError("deepcopy: only leaves can be copied deeply; this is a result. Fix: x.detach().clone()")
+        other = type(self).__new__(type(self))
+        other._set_array(self._array.copy())
+        memo[id(self)] = other
+        known = set(other.__dict__)
+        other.requires_grad = self._requires_grad
+        other.grad = copy.deepcopy(self.grad, memo)
+        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in known})
+        return other
+
+    def __reduce__(self) -> Any:
+        """Pickling (for spawned workers) carries the values, not the history."""
+        if self.grad_fn is not None:
+            raise AutogradError("pickle: a result with a history cannot be pickled. Fix: x.detach()")
+        return _unpickle, (type(self), self._array, self._requires_grad)
+
+
+def _unpickle(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+    return cls._wrap(array).requires_grad_(requires_grad)
+
+
+def from_numpy(array: Any) -> Tensor:
+    """The tensor on a NumPy array's own memory: changes to one show in the other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> a = np.zeros(2, dtype=np.float32)
+    >>> t = from_numpy(a)
+    >>> a[0] = 5
+    >>> t
+    tensor([5., 0.])
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a numpy.ndarray; got {type(array).__name__}")
+    dtypes.from_numpy_dtype(array.dtype)
+    return Tensor._wrap(array)

@@ -1,0 +1,90 @@
+"""Bringing the operands of an operation to tensors of one type and undoing broadcasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.errors import DTypeError, ShapeError
+from ..core.function import Function
+from ..core.tensor import Tensor
+
+
+class Cast(Function):
+    """Change the element type; the gradient is cast back."""
+
+    differentiable = True
+
+    def __init__(self, kind: np.dtype[Any]) -> None:
+        self.kind = kind
+
+    def forward(self, x: Any) -> Any:
+        self.before = x.dtype
+        return x.astype(self.kind)
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return cast(grad_y, self.before)
+
+
+def cast(x: Tensor, kind: np.dtype[Any]) -> Tensor:
+    """``x`` with elements of type ``kind`` (``x`` itself if they are)."""
+    return x if x._array.dtype == kind else Cast(kind)(x)
+
+
+def as_tensor(value: Any, name: str, operation: str) -> Tensor:
+    """``value`` itself if it is a tensor; anything else is refused with a hint."""
+    if isinstance(value, Tensor):
+        return value
+    hint = "minicnn.from_numpy(array)" if isinstance(value, np.ndarray) else "minicnn.tensor(data)"
+    raise DTypeError(f"{operation}: {name} must be a Tensor; got {type(value).__name__}. Fix: {hint}")
+
+
+def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tensor]:
+    """Tensors and numbers as tensors of their common type (PyTorch's promotion).
+
+    ``floating`` turns integers into the default floating type, as division does.
+    """
+    known = [v._array if isinstance(v, Tensor) else v for v in values]
+    known = [np.asarray(v) if isinstance(v, np.ndarray) else v for v in known]
+    try:
+        kind = dtypes.result_dtype(*known)
+    except DTypeError as error:
+        raise DTypeError(f"{operation}: {error}") from None
+    if floating and kind.kind != "f":
+        kind = dtypes.get_default_dtype().numpy
+    return [cast(v, kind) if isinstance(v, Tensor) else Tensor._wrap(np.asarray(v, dtype=kind)) for v in values]
+
+
+def check_broadcast(operation: str, *tensors: Tensor) -> None:
+    """Shapes must agree from the right, where 1 stretches."""
+    try:
+        np.broadcast_shapes(*(t._array.shape for t in tensors))
+    except ValueError:
+        shapes = " and ".join(str(t._array.shape) for t in tensors)
+        raise ShapeError(
+            f"{operation}: the shapes {shapes} cannot be broadcast together: compared from the right, "
+            "two sizes must be equal or one of them 1"
+        ) from None
+
+
+def unbroadcast(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Sum the gradient over the axes along which an operand of ``shape`` was repeated."""
+    if grad._array.shape == tuple(shape):
+        return grad
+    extra = grad.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and grad._array.shape[extra + i] != 1
+    )
+    return grad.sum(dim=axes, keepdim=True).reshape(shape) if axes else grad.reshape(shape)
+
+
+def normalize_axis(operation: str, axis: int, ndim: int) -> int:
+    """A dimension from ``-ndim`` to ``ndim - 1`` as one from 0."""
+    limit = max(ndim, 1)
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{operation}: dim must be an int; got {axis!r}")
+    if not -limit <= axis < limit:
+        raise ShapeError(f"{operation}: dim must lie in [{-limit}, {limit - 1}] for a tensor of {ndim} dimensions; got {axis}")
+    return int(axis) % limit
