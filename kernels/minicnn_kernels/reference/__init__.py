@@ -1,0 +1,35 @@
+"""The backend "reference": plain nested loops, the textbook and the oracle of all other backends."""
+
+from . import (
+    activations,
+    adaptive_pooling,
+    batch_norm,
+    conv,
+    cross_entropy,
+    dropout,
+    group_norm,
+    local_response_norm,
+    matmul,
+    optimizers,
+    pooling,
+    resize,
+    softmax,
+    unfold,
+)
+
+__all__ = [
+    "activations",
+    "adaptive_pooling",
+    "batch_norm",
+    "conv",
+    "cross_entropy",
+    "dropout",
+    "group_norm",
+    "local_response_norm",
+    "matmul",
+    "optimizers",
+    "pooling",
+    "resize",
+    "softmax",
+    "unfold",
+]

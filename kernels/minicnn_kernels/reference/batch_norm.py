@@ -1,0 +1,93 @@
+"""Batch normalisation: every channel gets mean 0 and variance 1 over the batch and the plane.
+
+For each channel, over the ``m`` values of all samples and positions::
+
+    mean = 1/m * sum of x            var = 1/m * sum of (x - mean)^2
+    x_hat = (x - mean) / sqrt(var + eps)
+    y = weight * x_hat + bias
+
+In training the mean and the variance depend on x, so the gradient has three terms::
+
+    grad_bias = sum of grad_y        grad_weight = sum of grad_y * x_hat
+    grad_x = weight / sqrt(var + eps) * (grad_y - grad_bias/m - x_hat * grad_weight/m)
+
+In evaluation they are constants and only the first term remains.
+
+Source: Ioffe & Szegedy, *Batch normalization*, 2015, algorithm 1 and section 3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..arrays import Array
+from ..registry import kernel
+from .indexing import doubles, flat_planes
+
+
+def statistics(values: Array) -> tuple[Array, Array]:
+    """Return mean and (biased) variance of every channel of values (N, C, P), in two passes."""
+    batch, channels, places = values.shape
+    count = max(batch * places, 1)
+    mean, var = np.zeros(channels), np.zeros(channels)
+    for n, c, p in np.ndindex(values.shape):
+        mean[c] += values[n, c, p] / count
+    for n, c, p in np.ndindex(values.shape):
+        var[c] += (values[n, c, p] - mean[c]) ** 2 / count
+    return mean, var
+
+
+def scale_and_shift(
+    values: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+) -> Array:
+    """Return ``(values - mean) / sqrt(var + eps) * weight + bias`` for values (N, C, P)."""
+    y = np.empty(values.shape)
+    for n, c, p in np.ndindex(values.shape):
+        x_hat = (values[n, c, p] - mean[c]) / math.sqrt(var[c] + eps)
+        y[n, c, p] = x_hat * (1.0 if weight is None else float(weight[c])) + (0.0 if bias is None else float(bias[c]))
+    return y
+
+
+@kernel("batch_norm.forward", backend="reference")
+def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""
+    values = doubles(flat_planes(x))
+    mean, var = statistics(values)
+    y = scale_and_shift(values, mean, var, weight, bias, eps)
+    return y.reshape(x.shape).astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+
+
+@kernel("batch_norm.normalize", backend="reference")
+def batch_norm_normalize(
+    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+) -> Array:
+    """Return y like x (N, C, *) for given statistics: what evaluation does with the running averages."""
+    y = scale_and_shift(doubles(flat_planes(x)), doubles(mean), doubles(var), weight, bias, eps)
+    return y.reshape(x.shape).astype(x.dtype)
+
+
+@kernel("batch_norm.grad", backend="reference")
+def batch_norm_grad(
+    grad_y: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, fixed: bool
+) -> tuple[Array, Array, Array]:
+    """Return grad_x, grad_weight (C,), grad_bias (C,); ``fixed`` if mean and var do not depend on x."""
+    grads, values = doubles(flat_planes(grad_y)), doubles(flat_planes(x))
+    batch, channels, places = values.shape
+    rstd = [1 / math.sqrt(float(var[c]) + eps) for c in range(channels)]
+    grad_weight, grad_bias = np.zeros(channels), np.zeros(channels)
+    for n, c, p in np.ndindex(values.shape):
+        x_hat = (values[n, c, p] - float(mean[c])) * rstd[c]
+        grad_weight[c] += grads[n, c, p] * x_hat
+        grad_bias[c] += grads[n, c, p]
+    grad_x = np.empty(values.shape)
+    for n, c, p in np.ndindex(values.shape):
+        scale = rstd[c] * (1.0 if weight is None else float(weight[c]))
+        if fixed:
+            grad_x[n, c, p] = scale * grads[n, c, p]
+        else:
+            x_hat = (values[n, c, p] - float(mean[c])) * rstd[c]
+            through_statistics = (grad_bias[c] + x_hat * grad_weight[c]) / (batch * places)
+            grad_x[n, c, p] = scale * (grads[n, c, p] - through_statistics)
+    return grad_x.reshape(x.shape).astype(x.dtype), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)

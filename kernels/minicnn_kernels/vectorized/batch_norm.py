@@ -1,0 +1,87 @@
+"""Batch normalisation: every channel gets mean 0 and variance 1 over the batch and the plane.
+
+::
+
+    x_hat = (x - mean) / sqrt(var + eps)             y = weight * x_hat + bias
+    grad_bias = sum of grad_y                        grad_weight = sum of grad_y * x_hat
+    grad_x = weight / sqrt(var + eps) * (grad_y - grad_bias/m - x_hat * grad_weight/m)
+
+``m`` is the number of values per channel. With fixed statistics (evaluation) only the
+first of the three terms remains. Sums are made in float64: with a million
+float32 values per channel the error of a plain sum would show.
+
+Source: Ioffe & Szegedy, *Batch normalization*, 2015, algorithm 1 and section 3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from ..registry import kernel
+from .windows import channel_vector, wide
+
+
+def channel_sum(x: Array) -> Array:
+    """Return (C,) in float64: the sum of x (N, C, *) over everything but the channel."""
+    return x.sum(axis=(0, *range(2, x.ndim)), dtype=np.float64)
+
+
+def values_per_channel(x: Array) -> int:
+    """Return m, at least 1 so that an empty batch divides by something."""
+    return max(x.size // max(x.shape[1], 1), 1)
+
+
+def scale_and_shift(centred: Array, var: Array, weight: Array | None, bias: Array | None, eps: float) -> Array:
+    """Turn ``x - mean`` into y, in place."""
+    scale = 1 / np.sqrt(var + eps)
+    if weight is not None:
+        scale = scale * weight
+    centred *= channel_vector(scale, centred.ndim).astype(centred.dtype)
+    if bias is not None:
+        centred += channel_vector(bias, centred.ndim)
+    return centred
+
+
+def centre(x: Array, mean: Array) -> Array:
+    """Return ``x - mean`` as a new array."""
+    x = wide(x)
+    return x - channel_vector(mean, x.ndim).astype(x.dtype)
+
+
+@kernel("batch_norm.forward", backend="numpy")
+def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
+    """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""
+    mean = channel_sum(x) / values_per_channel(x)
+    centred = centre(x, mean)
+    var = channel_sum(np.square(centred)) / values_per_channel(x)
+    y = scale_and_shift(centred, var, weight, bias, eps)
+    return y.astype(x.dtype, copy=False), mean.astype(x.dtype), var.astype(x.dtype)
+
+
+@kernel("batch_norm.normalize", backend="numpy")
+def batch_norm_normalize(
+    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+) -> Array:
+    """Return y like x (N, C, *) for given statistics: what evaluation does with the running averages."""
+    y = scale_and_shift(centre(x, mean), var.astype(np.float64), weight, bias, eps)
+    return y.astype(x.dtype, copy=False)
+
+
+@kernel("batch_norm.grad", backend="numpy")
+def batch_norm_grad(
+    grad_y: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, fixed: bool
+) -> tuple[Array, Array, Array]:
+    """Return grad_x, grad_weight (C,), grad_bias (C,); ``fixed`` if mean and var do not depend on x."""
+    grads, count = wide(grad_y), values_per_channel(x)
+    x_hat = scale_and_shift(centre(x, mean), var.astype(np.float64), None, None, eps)
+    grad_weight, grad_bias = channel_sum(grads * x_hat), channel_sum(grads)
+    if fixed:
+        grad_x = grads.copy()
+    else:
+        x_hat *= channel_vector(-grad_weight / count, x.ndim).astype(x_hat.dtype)
+        x_hat -= channel_vector(grad_bias / count, x.ndim).astype(x_hat.dtype)
+        grad_x = x_hat
+        grad_x += grads
+    scale_and_shift(grad_x, var.astype(np.float64), weight, None, eps)
+    return grad_x.astype(x.dtype, copy=False), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)

@@ -1,0 +1,48 @@
+"""Dropout: every element is set to 0 with probability p, the others are divided by 1 - p.
+
+Element ``i`` (counted in C order) is dropped if its random number is less than
+``p``; the number is a hash of the seed and ``i`` (splitmix64), the same on every backend.
+
+Source: Srivastava et al., *Dropout*, 2014; Steele, Lea & Flood, *Fast splittable
+pseudorandom number generators*, 2014, figure 17 (splitmix64).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from ..registry import kernel
+
+BLOCK = 2**16  # random numbers made at a time: their temporaries stay in the cache
+
+
+def uniform(seed: int, start: int, stop: int) -> Array:
+    """Return the random numbers ``start .. stop - 1`` of the stream ``seed``, multiples of 2^-24 in [0, 1)."""
+    z = np.arange(start + 1, stop + 1, dtype=np.uint64)  # arithmetic of uint64 arrays is modulo 2^64
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(seed % 2**64)
+    z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return (z >> np.uint64(40)) / 2**24
+
+
+@kernel("dropout.forward", backend="numpy")
+def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
+    """Return y and the mask of the elements that were kept, both shaped like x."""
+    keep = np.empty(x.size, bool)
+    for start in range(0, x.size, BLOCK):
+        stop = min(start + BLOCK, x.size)
+        keep[start:stop] = uniform(seed, start, stop) >= p
+    keep = keep.reshape(x.shape)
+    return dropout_grad(x, keep, p), keep
+
+
+@kernel("dropout.grad", backend="numpy")
+def dropout_grad(grad_y: Array, keep: Array, p: float) -> Array:
+    """Return grad_x: what was kept passes, divided by 1 - p."""
+    grad_x = grad_y * keep
+    if p < 1:
+        grad_x *= 1 / (1 - p)
+    return grad_x

@@ -1,0 +1,117 @@
+"""Max pooling, its inverse, and average pooling, one tap of the window at a time.
+
+Tap (a, b) of all windows together is one strided slice of the plane, so a k x k
+pooling is k*k element-by-element operations on whole arrays. The formulas are in
+``reference/pooling.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from ..geometry import Pair, Window2d
+from ..registry import kernel
+from .windows import crop, pad, padded_size, sliding_windows, wide
+
+
+def tap_positions(window: Window2d, axis: int) -> Array:
+    """Return (K, outputs): the input row (axis 0) or column (axis 1) at which each tap of each window looks."""
+    starts = np.arange(window.output_size[axis]) * window.stride[axis] - window.padding[axis][0]
+    return starts + np.arange(window.kernel_size[axis])[:, None] * window.dilation[axis]
+
+
+def first_inside(positions: Array, size: int) -> Array:
+    """Return (outputs,): of the tap positions (K, outputs) of each window, the first in the plane."""
+    return np.where(positions < 0, size - 1, positions).min(axis=0).clip(max=size - 1)
+
+
+@kernel("max_pool2d.forward", backend="numpy")
+def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
+    """Return the largest value under each window (N, C, OH, OW) and its place ``h*W + w`` in the plane.
+
+    Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
+    """
+    height, width = window.input_size
+    rows, columns = tap_positions(window, 0), tap_positions(window, 1)
+    y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
+    indices = np.empty(y.shape, np.int64)
+    indices[...] = first_inside(rows, height)[:, None] * width + first_inside(columns, width)
+    windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
+    for a, b in np.ndindex(window.kernel_size):
+        candidate = windows[:, :, a, b]
+        better = (candidate > y) | np.isnan(candidate)
+        np.copyto(y, candidate, where=better)
+        np.copyto(indices, rows[a][:, None] * width + columns[b], where=better)
+    return y, indices
+
+
+@kernel("max_pool2d.grad_input", backend="numpy")
+def max_pool2d_grad_input(grad_y: Array, indices: Array, input_size: Pair) -> Array:
+    """Return grad_x (N, C, H, W): each gradient is added at the place its maximum came from."""
+    shape = (*grad_y.shape[:2], *input_size)
+    area = input_size[0] * input_size[1]
+    plane = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1)
+    places = (indices + plane * area).ravel()
+    grad_x = np.bincount(places, weights=grad_y.ravel(), minlength=plane.size * area)
+    return grad_x.astype(grad_y.dtype).reshape(shape)
+
+
+@kernel("max_unpool2d.forward", backend="numpy")
+def max_unpool2d_forward(x: Array, indices: Array, output_size: Pair) -> Array:
+    """Return (N, C, H, W): each value at the place its index names, the last where they collide, zeros elsewhere."""
+    n, c, height, width = x.shape
+    y = np.zeros((n, c, output_size[0] * output_size[1]), x.dtype)
+    np.put_along_axis(y, indices.reshape(n, c, height * width), x.reshape(n, c, height * width), axis=2)
+    return y.reshape(n, c, *output_size)
+
+
+@kernel("max_unpool2d.grad_input", backend="numpy")
+def max_unpool2d_grad_input(grad_y: Array, indices: Array) -> Array:
+    """Return grad_x like the indices: each value's gradient is read where the value was put."""
+    n, c, height, width = indices.shape
+    planes = grad_y.reshape(n, c, grad_y.shape[2] * grad_y.shape[3])
+    return np.take_along_axis(planes, indices.reshape(n, c, height * width), axis=2).reshape(indices.shape)
+
+
+def counted(window: Window2d, axis: int, count_include_pad: bool) -> Array:
+    """Return (outputs,): how many rows (axis 0) or columns (axis 1) of each window count in the divisor.
+
+    A window that ``ceil_mode`` lets reach beyond the padding is cut off at its
+    end; without ``count_include_pad`` it is cut off at the edges of the plane.
+    """
+    size, (before, after) = window.input_size[axis], window.padding[axis]
+    start = np.arange(window.output_size[axis]) * window.stride[axis] - before
+    end = np.minimum(start + window.kernel_size[axis], size + after)
+    return end - start if count_include_pad else np.minimum(end, size) - np.maximum(start, 0)
+
+
+def divisors(window: Window2d, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype) -> Array:
+    """Return (OH, OW), or (1, 1) if overridden: what the sum under each window is divided by."""
+    if divisor_override is not None:
+        return np.full((1, 1), divisor_override, dtype)
+    return np.outer(counted(window, 0, count_include_pad), counted(window, 1, count_include_pad)).astype(dtype)
+
+
+@kernel("avg_pool2d.forward", backend="numpy")
+def avg_pool2d_forward(x: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None) -> Array:
+    """Return the mean under each window (N, C, OH, OW)."""
+    windows = sliding_windows(pad(x, window), window)  # (N, C, KH, KW, OH, OW)
+    total = np.zeros((*x.shape[:2], *window.output_size), wide(x).dtype)
+    for a, b in np.ndindex(window.kernel_size):
+        total += windows[:, :, a, b]
+    total /= divisors(window, count_include_pad, divisor_override, total.dtype)
+    return total.astype(x.dtype, copy=False)
+
+
+@kernel("avg_pool2d.grad_input", backend="numpy")
+def avg_pool2d_grad_input(
+    grad_y: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None
+) -> Array:
+    """Return grad_x (N, C, H, W): each gradient, divided, is added to all places under its window."""
+    share = wide(grad_y) / divisors(window, count_include_pad, divisor_override, wide(grad_y).dtype)
+    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), share.dtype)
+    windows = sliding_windows(padded, window)
+    for a, b in np.ndindex(window.kernel_size):
+        windows[:, :, a, b] += share
+    return np.ascontiguousarray(crop(padded, window), grad_y.dtype)
