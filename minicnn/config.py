@@ -1,0 +1,63 @@
+"""What this installation consists of: versions, backends, threads, and what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+
+import numpy as np
+
+from minicnn_kernels import registry, threads
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def config_text() -> str:
+    """The text that :func:`show_config` prints."""
+    from . import __version__
+
+    active = registry.active_backend()
+    lines = [
+        f"minicnn {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+        f"numpy {np.__version__}, numba {_version('numba')}, pillow {_version('pillow')}, "
+        f"safetensors {_version('safetensors')}, matplotlib {_version('matplotlib')}",
+        f"threads: {threads.get_num_threads()}",
+        "backends:",
+    ]
+    for name in ("reference", "numpy", "numba", "cupy"):
+        reason = registry.missing(name)
+        if reason is not None:
+            state = f"not available: {reason}"
+        else:
+            state = f"{len(registry.operations(name))} kernels" + (", active" if name == active else "")
+        lines.append(f"  {name:<10} {state}")
+    own, all_operations = set(registry.operations(active)), set(registry.operations())
+    left = sorted(all_operations - own)
+    lines.append(f"computed by 'numpy' instead of {active!r}: {', '.join(left) if left else 'none'}")
+    return "\n".join(lines)
+
+
+def show_config() -> None:
+    """Print versions, backends with their number of kernels, threads, and what is missing and why.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.show_config()  # doctest: +ELLIPSIS
+    minicnn ..., Python ...
+    numpy ...
+    threads: ...
+    backends:
+      reference  ... kernels...
+      numpy      ... kernels...
+      numba      ...
+      cupy       not available: ...
+    computed by 'numpy' instead of ...
+    """
+    print(config_text())

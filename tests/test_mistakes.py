@@ -1,0 +1,183 @@
+"""Mistakes that users make: each raises early, and the message says what was wrong and what to do.
+
+A row is a snippet, the error's class, and what its message must contain.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import nn, optim
+from minicnn import transforms as T
+from minicnn.data import DataLoader, TensorDataset
+from minicnn.nn import functional as F
+
+
+class Mistake(NamedTuple):
+    name: str
+    code: str
+    error: type[Exception]
+    says: tuple[str, ...]
+
+
+SHAPES = [
+    Mistake("wrong channels", "nn.Conv2d(3, 8, 3)(torch.zeros(1, 1, 28, 28))", ValueError,
+            ("input has 1 channels", "expects 3 * 1 = 3", "in_channels=1")),
+    Mistake("wrong channels deep in a model names the layer",
+            "nn.Sequential(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), nn.Conv2d(8, 8, 3))(torch.zeros(1, 1, 9, 9))",
+            ValueError, ("'1'", "Conv2d(8, 8", "input has 4 channels")),
+    Mistake("kernel larger than the input", "F.conv2d(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 7, 7))", ValueError,
+            ("floor((5 + 0 - 1*(7 - 1) - 1) / 1) + 1 = -1", "padding=1", "kernel_size<=5")),
+    Mistake("pooling away the last pixel", "nn.MaxPool2d(2)(torch.zeros(1, 8, 1, 1))", ValueError,
+            ("max_pool2d", "output height", "= 0")),
+    Mistake("stride 0", "F.conv2d(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 3, 3), stride=0)", ValueError,
+            ("stride must be at least 1", "0")),
+    Mistake("negative padding", "F.conv2d(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 3, 3), padding=-1)", ValueError,
+            ("padding must be at least 0",)),
+    Mistake("fractional stride", "nn.Conv2d(1, 1, 3, stride=1.5)(torch.zeros(1, 1, 5, 5))", TypeError, ("stride", "1.5")),
+    Mistake("groups that do not divide", "nn.Conv2d(6, 8, 3, groups=4)", ValueError, ("6", "groups=4", "divisible")),
+    Mistake("'same' padding with a stride", "nn.Conv2d(3, 3, 3, stride=2, padding='same')", ValueError, ("same", "stride")),
+    Mistake("misspelt padding", "nn.Conv2d(3, 3, 3, padding='smae')", ValueError, ("same", "valid", "smae")),
+    Mistake("padding larger than half the pooling window", "F.max_pool2d(torch.zeros(1, 1, 5, 5), 2, padding=2)", ValueError,
+            ("padding", "half", "padding<=1")),
+    Mistake("output_padding not below stride", "nn.ConvTranspose2d(1, 1, 3, stride=2, output_padding=2)(torch.zeros(1, 1, 3, 3))",
+            ValueError, ("output_padding", "smaller than")),
+    Mistake("flattened image given to a convolution", "nn.Conv2d(1, 8, 3)(torch.zeros(100, 784))", ValueError,
+            ("(N, C, H, W)", "(100, 784)")),
+    Mistake("unflattened features given to Linear", "nn.Linear(3136, 10)(torch.zeros(2, 64, 7, 7))", ValueError,
+            ("3136", "(2, 64, 7, 7)", "flatten")),
+    Mistake("Linear with the wrong number of features", "nn.Linear(100, 10)(torch.zeros(2, 64))", ValueError, ("100", "64")),
+    Mistake("matmul of shapes that do not fit", "torch.zeros(2, 3) @ torch.zeros(4, 5)", ValueError, ("(2, 3)", "(4, 5)", "3", "4")),
+    Mistake("shapes that do not broadcast", "torch.zeros(2, 3) + torch.zeros(2, 4)", ValueError, ("(2, 3)", "(2, 4)", "broadcast")),
+    Mistake("reshape to another number of elements", "torch.zeros(2, 3).reshape(4, 2)", ValueError, ("6", "(4, 2)")),
+    Mistake("view of a transposed tensor", "torch.zeros(2, 3).t().view(6)", ValueError, ("contiguous", "reshape")),
+    Mistake("cat of unequal shapes", "torch.cat([torch.zeros(1, 2), torch.zeros(1, 3)])", ValueError, ("(1, 2)", "(1, 3)")),
+    Mistake("dimension out of range", "torch.zeros(2, 3).sum(dim=2)", ValueError, ("[-2, 1]", "2")),
+    Mistake("index out of range", "torch.zeros(3)[3]", IndexError, ("3",)),
+    Mistake("batch norm of one value per channel", "nn.BatchNorm2d(4)(torch.zeros(1, 4, 1, 1))", ValueError,
+            ("more than 1 value per channel", "(1, 4, 1, 1)")),
+    Mistake("batch norm with other channels", "nn.BatchNorm2d(4)(torch.zeros(2, 8, 3, 3))", ValueError, ("4", "8")),
+    Mistake("BatchNorm2d on features", "nn.BatchNorm2d(4)(torch.zeros(2, 4))", ValueError, ("4", "(2, 4)")),
+    Mistake("more groups than GroupNorm can form", "nn.GroupNorm(3, 8)", ValueError, ("8", "3", "divisible")),
+    Mistake("pixel_shuffle of too few channels", "F.pixel_shuffle(torch.zeros(1, 3, 2, 2), 2)", ValueError, ("3", "4")),
+    Mistake("item() of many elements", "torch.zeros(2).item()", ValueError, ("one element", "2")),
+    Mistake("truth of many elements", "bool(torch.zeros(2))", ValueError, ("any()", "all()")),
+]  # fmt: skip
+
+TYPES = [
+    Mistake("bytes of an image given to a convolution", "nn.Conv2d(3, 8, 3)(torch.zeros(1, 3, 9, 9, dtype=torch.uint8))", TypeError,
+            ("uint8", "float()")),
+    Mistake("a NumPy array given to a layer", "nn.Conv2d(1, 1, 3)(np.zeros((1, 1, 9, 9), np.float32))", TypeError,
+            ("Tensor", "from_numpy")),
+    Mistake("float64 data, float32 model", "nn.Linear(3, 2)(torch.zeros(1, 3, dtype=torch.float64))", TypeError,
+            ("float64", "float32")),
+    Mistake("float labels", "F.cross_entropy(torch.zeros(2, 3), torch.zeros(2))", (TypeError, ValueError), ("int64", "float32")),
+    Mistake("label out of range", "F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, 3]))", ValueError, ("3", "0", "2")),
+    Mistake("negative label", "F.cross_entropy(torch.zeros(2, 3), torch.tensor([0, -1]))", ValueError, ("-1",)),
+    Mistake("labels of another batch size", "F.cross_entropy(torch.zeros(4, 3), torch.tensor([0, 1]))", ValueError, ("4", "2")),
+    Mistake("targets outside 0..1", "F.binary_cross_entropy(torch.tensor([2.0]), torch.tensor([1.0]))", ValueError, ("0", "1", "with_logits")),
+    Mistake("gradient of integers", "torch.tensor([1, 2], requires_grad=True)", TypeError, ("float", "int64")),
+    Mistake("text as a tensor", "torch.tensor(['a'])", TypeError, ("str",)),
+    Mistake("ragged lists", "torch.tensor([[1, 2], [3]])", ValueError, ("2", "1")),
+    Mistake("mean of integers", "torch.tensor([1, 2]).mean()", TypeError, ("int64", "float")),
+]  # fmt: skip
+
+AUTOGRAD = [
+    Mistake("backward of a vector", "torch.ones(3, requires_grad=True).exp().backward()", RuntimeError, ("scalar", "(3,)", "mean()")),
+    Mistake("backward twice", "y = torch.ones(3, requires_grad=True).exp().sum(); y.backward(); y.backward()", RuntimeError,
+            ("second time", "retain_graph=True")),
+    Mistake("backward without a gradient", "torch.ones(3).sum().backward()", RuntimeError, ("does not require", "requires_grad=True")),
+    Mistake("backward under no_grad", "with torch.no_grad(): y = torch.ones(1, requires_grad=True) * 2\ny.backward()", RuntimeError,
+            ("no_grad",)),
+    Mistake("change in place before backward", "w = torch.ones(3, requires_grad=True); h = w * 1; y = (h * h).sum(); h += 1; y.backward()",
+            RuntimeError, ("in place", "version 1", "version 0")),
+    Mistake("change of a leaf in place", "w = torch.ones(3, requires_grad=True); w += 1", RuntimeError, ("leaf", "no_grad")),
+    Mistake("numpy() of a tensor with a gradient", "torch.ones(3, requires_grad=True).numpy()", RuntimeError, ("detach().numpy()",)),
+    Mistake("writing into an expanded tensor", "x = torch.zeros(1).expand(3); x[0] = 1", (ValueError, RuntimeError), ("clone()",)),
+    Mistake("gradient of another shape", "torch.ones(3, requires_grad=True).exp().backward(torch.ones(2))", ValueError, ("(3,)", "(2,)")),
+]  # fmt: skip
+
+MODULES = [
+    Mistake("missing and unexpected keys", "nn.Linear(2, 3).load_state_dict({'weight': torch.zeros(3, 2), 'extra': torch.zeros(1)})",
+            ValueError, ("bias", "extra")),
+    Mistake("mis-shaped key", "nn.Linear(2, 3).load_state_dict({'weight': torch.zeros(3, 4), 'bias': torch.zeros(3)})", ValueError,
+            ("weight", "(3, 4)", "(3, 2)")),
+    Mistake("layers before super().__init__()", """
+        class Net(nn.Module):
+            def __init__(self):
+                self.fc = nn.Linear(1, 1)
+        Net()
+        """, (AttributeError, TypeError, ValueError), ("super().__init__()",)),
+    Mistake("misspelt attribute", "nn.Linear(1, 1).wieght", AttributeError, ("wieght",)),
+    Mistake("module without forward", "nn.Module()(torch.zeros(1))", (TypeError, AttributeError), ("forward",)),
+    Mistake("dropout probability above 1", "nn.Dropout(1.5)", ValueError, ("1.5", "0", "1")),
+    Mistake("a function in Sequential", "nn.Sequential(nn.Linear(1, 1), F.relu)", TypeError, ("Module", "ReLU")),
+    Mistake("negative channels", "nn.Conv2d(-1, 3, 3)", ValueError, ("-1",)),
+]  # fmt: skip
+
+TRAINING = [
+    Mistake("negative learning rate", "optim.SGD(nn.Linear(1, 1).parameters(), lr=-0.1)", ValueError, ("lr", "-0.1")),
+    Mistake("no parameters", "optim.Adam([])", ValueError, ("empty",)),
+    Mistake("one tensor instead of a list", "optim.SGD(torch.ones(1, requires_grad=True), lr=0.1)", TypeError, ("list", "parameters()")),
+    Mistake("Nesterov without momentum", "optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1, nesterov=True)", ValueError, ("momentum",)),
+    Mistake("beta of 1", "optim.Adam(nn.Linear(1, 1).parameters(), betas=(0.9, 1.0))", ValueError, ("bet", "1.0")),
+    Mistake("batch size 0", "DataLoader([1, 2], batch_size=0)", ValueError, ("batch_size", "0")),
+    Mistake("shuffle and a sampler", "DataLoader([1, 2], shuffle=True, sampler=[0, 1])", ValueError, ("sampler", "shuffle")),
+    Mistake("tensors of unequal length", "TensorDataset(torch.zeros(3), torch.zeros(4))", ValueError, ("3", "4")),
+    Mistake("images of unequal size in a batch", "next(iter(DataLoader([torch.zeros(2), torch.zeros(3)], batch_size=2)))", ValueError,
+            ("(2,)", "(3,)")),
+    Mistake("deviation of 0", "T.Normalize((0.5,), (0.0,))(torch.zeros(1, 2, 2))", ValueError, ("std", "0")),
+    Mistake("unknown backend", "torch.use_backend('fast')", ValueError, ("fast", "numba")),
+    Mistake("no GPU here", "torch.zeros(2).to('cuda')", ValueError, ("cuda", "cpu")),
+    Mistake("device that does not exist", "torch.device('gpu')", ValueError, ("gpu", "cuda")),
+    Mistake("threads", "torch.set_num_threads(0)", ValueError, ("0",)),
+]  # fmt: skip
+
+FILES = [
+    Mistake("file that is not there", "torch.load('nowhere.pth')", FileNotFoundError, ("nowhere.pth",)),
+    Mistake("empty file", "Path('a.pth').write_bytes(b''); torch.load('a.pth')", ValueError, ("a.pth", "empty")),
+    Mistake("web page saved as weights", "Path('a.pth').write_text('<!DOCTYPE html><html>'); torch.load('a.pth')", ValueError,
+            ("a.pth", "HTML")),
+    Mistake("truncated checkpoint", """
+        torch.save({'w': torch.zeros(100)}, 'a.mcnn')
+        Path('a.mcnn').write_bytes(Path('a.mcnn').read_bytes()[:300])
+        torch.load('a.mcnn')
+        """, ValueError, ("a.mcnn",)),
+    Mistake("hostile pickle", """
+        import os, pickle
+        class Bomb:
+            def __reduce__(self):
+                return os.system, ('echo broken > broken.txt',)
+        Path('a.pth').write_bytes(pickle.dumps(Bomb()))
+        torch.load('a.pth')
+        """, ValueError, ("system",)),
+    Mistake("saving a whole module", "torch.save(nn.Linear(1, 1), 'a.pth')", TypeError, ("state_dict()",)),
+]  # fmt: skip
+
+MISTAKES = [*SHAPES, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
+def test_the_message_teaches(mistake: Mistake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scope: dict[str, Any] = {
+        "torch": minicnn, "nn": nn, "F": F, "optim": optim, "T": T, "np": np, "Path": Path,
+        "DataLoader": DataLoader, "TensorDataset": TensorDataset,
+    }  # fmt: skip
+    with pytest.raises(mistake.error) as caught:
+        exec(textwrap.dedent(mistake.code), scope)
+    message = str(caught.value)
+    for fragment in mistake.says:
+        assert re.search(re.escape(fragment), message), f"{fragment!r} is not in: {message}"
+    assert not (tmp_path / "broken.txt").exists()
+
+
+def test_there_are_enough() -> None:
+    assert len(MISTAKES) >= 60
