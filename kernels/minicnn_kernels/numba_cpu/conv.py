@@ -1,0 +1,188 @@
+"""2-d convolution and its gradients: matrix products whose matrix is never built.
+
+With ``x`` zero-padded and channels-last, output pixel ``(n, oh, ow)`` needs the numbers::
+
+    x[n, oh*stride + kh*dilation, ow*stride + kw*dilation, c]
+
+so the row ``(n, oh, ow)`` and the column ``(kh, kw, c)`` of the im2col matrix ``X`` contribute to the address
+independently of each other, and ``product.py`` multiplies it as it lies there:
+
+=============  ========================  ================================================
+forward        ``Y  = X @ W``            rows (n, oh, ow), depth (kh, kw, c)
+grad_weight    ``dW = X.T @ dY``         rows (kh, kw, c), depth (n, oh, ow)
+grad_input     ``dX = unfold(dY) @ W'``  rows (n, h, w), depth (kh, kw, o), see below
+=============  ========================  ================================================
+
+Every input pixel *gathers* its gradient, so no two threads add to one number::
+
+    dx[h] = sum of dy[i] * w[k] over all i, k with i*stride + k*dilation - padding = h
+
+For a stride ``s``, the pixels ``h = r, r+s, r+2s, ...`` of one *phase* ``r`` use the same every so-manieth ``k`` and
+evenly spaced ``i``: one product per phase, on the weights of that phase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..geometry import Window2d
+from .column_sums import sum_over_pixels
+from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
+from .jit import numba_kernel
+from .layout import channels_first, channels_last, contiguous, padded
+from .product import product
+
+Array = NDArray[Any]
+
+
+def _depthwise(o: int, channels_per_group: int, groups: int) -> bool:
+    """One filter per channel: a matrix product would use one column of its 16 or 32."""
+    return o == groups > 1 and channels_per_group == 1
+
+
+def _im2col_strides(xp: Array, window: Window2d) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Strides of the pixel ``(n, oh, ow)`` and of the window position ``(kh, kw, c)`` in the padded image."""
+    _, h, w, c = xp.shape
+    (sh, sw), (dh, dw) = window.stride, window.dilation
+    return (h * w * c, sh * w * c, sw * c), (dh * w * c, dw * c, 1)
+
+
+@numba_kernel("conv2d.forward")
+def conv2d_forward(x: Array, w: Array, bias: Array | None, window: Window2d, groups: int) -> Array:
+    """``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of x[n, c, ...] * w[o, c, kh, kw]`` (cross-correlation)."""
+    if _depthwise(w.shape[0], w.shape[1], groups):
+        return depthwise_forward(x, w, bias, window, groups)
+    xp = padded(x, *window.padding)
+    n, o, cg, (kh, kw), (oh, ow) = len(x), w.shape[0], w.shape[1], window.kernel_size, window.output_size
+    og = o // groups
+    y = np.empty((n, oh, ow, o), x.dtype)
+    weights = contiguous(w.transpose(2, 3, 1, 0))  # (KH, KW, C/g, O)
+    rows, depth = _im2col_strides(xp, window)
+    product(
+        y.reshape(-1),
+        xp.reshape(-1),
+        weights.reshape(-1),
+        None if bias is None else np.ascontiguousarray(bias),
+        n=og,
+        a_sizes=(n, oh, ow, kh, kw, cg),
+        a_strides=rows + depth,
+        b_strides=(o, 1),
+        c_strides=(oh * ow * o, ow * o, o, 1),
+        starts=[(g * og, g * cg, g * og, g * og) for g in range(groups)],
+    )
+    return channels_first(y)
+
+
+@numba_kernel("conv2d.grad_weight")
+def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -> Array:
+    """``dw[o, c, kh, kw] = sum over n, oh, ow of dy[n, o, oh, ow] * x[n, c, ...]``."""
+    o, c = grad_y.shape[1], x.shape[1]
+    cg, og = c // groups, o // groups
+    if _depthwise(o, cg, groups):
+        return depthwise_grad_weight(grad_y, x, window, groups)
+    xp = padded(x, *window.padding)
+    g = channels_last(grad_y)
+    (kh, kw), (oh, ow) = window.kernel_size, window.output_size
+    grad_w = np.empty((o, cg, kh, kw), x.dtype)
+    pixels, positions = _im2col_strides(xp, window)
+    product(
+        grad_w.reshape(-1),
+        xp.reshape(-1),
+        g.reshape(-1),
+        None,
+        n=og,
+        a_sizes=(kh, kw, cg, len(x), oh, ow),
+        a_strides=positions + pixels,
+        b_strides=(o, 1),
+        c_strides=(kw, 1, kh * kw, cg * kh * kw),
+        starts=[(i * og * cg * kh * kw, i * cg, i * og, 0) for i in range(groups)],
+    )
+    return grad_w
+
+
+@dataclass(frozen=True, slots=True)
+class _Phase:
+    """The input positions ``first, first + stride, ...`` (``count`` of them) along one axis, and what they gather.
+
+    Position number ``u`` gathers, for ``t = 0 .. taps-1``, the output position ``u + shift + t*spread``
+    times the kernel position ``last_tap - t*step``.
+    """
+
+    first: int
+    count: int
+    taps: int
+    last_tap: int
+    step: int
+    shift: int
+    spread: int
+
+
+def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> list[_Phase]:
+    """Solve ``i*stride = h + pad - k*dilation`` for every ``h``, phase by phase."""
+    step = stride // gcd(stride, dilation)  # kernel positions of one phase are this far apart
+    spread = dilation // gcd(stride, dilation)
+    phases = []
+    for first in range(min(stride, size)):
+        taps = [k for k in range(kernel) if (first + pad - k * dilation) % stride == 0]
+        last = taps[-1] if taps else 0
+        shift = (first + pad - last * dilation) // stride
+        phases.append(_Phase(first, -(-(size - first) // stride), len(taps), last, step, shift, spread))
+    return phases
+
+
+def _reach(phases: list[_Phase], length: int) -> tuple[int, int]:
+    """How much zero padding before and after ``dy`` the phases need along one axis."""
+    used = [p for p in phases if p.taps]
+    before = max((-p.shift for p in used), default=0)
+    after = max((p.count - 1 + p.shift + (p.taps - 1) * p.spread - (length - 1) for p in used), default=0)
+    return max(before, 0), max(after, 0)
+
+
+@numba_kernel("conv2d.grad_input")
+def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
+    """``dx[n, c, h, w] = sum of dy[n, o, oh, ow] * w[o, c, kh, kw]`` over all windows that saw the pixel."""
+    if _depthwise(w.shape[0], w.shape[1], groups):
+        return depthwise_grad_input(grad_y, w, window, groups)
+    n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]
+    og, c = o // groups, cg * groups
+    axes = [
+        _phases(size, kernel, stride, pads[0], dilation)
+        for size, kernel, stride, pads, dilation in zip(
+            window.input_size, window.kernel_size, window.stride, window.padding, window.dilation, strict=True
+        )
+    ]
+    pads = [_reach(phases, length) for phases, length in zip(axes, window.output_size, strict=True)]
+    gp = padded(grad_y, *pads)
+    _, gh, gw, _ = gp.shape
+    grad_x = np.empty((n, h, wd, c), grad_y.dtype)
+    for rows in axes[0]:
+        for columns in axes[1]:
+            taken = w[:, :, rows.last_tap :: -rows.step, columns.last_tap :: -columns.step]  # last tap first
+            taken = taken[:, :, : rows.taps, : columns.taps].reshape(groups, og, cg, rows.taps, columns.taps)
+            weights = np.ascontiguousarray(taken.transpose(0, 3, 4, 1, 2))  # (groups, taps, taps, O/g, C/g)
+            corner = ((rows.shift + pads[0][0]) * gw + columns.shift + pads[1][0]) * o
+            target = (rows.first * wd + columns.first) * c
+            product(
+                grad_x.reshape(-1),
+                gp.reshape(-1),
+                weights.reshape(-1),
+                None,
+                n=cg,
+                a_sizes=(n, rows.count, columns.count, rows.taps, columns.taps, og),
+                a_strides=(gh * gw * o, gw * o, o, rows.spread * gw * o, columns.spread * o, 1),
+                b_strides=(cg, 1),
+                c_strides=(h * wd * c, window.stride[0] * wd * c, window.stride[1] * c, 1),
+                starts=[(target + i * cg, corner + i * og, i * weights[0].size, 0) for i in range(groups)],
+            )
+    return channels_first(grad_x)
+
+
+@numba_kernel("conv2d.grad_bias")
+def conv2d_grad_bias(grad_y: Array) -> Array:
+    """``db[o] = sum over n, oh, ow of dy[n, o, oh, ow]``."""
+    return sum_over_pixels(channels_last(grad_y))

@@ -1,0 +1,147 @@
+"""How the kernels of this package are compiled and launched: all of Numba's options are here.
+
+Every kernel is written in three layers:
+
+1. a *task*: a serial function (``@serial``) that computes one part of the output;
+2. a *loop* over the tasks (``@parallel``), a few lines long, whose ``prange`` deals the tasks to the threads.
+   Each task writes its own part of the output and sums in its own fixed order,
+   so the result is the same for any number of threads;
+3. a *launcher* in plain Python, registered as the kernel, which brings the arrays into one canonical form.
+
+Compiling takes longer than most things a kernel does, so it is kept small:
+
+- compiled functions see flat C-contiguous arrays and numbers only, whatever the caller's shapes and
+  strides: one compilation per element type, not one per layout;
+- the result is cached on disk (``cache=True``), next to the source or in the user's cache directory;
+- Numba's passes that look for parallelism in array expressions are off: they cost
+  compile time in every parallel function and our parallelism is spelt ``prange``.
+
+``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python, for debugging.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.compiler import Compiler
+
+from ..registry import kernel
+from ..threads import get_num_threads
+
+JIT = not numba.config.DISABLE_JIT
+
+# Offsets into flat arrays are unsigned: Numba then omits the test for Python's negative indices
+# in the innermost loop, without which LLVM could not vectorise it. (Plain Python has no such cost.)
+unsigned = np.uintp if JIT else int
+
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,  # other Python threads may run meanwhile
+    "error_model": "numpy",  # division by zero gives inf, as in NumPy, and no test before each division
+    "fastmath": {"contract"},  # a*b + c may be one instruction, rounded once; nothing else is reordered
+}
+_PRANGE_ONLY = {
+    "prange": True,
+    "comprehension": False,
+    "reduction": False,
+    "inplace_binop": False,
+    "setitem": False,
+    "numpy": False,
+    "stencil": False,
+    "fusion": False,
+}
+
+
+class _NoAlias(Compiler):
+    """Numba's compiler, told that the array arguments of this function do not overlap.
+
+    C calls this ``restrict``: LLVM may keep an output in registers while it reads the inputs.
+    """
+
+    def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
+        flags = flags.copy()
+        flags.noalias = True
+        super().__init__(typing, target, library, args, result, flags, local)
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
+    """``numba.njit`` with a cache on disk where there is a place for one."""
+    if not JIT:
+        return function
+    try:
+        return numba.njit(cache=True, **_OPTIONS, **options)(function)
+    except RuntimeError as error:  # "cannot cache function ...: no locator available"
+        if "cannot cache" not in str(error):
+            raise
+        warnings.warn(
+            "minicnn compiles its kernels anew in every process: neither the package's directory nor a cache directory "
+            "can be written. Fix: set NUMBA_CACHE_DIR to a directory that can",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+        return numba.njit(**_OPTIONS, **options)(function)
+
+
+def serial(function: Callable[..., Any]) -> Any:
+    """Compile a task, or a part of one."""
+    return _compile(function)
+
+
+def serial_no_alias(function: Callable[..., Any]) -> Any:
+    """Compile an innermost loop whose array arguments never overlap."""
+    return _compile(function, pipeline_class=_NoAlias)
+
+
+_here = threading.local()
+_one_at_a_time: threading.RLock | None = threading.RLock()  # None once Numba's threads are known to be shareable
+
+
+def _launch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    threads = get_num_threads()
+    if getattr(_here, "threads", None) != threads:  # Numba keeps one number per Python thread
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        _here.threads = threads
+    function(*arguments)
+
+
+def parallel(function: Callable[..., Any]) -> Callable[..., None]:
+    """Compile a loop over tasks, and launch it with as many threads as ``set_num_threads`` says.
+
+    Of Numba's threading layers, ``workqueue`` dies when two Python threads use it at once; there,
+    and until the first launch has shown which layer it is, launches wait for each other.
+    """
+    if not JIT:
+        return function
+    compiled = _compile(function, parallel=_PRANGE_ONLY)
+
+    @wraps(function)
+    def launch(*arguments: Any) -> None:
+        global _one_at_a_time
+        lock = _one_at_a_time
+        if lock is None:
+            _launch(compiled, arguments)
+            return
+        with lock:
+            _launch(compiled, arguments)
+            if numba.threading_layer() != "workqueue":
+                _one_at_a_time = None
+
+    launch.compiled = compiled  # type: ignore[attr-defined]
+    return launch
+
+
+def _declines(first: Any, *_: Any) -> str | None:
+    """These kernels are compiled for float32 and float64 in the machine's byte order."""
+    if first.dtype in (np.float32, np.float64):
+        return None
+    return f"it is compiled for float32 and float64, and the array is {first.dtype}"
+
+
+def numba_kernel(operation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a launcher as this backend's kernel for ``operation``."""
+    return kernel(operation, "numba", _declines)

@@ -1,0 +1,133 @@
+"""Arrays as the compiled functions see them: flat memory, and the strides that give it a shape.
+
+The kernels work on *channels-last* memory: the array has the shape ``(N, C, H, W)``, and the
+channels of one pixel are neighbours, as if it were ``(N, H, W, C)``. One vector instruction then
+treats the same pixel in 8 or 16 channels, a 1x1 convolution is a plain matrix product, and
+a row of a window is one contiguous run. Nothing but the strides tells the two layouts apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numpy.typing import DTypeLike, NDArray
+
+from .jit import parallel, serial, unsigned
+
+Array = NDArray[Any]
+
+
+def flat(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """``(memory, strides)``: the elements of ``x`` as a flat array, and its strides counted in elements.
+
+    A copy is made only if the axes of ``x`` in no order are contiguous.
+    """
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    ordered = x.transpose(order)
+    if not ordered.flags.c_contiguous:
+        x = ordered = np.ascontiguousarray(x)
+    return ordered.reshape(-1), tuple(stride // x.itemsize for stride in x.strides)
+
+
+def channels_last(x: Array) -> Array:
+    """``x (N, C, *)`` as a C-contiguous array ``(N, *, C)``; no copy if its memory is that already."""
+    x = np.moveaxis(x, 1, -1)
+    if x.flags.c_contiguous:
+        return x
+    return contiguous(x) if x.ndim == 4 else np.ascontiguousarray(x)
+
+
+def channels_first(x: Array) -> Array:
+    """``x (N, *, C)`` seen as ``(N, C, *)``: a view."""
+    return np.moveaxis(x, -1, 1)
+
+
+def empty_channels_last(n: int, c: int, h: int, w: int, dtype: DTypeLike) -> Array:
+    """An uninitialised array of shape ``(n, c, h, w)`` in channels-last memory."""
+    return channels_first(np.empty((n, h, w, c), dtype))
+
+
+def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
+    """``x (N, C, H, W)`` as a C-contiguous ``(N, top+H+bottom, left+W+right, C)`` with zeros around it."""
+    if rows == columns == (0, 0):
+        return channels_last(x)
+    n, c, h, w = x.shape
+    memory, (sn, sc, sh, sw) = flat(x)
+    out = np.empty((n, sum(rows) + h, sum(columns) + w, c), x.dtype)
+    if out.size:
+        _pad(out.reshape(-1), memory, (h, w, c), (sn, sh, sw, sc), (*rows, *columns), n)
+    return out
+
+
+@serial
+def _pad_row(out, x, p, q, pads, w, c, sw, sc):  # type: ignore[no-untyped-def]
+    """One row of the padded image: zeros, ``w`` pixels of ``c`` channels, zeros."""
+    left, right = pads
+    for j in range(left * c):
+        out[p + j] = 0
+    p += left * c
+    if sc == 1 and sw == c:
+        for j in range(w * c):
+            out[p + j] = x[q + j]
+    else:
+        for i in range(w):
+            for j in range(c):
+                out[p + i * c + j] = x[q + i * sw + j * sc]
+    p += w * c
+    for j in range(right * c):
+        out[p + j] = 0
+
+
+@parallel
+def _pad(out, x, size, strides, pads, n):  # type: ignore[no-untyped-def]
+    h, w, c = size
+    sn, sh, sw, sc = strides
+    top, bottom, left, right = pads
+    rows = top + h + bottom
+    width = (left + w + right) * c
+    for t in prange(n * rows):
+        i = t % rows - top
+        if 0 <= i < h:
+            _pad_row(out, x, t * width, t // rows * sn + i * sh, (left, right), w, c, sw, sc)
+        else:
+            _pad_row(out, x, t * width, 0, (0, width // c), 0, c, sw, sc)
+
+
+def contiguous(x: Array) -> Array:
+    """``x (4-d)`` in C order."""
+    if x.flags.c_contiguous:
+        return x
+    out = np.empty(x.shape, x.dtype)
+    copy_into(out, x)
+    return out
+
+
+def copy_into(out: Array, x: Array) -> None:
+    """``out[...] = x`` for 4-d arrays of any strides whose memories do not overlap; ``out``'s axes are contiguous in some order."""
+    memory, strides = flat(x)
+    target, steps = flat(out)
+    if x.size:
+        _copy(target, memory, x.shape, steps, strides)
+
+
+@serial
+def _copy_plane(out, x, p, q, shape, steps, strides):  # type: ignore[no-untyped-def]
+    """A matrix from anywhere to anywhere, the innermost loop along the memory of the output."""
+    p, q = unsigned(p), unsigned(q)
+    m, n = unsigned(shape[0]), unsigned(shape[1])
+    pm, pn = unsigned(steps[0]), unsigned(steps[1])
+    qm, qn = unsigned(strides[0]), unsigned(strides[1])
+    for i in range(m):
+        for j in range(n):
+            out[p + i * pm + j * pn] = x[q + i * qm + j * qn]
+
+
+@parallel
+def _copy(out, x, shape, steps, strides):  # type: ignore[no-untyped-def]
+    for t in prange(shape[0] * shape[1]):
+        i, j = t // shape[1], t % shape[1]
+        p = i * steps[0] + j * steps[1]
+        q = i * strides[0] + j * strides[1]
+        _copy_plane(out, x, p, q, shape[2:], steps[2:], strides[2:])

@@ -1,0 +1,52 @@
+"""Matrix products, batched: every one is the engine of ``product.py`` with plain rows and columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .jit import numba_kernel
+from .layout import flat
+from .product import product
+
+Array = NDArray[Any]
+
+
+def _starts(x: Array, strides: tuple[int, ...], batch: tuple[int, ...]) -> Array:
+    """Where each matrix of the batch begins in the memory of ``x``; axes of length 1 are repeated."""
+    starts = np.zeros(batch, np.int64)
+    for size, stride, length, axis in zip(x.shape[-3::-1], strides[-3::-1], batch[::-1], range(len(batch)), strict=False):
+        step = stride if size > 1 else 0
+        starts += (np.arange(length) * step).reshape(-1, *(1,) * axis)
+    return starts.ravel()
+
+
+@numba_kernel("matmul")
+def matmul(a: Array, b: Array) -> Array:
+    """``c[..., i, j] = sum over k of a[..., i, k] * b[..., k, j]``; a transposed view costs no copy."""
+    m, k = a.shape[-2:]
+    n = b.shape[-1]
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    c = np.empty((*batch, m, n), a.dtype)
+    if c.size:
+        memory_a, strides_a = flat(a)
+        memory_b, strides_b = flat(b)
+        starts = np.zeros((int(np.prod(batch)), 4), np.int64)
+        starts[:, 0] = np.arange(len(starts)) * (m * n)
+        starts[:, 1] = _starts(a, strides_a, batch)
+        starts[:, 2] = _starts(b, strides_b, batch)
+        product(
+            c.reshape(-1),
+            memory_a,
+            memory_b,
+            None,
+            n=n,
+            a_sizes=(1, 1, m, 1, 1, k),
+            a_strides=(0, 0, strides_a[-2], 0, 0, strides_a[-1]),
+            b_strides=strides_b[-2:],
+            c_strides=(0, 0, n, 1),
+            starts=starts,
+        )
+    return c
