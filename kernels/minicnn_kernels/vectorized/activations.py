@@ -24,7 +24,7 @@ def relu_grad(grad_y: Array, y: Array) -> Array:
 @kernel("leaky_relu.forward", backend="numpy")
 def leaky_relu_forward(x: Array, slope: float) -> Array:
     """Return x where x > 0, else slope*x."""
-    return np.where(x > 0, x, slope * x)
+    return np.maximum(x, 0) + slope * np.minimum(x, 0)
 
 
 @kernel("leaky_relu.grad", backend="numpy")
@@ -60,8 +60,7 @@ def elu_grad(grad_y: Array, x: Array, alpha: float) -> Array:
 @kernel("sigmoid.forward", backend="numpy")
 def sigmoid_forward(x: Array) -> Array:
     """Return 1 / (1 + e^-x) without overflow: e is raised to negative numbers only."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
 
 
 @kernel("sigmoid.grad", backend="numpy")
@@ -122,7 +121,7 @@ def hardswish_grad(grad_y: Array, x: Array) -> Array:
 @kernel("prelu.forward", backend="numpy")
 def prelu_forward(x: Array, weight: Array) -> Array:
     """Return x (N, C, *) where x > 0, else weight*x, with one weight for all channels or one each."""
-    return np.where(x > 0, x, channel_vector(weight, x.ndim) * x)
+    return np.maximum(x, 0) + channel_vector(weight, x.ndim) * np.minimum(x, 0)
 
 
 @kernel("prelu.grad", backend="numpy")

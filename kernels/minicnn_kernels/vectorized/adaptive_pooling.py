@@ -43,7 +43,7 @@ def spread(y: Array, axis: int, size: int) -> Array:
 @kernel("adaptive_avg_pool2d.forward", backend="numpy")
 def adaptive_avg_pool2d_forward(x: Array, output_size: Pair) -> Array:
     """Return the mean of every bin (N, C, OH, OW)."""
-    sums = bin_sums(bin_sums(wide(x), 3, output_size[1]), 2, output_size[0])
+    sums = bin_sums(bin_sums(wide(x), 2, output_size[0]), 3, output_size[1])
     return np.ascontiguousarray(sums / areas(x.shape[2:], output_size).astype(sums.dtype), x.dtype)
 
 
@@ -52,7 +52,7 @@ def adaptive_avg_pool2d_grad_input(grad_y: Array, input_size: Pair) -> Array:
     """Return grad_x (N, C, H, W): each gradient is spread evenly over its bin."""
     grads = wide(grad_y)
     shares = grads / areas(input_size, grad_y.shape[2:]).astype(grads.dtype)
-    return np.ascontiguousarray(spread(spread(shares, 2, input_size[0]), 3, input_size[1]), grad_y.dtype)
+    return np.ascontiguousarray(spread(spread(shares, 3, input_size[1]), 2, input_size[0]), grad_y.dtype)
 
 
 @kernel("adaptive_max_pool2d.forward", backend="numpy")

@@ -21,29 +21,47 @@ def tap_positions(window: Window2d, axis: int) -> Array:
     return starts + np.arange(window.kernel_size[axis])[:, None] * window.dilation[axis]
 
 
-def first_inside(positions: Array, size: int) -> Array:
-    """Return (outputs,): of the tap positions (K, outputs) of each window, the first in the plane."""
-    return np.where(positions < 0, size - 1, positions).min(axis=0).clip(max=size - 1)
-
-
 @kernel("max_pool2d.forward", backend="numpy")
 def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
     """Return the largest value under each window (N, C, OH, OW) and its place ``h*W + w`` in the plane.
 
     Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
+    The winning tap is kept as its number ``a*KW + b``: taps come in order, so the last to win has the largest.
     """
-    height, width = window.input_size
-    rows, columns = tap_positions(window, 0), tap_positions(window, 1)
     y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
-    indices = np.empty(y.shape, np.int64)
-    indices[...] = first_inside(rows, height)[:, None] * width + first_inside(columns, width)
+    winner = np.empty(y.shape, np.int32)
+    winner[...] = first_inside(window)
     windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
-    for a, b in np.ndindex(window.kernel_size):
-        candidate = windows[:, :, a, b]
+    for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
+        candidate = windows[:, :, a, b].copy()
         better = (candidate > y) | np.isnan(candidate)
-        np.copyto(y, candidate, where=better)
-        np.copyto(indices, rows[a][:, None] * width + columns[b], where=better)
-    return y, indices
+        np.maximum(winner, better * np.int32(tap), out=winner)
+        np.maximum(y, candidate, out=y)
+    return y, place_of_tap(winner, window)
+
+
+def inside(window: Window2d, axis: int) -> Array:
+    """Return (K, outputs): whether each tap of each window looks into the plane, not at padding."""
+    positions = tap_positions(window, axis)
+    return (positions >= 0) & (positions < window.input_size[axis])
+
+
+def first_inside(window: Window2d) -> Array:
+    """Return (OH, OW): the number of the first tap of each window that is in the plane; it wins if all are -inf."""
+    rows, columns = inside(window, 0), inside(window, 1)
+    return rows.argmax(axis=0)[:, None] * len(columns) + columns.argmax(axis=0)
+
+
+def place_of_tap(winner: Array, window: Window2d) -> Array:
+    """Turn tap numbers (N, C, OH, OW) into places ``h*W + w``; a window that sees only padding gets place 0."""
+    width, (dilation_h, dilation_w) = window.input_size[1], window.dilation
+    rows, columns = tap_positions(window, 0), tap_positions(window, 1)  # (KH, OH), (KW, OW)
+    corner = rows[0][:, None] * width + columns[0]
+    step = np.arange(len(rows))[:, None] * dilation_h * width + np.arange(len(columns)) * dilation_w  # (KH, KW)
+    places = step.ravel().take(winner)
+    places += corner
+    places *= np.outer(inside(window, 0).any(axis=0), inside(window, 1).any(axis=0))
+    return places
 
 
 @kernel("max_pool2d.grad_input", backend="numpy")

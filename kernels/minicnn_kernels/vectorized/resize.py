@@ -65,5 +65,5 @@ def resize_bilinear_forward(x: Array, rows: Blend, columns: Blend) -> Array:
 @kernel("resize_bilinear.grad_input", backend="numpy")
 def resize_bilinear_grad_input(grad_y: Array, rows: Blend, columns: Blend, input_size: Pair) -> Array:
     """Return grad_x (N, C, H, W): each of the four pixels gets its share of the gradient."""
-    grad_x = mix_back(mix_back(wide(grad_y), columns, 3, input_size[1]), rows, 2, input_size[0])
+    grad_x = mix_back(mix_back(wide(grad_y), rows, 2, input_size[0]), columns, 3, input_size[1])
     return np.ascontiguousarray(grad_x, grad_y.dtype)

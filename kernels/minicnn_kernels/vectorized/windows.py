@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from ..arrays import Array
 from ..geometry import Pair, Window2d
 
-COLUMNS_BUDGET = 64 * 2**20  # bytes of columns that exist at a time
+COLUMNS_BUDGET = 16 * 2**20  # bytes of columns that exist at a time; more was not faster
 
 
 def wide(x: Array) -> Array:
