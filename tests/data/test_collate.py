@@ -59,7 +59,9 @@ def test_collates_as_pytorch(batch: list[Any]) -> None:
     assert_same(default_collate(batch), torch.utils.data.default_collate(batch))
 
 
-@pytest.mark.parametrize("sample", [np.zeros(3), 5, "a", (np.ones(2), 1), {"a": np.zeros(1)}, Pair(np.ones(1), 2)], ids=repr)
+@pytest.mark.parametrize(
+    "sample", [np.zeros(3), 5, "a", (np.ones(2), 1), {"a": np.zeros(1)}, Pair(np.ones(1), 2)], ids=repr
+)
 def test_converts_as_pytorch(sample: Any) -> None:
     assert_same(default_convert(sample), torch.utils.data.default_convert(sample))
 
