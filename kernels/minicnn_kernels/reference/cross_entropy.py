@@ -43,7 +43,7 @@ def cross_entropy_forward(
     losses = np.zeros(len(logits))
     for m in range(len(logits)):
         if target[m] != ignore_index:
-            for c, q in enumerate(label_row(target[m], logits.shape[1], weight, label_smoothing)):
+            for c, q in enumerate(label_row(int(target[m]), logits.shape[1], weight, label_smoothing)):
                 if q != 0:  # a class that is not asked for may be impossible: log p = -inf
                     losses[m] -= q * log_probabilities[m, c]
     return losses.astype(logits.dtype), log_probabilities.astype(logits.dtype)
@@ -59,10 +59,12 @@ def cross_entropy_grad(
     label_smoothing: float,
 ) -> Array:
     """Return the gradient of the logits (M, C) from the gradient of the losses (M,)."""
-    grad_logits = np.zeros(log_probabilities.shape, log_probabilities.dtype)
-    for m, c in np.ndindex(grad_logits.shape):
+    samples, classes = log_probabilities.shape
+    grad_logits = np.zeros((samples, classes), log_probabilities.dtype)
+    for m in range(samples):
         if target[m] != ignore_index:
-            q = label_row(target[m], grad_logits.shape[1], weight, label_smoothing)
-            p = math.exp(float(log_probabilities[m, c]))
-            grad_logits[m, c] = float(grad_losses[m]) * (p * sum(q) - q[c])
+            q = label_row(int(target[m]), classes, weight, label_smoothing)
+            for c in range(classes):
+                p = math.exp(float(log_probabilities[m, c]))
+                grad_logits[m, c] = float(grad_losses[m]) * (p * sum(q) - q[c])
     return grad_logits

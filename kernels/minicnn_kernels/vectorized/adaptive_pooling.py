@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Pair, adaptive_bins
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 
 def areas(input_size: Pair, output_size: Pair) -> Array:

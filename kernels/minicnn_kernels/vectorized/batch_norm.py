@@ -7,8 +7,7 @@
     grad_x = weight / sqrt(var + eps) * (grad_y - grad_bias/m - x_hat * grad_weight/m)
 
 ``m`` is the number of values per channel. With fixed statistics (evaluation) only the
-first of the three terms remains. Sums are made in float64: with a million
-float32 values per channel the error of a plain sum would show.
+first of the three terms remains.
 
 Source: Ioffe & Szegedy, *Batch normalization*, 2015, algorithm 1 and section 3.
 """
@@ -19,12 +18,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import channel_vector, wide
-
-
-def channel_sum(x: Array) -> Array:
-    """Return (C,) in float64: the sum of x (N, C, *) over everything but the channel."""
-    return x.sum(axis=(0, *range(2, x.ndim)), dtype=np.float64)
+from .common import channel_sum, channel_vector, wide
 
 
 def values_per_channel(x: Array) -> int:

@@ -21,7 +21,8 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Window2d
 from ..registry import kernel
-from .windows import add_columns, as_columns, crop, pad, padded_size, sliding_windows, tiles, wide
+from .common import channel_sum, wide
+from .windows import add_columns, as_columns, crop, pad, padded_size, sliding_windows, tiles
 
 
 def weight_rows(w: Array, groups: int) -> Array:
@@ -81,4 +82,4 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
 @kernel("conv2d.grad_bias", backend="numpy")
 def conv2d_grad_bias(grad_y: Array) -> Array:
     """Return grad_bias (O,): the bias is added at every place of every sample."""
-    return wide(grad_y).sum(axis=(0, 2, 3)).astype(grad_y.dtype, copy=False)
+    return channel_sum(grad_y).astype(grad_y.dtype)

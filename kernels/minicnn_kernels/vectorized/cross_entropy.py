@@ -18,8 +18,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
+from .common import wide
 from .softmax import log_softmax_forward
-from .windows import wide
 
 
 def class_weights(weight: Array | None, like: Array) -> Array:

@@ -31,11 +31,11 @@ def uniform(seed: int, start: int, stop: int) -> Array:
 @kernel("dropout.forward", backend="numpy")
 def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
     """Return y and the mask of the elements that were kept, both shaped like x."""
-    keep = np.empty(x.size, bool)
+    keep = np.empty(x.shape, bool)
+    flat = keep.reshape(x.size)  # a view, in C order
     for start in range(0, x.size, BLOCK):
         stop = min(start + BLOCK, x.size)
-        keep[start:stop] = uniform(seed, start, stop) >= p
-    keep = keep.reshape(x.shape)
+        flat[start:stop] = uniform(seed, start, stop) >= p
     return dropout_grad(x, keep, p), keep
 
 

@@ -14,22 +14,27 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import channel_vector, wide
+from .common import channel_sum, channel_vector, wide
+
+
+def row_means(rows: Array) -> Array:
+    """Return (R, 1): the mean of every row, added up in float64."""
+    return rows.mean(axis=1, keepdims=True, dtype=np.float64).astype(rows.dtype)
 
 
 def normalize_rows(rows: Array, eps: float) -> tuple[Array, Array, Array]:
     """Return x_hat (R, D), mean (R,) and rstd (R,) of rows (R, D)."""
-    mean = rows.mean(axis=1, keepdims=True)
+    mean = row_means(rows)
     x_hat = rows - mean
-    rstd = 1 / np.sqrt(np.square(x_hat).mean(axis=1, keepdims=True) + eps)
+    rstd = 1 / np.sqrt(row_means(np.square(x_hat)) + eps)
     x_hat *= rstd
     return x_hat, mean[:, 0], rstd[:, 0]
 
 
 def grad_rows(h: Array, x_hat: Array, rstd: Array) -> Array:
     """Return grad_x (R, D) from the gradient h (R, D) of x_hat."""
-    grad_x = h - x_hat * (h * x_hat).mean(axis=1, keepdims=True)
-    grad_x -= h.mean(axis=1, keepdims=True)
+    grad_x = h - x_hat * row_means(h * x_hat)
+    grad_x -= row_means(h)
     grad_x *= rstd[:, None]
     return grad_x
 
@@ -61,8 +66,7 @@ def group_norm_grad(
     """Return grad_x, grad_weight (C,) and grad_bias (C,)."""
     rstds, h = wide(rstd).reshape(-1), wide(grad_y)
     x_hat = (group_rows(x, num_groups) - wide(mean).reshape(-1, 1)) * rstds[:, None]
-    places = (0, *range(2, x.ndim))
-    grad_weight, grad_bias = (h * x_hat.reshape(x.shape)).sum(axis=places), h.sum(axis=places)
+    grad_weight, grad_bias = channel_sum(h * x_hat.reshape(x.shape)), channel_sum(h)
     if weight is not None:
         h = h * channel_vector(weight, x.ndim)
     grad_x = grad_rows(group_rows(h, num_groups), x_hat, rstds).reshape(x.shape)
@@ -87,6 +91,6 @@ def layer_norm_grad(
     """Return grad_x (M, D), grad_weight (D,) and grad_bias (D,)."""
     h = wide(grad_y)
     x_hat = (wide(x) - wide(mean)[:, None]) * wide(rstd)[:, None]
-    grad_weight, grad_bias = (h * x_hat).sum(axis=0), h.sum(axis=0)
+    grad_weight, grad_bias = channel_sum(h * x_hat), channel_sum(h)
     grad_x = grad_rows(h if weight is None else h * weight, x_hat, wide(rstd))
     return grad_x.astype(x.dtype, copy=False), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)

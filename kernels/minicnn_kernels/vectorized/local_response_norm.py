@@ -19,7 +19,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 
 def sum_over_channels(x: Array, before: int, after: int) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 
 @kernel("matmul", backend="numpy")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 BLOCK = 2**16  # elements updated at a time
 
@@ -33,7 +33,7 @@ def blocks(*arrays: Array | None) -> Iterator[list[Any]]:
         block = [None if view is None else wide(view) for view in views]
         yield block
         for view, values in zip(views, block, strict=True):
-            if values is not view:
+            if view is not None and values is not view:
                 view[...] = values
 
 

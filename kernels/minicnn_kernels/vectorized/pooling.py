@@ -12,7 +12,8 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Pair, Window2d
 from ..registry import kernel
-from .windows import crop, pad, padded_size, sliding_windows, wide
+from .common import wide
+from .windows import crop, pad, padded_size, sliding_windows
 
 
 def tap_positions(window: Window2d, axis: int) -> Array:

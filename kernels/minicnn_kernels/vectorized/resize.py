@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Pair
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 Blend = tuple[Array, Array, Array]  # low (OH,), high (OH,), fraction (OH,)
 

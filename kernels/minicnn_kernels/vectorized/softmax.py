@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import kernel
-from .windows import wide
+from .common import wide
 
 
 def below_largest(x: Array, axis: int) -> Array:

@@ -11,7 +11,8 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Window2d
 from ..registry import kernel
-from .windows import crop, pad, padded_size, sliding_windows, wide
+from .common import wide
+from .windows import crop, pad, padded_size, sliding_windows
 
 
 @kernel("im2col", backend="numpy")

@@ -19,16 +19,6 @@ from ..geometry import Pair, Window2d
 COLUMNS_BUDGET = 16 * 2**20  # bytes of columns that exist at a time; more was not faster
 
 
-def wide(x: Array) -> Array:
-    """Return x in the precision that sums are made in: float16 as float32, others as they are, not copied."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
-
-
-def channel_vector(values: Array, ndim: int) -> Array:
-    """Reshape (C,) so that it broadcasts along axis 1 of an array with ``ndim`` axes."""
-    return values.reshape(-1, *(1,) * (ndim - 2))
-
-
 def padded_size(window: Window2d) -> Pair:
     """Return the height and width of the padded plane, which holds even a window that ``ceil_mode`` lets hang over."""
     rows, columns = (

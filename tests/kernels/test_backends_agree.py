@@ -1,0 +1,127 @@
+"""Every backend computes every operation as the reference does: values, element types, and arguments left alone."""
+
+from __future__ import annotations
+
+import zlib
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from minicnn_kernels import available_backends, call, operations, use_backend
+
+from .arguments import IN_PLACE, LAYOUTS, TABLE, Draw
+
+TOLERANCE = {np.float64: 1e-9, np.float32: 1e-4, np.float16: 1e-2}
+CASES = [(operation, name) for name in available_backends() if name != "reference" for operation in operations(name)]
+
+
+def arrays(values: Any) -> list[np.ndarray]:
+    """List the arrays among arguments or results, however they are nested."""
+    if isinstance(values, np.ndarray):
+        return [values]
+    return [array for value in values for array in arrays(value)] if isinstance(values, tuple) else []
+
+
+def drawn(operation: str, dtype: Any, batch: int, layout: str, seed: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng([seed, batch, zlib.crc32(operation.encode())])
+    return TABLE[operation](Draw(rng, dtype, batch, layout))
+
+
+def outcome(operation: str, backend: str, arguments: tuple[Any, ...]) -> list[np.ndarray]:
+    """Compute with a backend; the outcome of a step in place is the arguments it changes."""
+    with use_backend(backend):
+        result = call(operation, *arguments)
+    if operation in IN_PLACE:
+        assert result is None
+        return arrays(tuple(arguments[i] for i in IN_PLACE[operation]))
+    return arrays(result)
+
+
+def check(operation: str, backend: str, dtype: Any, batch: int, layout: str, seed: int) -> None:
+    """Compare one random case; the same seed draws the same arguments again."""
+    draw = partial(drawn, operation, dtype, batch, layout, seed)
+    arguments, before = draw(), draw()
+    got = outcome(operation, backend, arguments)
+    expected = outcome(operation, "reference", draw())
+    assert len(got) == len(expected)
+    for value, truth in zip(got, expected, strict=True):
+        assert (value.dtype, value.shape) == (truth.dtype, truth.shape)
+        largest = np.abs(truth[np.isfinite(truth)]).max(initial=0.0)
+        np.testing.assert_allclose(value, truth, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * float(largest))
+    changed = IN_PLACE.get(operation, ())
+    for i, (argument, original) in enumerate(zip(arguments, before, strict=True)):
+        if i not in changed:
+            for now, then in zip(arrays(argument), arrays(original), strict=True):
+                np.testing.assert_array_equal(now, then)
+    if operation not in IN_PLACE:
+        assert not any(np.shares_memory(value, argument) for value in got for argument in arrays(arguments))
+
+
+def test_reference_and_numpy_compute_every_operation() -> None:
+    assert set(operations("reference")) == set(operations("numpy")) == set(TABLE)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_no_backend_has_an_operation_of_its_own(backend: str) -> None:
+    assert set(operations(backend)) <= set(TABLE)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("operation", "backend"), CASES)
+def test_agrees_in_every_layout(operation: str, backend: str, dtype: Any) -> None:
+    for seed in range(3):
+        for layout in LAYOUTS:
+            check(operation, backend, dtype, 2, layout, seed)
+
+
+@pytest.mark.parametrize(("operation", "backend"), CASES)
+def test_an_empty_batch(operation: str, backend: str) -> None:
+    for seed in range(3):
+        check(operation, backend, np.float32, 0, "contiguous", seed)
+
+
+@pytest.mark.parametrize("operation", operations("numpy"))
+def test_half_precision_sums_in_single(operation: str) -> None:
+    for seed in range(2):
+        check(operation, "numpy", np.float16, 2, "contiguous", seed)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_relu_can_write_into_its_input(backend: str) -> None:
+    x = np.array([[-1.0, 2.0, np.nan, 0.0]])
+    with use_backend(backend):
+        y = call("relu.forward", x, x)
+    assert y is x
+    np.testing.assert_array_equal(x, [[0.0, 2.0, np.nan, 0.0]])
+
+
+def test_the_memory_budget_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A budget of one byte cuts a convolution into single rows; the sum of the pieces is the whole."""
+    monkeypatch.setattr("minicnn_kernels.vectorized.windows.COLUMNS_BUDGET", 1)
+    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight"):
+        for seed in range(5):
+            check(operation, "numpy", np.float64, 2, "contiguous", seed)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("backend", [name for name in available_backends() if name != "reference"])
+def test_float32_statistics_of_many_values_far_from_zero(backend: str, layout: str) -> None:
+    """The mean square less the squared mean would lose every digit of this variance."""
+    draw = Draw(np.random.default_rng(0), np.float32, 8, layout)
+    x = draw.place(1000 + draw.array(8, 4, 100, 100))
+    precise = x.astype(np.float64)
+    with use_backend(backend):
+        _, mean, var = call("batch_norm.forward", x, None, None, 1e-5)
+        _, group_mean, rstd = call("group_norm.forward", x, 2, None, None, 1e-5)
+        _, row_mean, row_rstd = call("layer_norm.forward", draw.place(x.reshape(8, 40_000)), None, None, 1e-5)
+    groups, rows = precise.reshape(8, 2, 20_000), precise.reshape(8, 40_000)
+    for got, expected in (
+        (mean, precise.mean((0, 2, 3))),
+        (var, precise.var((0, 2, 3))),
+        (group_mean, groups.mean(2)),
+        (rstd, 1 / np.sqrt(groups.var(2) + 1e-5)),
+        (row_mean, rows.mean(1)),
+        (row_rstd, 1 / np.sqrt(rows.var(1) + 1e-5)),
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
