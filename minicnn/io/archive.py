@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CheckpointError
-from .source import Source
+from .source import Source, most_unpacked
 
-_MAX_RATIO = 100  # of all unpacked bytes to the length of the file ...
-_SMALL = 64 * 2**20  # ... unless they are at most this many
+_DEFLATE_LIMIT = 1032  # a byte of deflate stands for no more bytes than this
 
 
 class Archive:
@@ -39,16 +38,15 @@ class Archive:
                 raise CheckpointError(f"the entry {entry.filename!r} is encrypted")
             if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise CheckpointError(f"the entry {entry.filename!r} is compressed in another way than deflate")
-            if entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
+            most = entry.compress_size * (1 if entry.compress_type == zipfile.ZIP_STORED else _DEFLATE_LIMIT)
+            if entry.file_size > most:
                 raise CheckpointError(f"the sizes of the entry {entry.filename!r} contradict each other")
         packed = sum(entry.compress_size for entry in self._entries.values())
         unpacked = sum(entry.file_size for entry in self._entries.values())
         if packed > source.length:
             raise CheckpointError(f"the entries of the zip file overlap: {packed} bytes in a file of {source.length}")
-        if unpacked > max(_SMALL, _MAX_RATIO * source.length):
-            raise CheckpointError(
-                f"the zip file of {source.length} bytes would unpack to {unpacked}, over {_MAX_RATIO} times as much"
-            )
+        if unpacked > most_unpacked(source.length):
+            raise CheckpointError(f"the zip file of {source.length} bytes would unpack to {unpacked}; that is a trap")
 
     @property
     def names(self) -> list[str]:

@@ -77,5 +77,5 @@ class NumpyObjects:
         _, shape, kind, fortran, data = state
         if not isinstance(shape, tuple) or any(type(size) is not int or size < 0 for size in shape):
             raise CheckpointError("the file holds a NumPy array of an impossible shape")
-        numbers = _numbers(kind, data, math.prod(shape))
+        numbers = _numbers(kind, data, math.prod(shape)).reshape(shape)  # checks the number of dimensions
         array.__setstate__((1, shape, numbers.dtype, bool(fortran), numbers.tobytes()))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from typing import Any
 from .errors import CheckpointError
 from .source import Source
 
-MAX_INSTRUCTIONS = 5_000_000  # a network of 1,000 tensors takes about 40,000; this bounds time and memory
+MAX_INSTRUCTIONS = 2_000_000  # a network of 1,000 tensors takes about 40,000; this bounds time and memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,6 +20,11 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+def most_unpacked(length: int) -> int:
+    """How many bytes a file of ``length`` bytes may stand for: 100 times its length, or 64 MiB if that is more."""
+    return max(64 * 2**20, 100 * length)
+
+
 class Source:
     """Bytes to be read. Every size found in the file is checked against the file's length before memory is taken."""
 

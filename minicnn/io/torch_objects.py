@@ -22,7 +22,7 @@ from minicnn.core import Size, as_dtype
 from .errors import CheckpointError
 from .numpy_objects import ElementType, NumpyObjects
 from .pickle_machine import Name, PickleMachine, check_key
-from .source import Source
+from .source import Source, most_unpacked
 from .tree import check_tree
 
 # torch's element type -> how its bytes are stored
@@ -99,6 +99,7 @@ class TorchObjects:
     def __init__(self, length: int, tensor: Callable[[NDArray[Any]], Any]) -> None:
         self.storages: dict[str, Storage] = {}
         self._budget = length
+        self._most = most_unpacked(length)
         self._tensor = tensor
         self._numpy = NumpyObjects()
         rebuild = {
@@ -167,7 +168,10 @@ class TorchObjects:
             raise CheckpointError("a tensor in the file has no storage")
         if metadata:
             raise CheckpointError("a tensor in the file is a lazy conjugate or negative; save its clone() instead")
-        return self._tensor(_view(storage.array, offset, size, stride))
+        view = _view(storage.array, offset, size, stride)
+        if view.nbytes > self._most:
+            raise CheckpointError(f"a tensor of {view.nbytes} bytes repeats a few numbers; that is a trap")
+        return self._tensor(view)
 
 
 def _view(numbers: NDArray[Any], offset: Any, size: Any, stride: Any) -> NDArray[Any]:

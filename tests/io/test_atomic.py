@@ -22,9 +22,14 @@ posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and si
 def test_an_exception_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "f"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic_write(path) as file:
-        file.write(b"half of the ne")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with atomic_write(path) as file:
+            file.write(b"half of the ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -68,9 +73,7 @@ try:
 except OSError as error:
     print("refused", load(path)["w"].sum())
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=_environment(), capture_output=True, text=True, check=False
-    )
+    done = _run(program)
     assert done.stdout == "refused 0.0\n", done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["c.pt"]
 
@@ -92,15 +95,16 @@ def killed(file, array):
 minicnn.io.native.write_npy = killed
 save([np.ones(n) for n in range(1000, 1010)], path)
 """
-    done = subprocess.run([sys.executable, "-c", program], env=_environment(), check=False)
+    done = _run(program)
     assert done.returncode == -signal.SIGKILL
     np.testing.assert_array_equal(load(tmp_path / "c.pt")["w"], np.zeros(3))
     assert len(list(tmp_path.glob(".c.pt.*.tmp"))) == 1
 
 
-def _environment() -> dict[str, str]:
-    """This environment, in which minicnn can be imported."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+def _run(program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that imports minicnn from where this one did."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
 
 @posix

@@ -233,7 +233,6 @@ def document(value, version=1):
         (document({"tensor": 7}), "no entry 'arrays/7.npy'"),
         (document({"tensor": "../../etc/passwd"}), "damaged"),
         (document({"tensor": [0]}), "damaged"),
-        (document({"int": "9" * 10**5}), ""),
         (document({"float": "1"}), "damaged"),
         (document({"dtype": "O"}), "damaged"),
         (document({"device": "tpu"}), "damaged"),
@@ -245,12 +244,8 @@ def document(value, version=1):
     ],
 )
 def test_hostile_documents(content, message):
-    try:
+    with pytest.raises(CheckpointError, match=message):
         load(rewritten(content))
-    except CheckpointError as error:
-        assert message in str(error)
-    else:
-        assert message == ""
 
 
 def test_a_document_nested_without_end():
@@ -267,7 +262,7 @@ def test_a_document_nested_without_end():
     [
         b"", b"\x93NUMPY", b"\x93NUMPY\x01\x00\xff\xff{'descr'",
         b"\x93NUMPY\x01\x00\x40\x00" + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(64) + b"\x80.",
-        b"\x93NUMPY\x01\x00\x50\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (999999999999,), }".ljust(80),
+        b"\x93NUMPY\x01\x00\x50\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999,), }".ljust(80),
         b"\x93NUMPY\x01\x00\x50\x00" + b"{'descr': __import__('os').system('id'), 'shape': ()}".ljust(80),
         b"\x93NUMPY\x02\x00\xff\xff\xff\xff",
         b"\x93NUMPY\x01\x00\x50\x00" + (b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"0," * 70 + b"), }"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections import Counter, OrderedDict
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from minicnn.core import Size, Tensor
 from minicnn.core.dtype import float32, int64
@@ -119,8 +121,8 @@ def test_types_and_devices(zipped):
 
 @FORMATS
 def test_parameters_become_tensors(zipped):
-    p = torch.nn.Parameter(torch.ones(3))
-    q = torch.nn.Parameter(torch.zeros(2))
+    p = nn.Parameter(torch.ones(3))
+    q = nn.Parameter(torch.zeros(2))
     q.note = "attributes make torch write it in another way"
     t = torch.ones(1)
     t.note = 1
@@ -130,14 +132,14 @@ def test_parameters_become_tensors(zipped):
     check(ours["q"], q.detach())
 
 
-def network() -> torch.nn.Module:
+def network() -> nn.Module:
     torch.manual_seed(0)
-    return torch.nn.Sequential(
-        torch.nn.Conv2d(3, 8, 3),
-        torch.nn.BatchNorm2d(8),
-        torch.nn.ReLU(),
-        torch.nn.Flatten(),
-        torch.nn.Linear(8 * 36, 4),
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 36, 4),
     )
 
 
@@ -277,7 +279,5 @@ def test_real_weights_of_numpy():
 
 def test_torch_is_not_imported():
     program = "import sys, minicnn.io; sys.exit(any(m in sys.modules for m in ('torch', 'safetensors')))"
-    assert (
-        subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=False).returncode
-        == 0
-    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
