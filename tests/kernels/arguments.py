@@ -50,8 +50,8 @@ class Draw:
     def ties(self, *shape: int) -> np.ndarray:
         """Small integers, which tie, and some infinities and NaN."""
         x = self.rng.integers(-2, 3, shape).astype(self.dtype)
-        x[self.rng.random(shape) < 0.2] = -np.inf
-        x[self.rng.random(shape) < 0.05] = np.nan
+        x[self.rng.random(shape) < self.one(0.3, 0.8)] = -np.inf
+        x[self.rng.random(shape) < self.one(0.0, 0.3)] = np.nan
         return self.place(x)
 
     def ints(self, low: int, high: int, count: int = 2) -> tuple[int, ...]:
@@ -148,7 +148,8 @@ def _(d: Draw) -> tuple[Any, ...]:
 def pooling(d: Draw, dilation: tuple[int, ...] = (1, 1)) -> Window2d:
     kernel = d.ints(1, 4)
     padding = tuple(d.ints(0, k // 2, 1)[0] for k in kernel)
-    sizes = [step * k + more for step, k, more in zip(dilation, kernel, d.ints(0, 6), strict=True)]
+    smallest = [max(step * (k - 1) + 1 - 2 * p, 1) for step, k, p in zip(dilation, kernel, padding, strict=True)]
+    sizes = [least + more for least, more in zip(smallest, d.ints(0, 6), strict=True)]
     return pool_window("pool", (1, 1, *sizes), kernel, d.ints(1, 4), padding, dilation, d.one(True, False))
 
 

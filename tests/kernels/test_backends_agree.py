@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels import available_backends, call, operations, use_backend
+from minicnn_kernels.geometry import pool_window
 
 from .arguments import IN_PLACE, LAYOUTS, TABLE, Draw
 
@@ -24,7 +25,7 @@ def arrays(values: Any) -> list[np.ndarray]:
 
 
 def drawn(operation: str, dtype: Any, batch: int, layout: str, seed: int) -> tuple[Any, ...]:
-    rng = np.random.default_rng([seed, batch, zlib.crc32(operation.encode())])
+    rng = np.random.default_rng([seed, batch, zlib.crc32(f"{operation} {layout}".encode())])
     return TABLE[operation](Draw(rng, dtype, batch, layout))
 
 
@@ -70,7 +71,7 @@ def test_no_backend_has_an_operation_of_its_own(backend: str) -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("operation", "backend"), CASES)
 def test_agrees_in_every_layout(operation: str, backend: str, dtype: Any) -> None:
-    for seed in range(3):
+    for seed in range(4):
         for layout in LAYOUTS:
             check(operation, backend, dtype, 2, layout, seed)
 
@@ -102,6 +103,17 @@ def test_the_memory_budget_changes_no_result(monkeypatch: pytest.MonkeyPatch) ->
     for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight"):
         for seed in range(5):
             check(operation, "numpy", np.float64, 2, "contiguous", seed)
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_a_window_that_steps_over_the_plane_sees_only_padding(backend: str) -> None:
+    """Two taps two rows apart, around a plane of one row: the place must still be one of the plane's."""
+    x = np.ones((1, 1, 1, 1))
+    window = pool_window("max_pool2d", x.shape, (2, 1), stride=1, padding=(1, 0), dilation=2)
+    with use_backend(backend):
+        y, indices = call("max_pool2d.forward", x, window)
+    np.testing.assert_array_equal(y, [[[[-np.inf]]]])
+    np.testing.assert_array_equal(indices, [[[[0]]]])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

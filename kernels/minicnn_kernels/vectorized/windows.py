@@ -20,10 +20,10 @@ COLUMNS_BUDGET = 16 * 2**20  # bytes of columns that exist at a time; more was n
 
 
 def padded_size(window: Window2d) -> Pair:
-    """Return the height and width of the padded plane, which holds even a window that ``ceil_mode`` lets hang over."""
+    """Return the height and width of the padded plane: it ends with the plane, or with the last window if that is later."""
     rows, columns = (
-        max(before + size + after, (outputs - 1) * stride + (kernel - 1) * dilation + 1)
-        for size, kernel, stride, (before, after), dilation, outputs in zip(
+        max(before + size, (outputs - 1) * stride + (kernel - 1) * dilation + 1)
+        for size, kernel, stride, (before, _), dilation, outputs in zip(
             window.input_size,
             window.kernel_size,
             window.stride,
