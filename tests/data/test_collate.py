@@ -92,7 +92,7 @@ def test_other_mistakes_name_the_sample() -> None:
         default_collate([None])
     with pytest.raises(TypeError, match=r"sample 0 is a builtins\.object.*collate_fn"):
         default_collate([object()])
-    with pytest.raises(TypeError, match="sample 0 of this batch is a int, but sample 1 is a builtins.tuple"):
+    with pytest.raises(TypeError, match=r"sample 0 of this batch is a int, but sample 1 is a builtins\.tuple"):
         default_collate([1, (2, 3)])
     with pytest.raises(TypeError, match="array of type <U1"):
         default_collate([np.array(["a"])])

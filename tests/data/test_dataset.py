@@ -107,9 +107,9 @@ def test_random_split_follows_its_generator() -> None:
 def test_random_split_says_what_the_lengths_sum_to() -> None:
     with pytest.raises(ValueError, match=r"size of the dataset, 10.*3 \+ 6 = 9"):
         random_split(range(10), [3, 6])
-    with pytest.raises(ValueError, match="0.5 = 0.8"):
+    with pytest.raises(ValueError, match=r"0\.5 = 0\.8"):
         random_split(range(10), [0.3, 0.5])
-    with pytest.raises(ValueError, match="fraction 0 is 1.5"):
+    with pytest.raises(ValueError, match=r"fraction 0 is 1\.5"):
         random_split(range(10), [1.5, -0.5])
     with pytest.raises(ValueError, match=r"11 \+ -1 = 10"):
         random_split(range(10), [11, -1])

@@ -95,7 +95,7 @@ def test_mistakes_say_what_is_wrong() -> None:
         BatchSampler(range(3), 2, "no")
     with pytest.raises(ValueError, match=r"one-dimensional.*\(1, 2\)"):
         WeightedRandomSampler([[1.0, 2.0]], 2)
-    with pytest.raises(ValueError, match="not negative.*smallest -1"):
+    with pytest.raises(ValueError, match=r"not negative.*smallest -1"):
         WeightedRandomSampler([1.0, -1.0], 2)
     with pytest.raises(ValueError, match="not all zero"):
         WeightedRandomSampler([0.0, 0.0], 2)

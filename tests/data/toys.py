@@ -1,4 +1,4 @@
-"""Datasets and transforms for the tests of loaders, in a module of their own so that worker processes can import them."""
+"""Datasets for the tests of loaders, in a module of their own so that worker processes can import them."""
 
 from __future__ import annotations
 
@@ -76,3 +76,8 @@ def init_that_fails(worker_id: int) -> None:
 def mixup(samples: list[Any]) -> float:
     """A collate_fn that draws."""
     return float(sample_rng().random())
+
+
+def values(batches: Any) -> list[Any]:
+    """Batches as plain numbers."""
+    return [[part.tolist() for part in batch] if isinstance(batch, list) else batch.tolist() for batch in batches]
