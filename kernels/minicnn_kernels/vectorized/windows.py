@@ -20,7 +20,7 @@ COLUMNS_BUDGET = 16 * 2**20  # bytes of columns that exist at a time; more was n
 
 
 def padded_size(window: Window2d) -> Pair:
-    """Return the height and width of the padded plane: it ends with the plane, or with the last window if that is later."""
+    """Return the height and width of the padded plane: it ends with the plane, or later with the last window."""
     rows, columns = (
         max(before + size, (outputs - 1) * stride + (kernel - 1) * dilation + 1)
         for size, kernel, stride, (before, _), dilation, outputs in zip(
