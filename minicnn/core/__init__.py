@@ -1,6 +1,6 @@
 """Tensors and automatic differentiation: what they are, without any mathematics of layers."""
 
-from .dtype import as_dtype, dtype, get_default_dtype, set_default_dtype
+from .dtype import as_dtype, get_default_dtype, set_default_dtype  # the class is core.dtype.dtype
 from .function import Function
 from .grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from .random import Generator, default_generator, manual_seed
@@ -13,7 +13,6 @@ __all__ = [
     "Tensor",
     "as_dtype",
     "default_generator",
-    "dtype",
     "enable_grad",
     "from_numpy",
     "get_default_dtype",

@@ -91,6 +91,7 @@ class Function:
 
     # ------------------------------------------------------------------ forward
 
+    @np.errstate(all="ignore")  # infinities and NaN are values, as in PyTorch; detect_anomaly finds the first NaN
     def __call__(self, *inputs: Tensor | None) -> Any:
         """Run forward on tensors, and record this node if a gradient will be needed."""
         self._to_save: tuple[Any, ...] = ()
@@ -194,6 +195,7 @@ class Function:
         if self._saved:
             self._saved = None
 
+    @np.errstate(all="ignore")
     def run_backward(self, grads: list[Tensor | None], create_graph: bool) -> tuple[Tensor | None, ...]:
         """Gradients of the inputs from those of the results, all as tensors."""
         filled: list[Any] = []

@@ -1,7 +1,8 @@
-"""Bringing the operands of an operation to tensors of one type and undoing broadcasts."""
+"""Bringing the operands of an operation to tensors of one type, and undoing broadcasts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from ..core import dtype as dtypes
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+
+NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
 
 
 class Cast(Function):
@@ -47,18 +50,26 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
     ``floating`` turns integers into the default floating type, as division does.
     """
     known = [v._array if isinstance(v, Tensor) else v for v in values]
-    known = [np.asarray(v) if isinstance(v, np.ndarray) else v for v in known]
     try:
         kind = dtypes.result_dtype(*known)
     except DTypeError as error:
         raise DTypeError(f"{operation}: {error}") from None
     if floating and kind.kind != "f":
         kind = dtypes.get_default_dtype().numpy
-    return [cast(v, kind) if isinstance(v, Tensor) else Tensor._wrap(np.asarray(v, dtype=kind)) for v in values]
+    return [cast(v, kind) if isinstance(v, Tensor) else Tensor._wrap(np.asarray(v).astype(kind)) for v in values]
+
+
+def floating(operation: str, x: Any) -> Tensor:
+    """The tensor ``x`` with floating-point elements."""
+    x = as_tensor(x, "input", operation)
+    return x if x._array.dtype.kind == "f" else cast(x, dtypes.get_default_dtype().numpy)
 
 
 def check_broadcast(operation: str, *tensors: Tensor) -> None:
     """Shapes must agree from the right, where 1 stretches."""
+    first = tensors[0]._array.shape
+    if all(t._array.shape == first for t in tensors):
+        return
     try:
         np.broadcast_shapes(*(t._array.shape for t in tensors))
     except ValueError:
@@ -80,11 +91,34 @@ def unbroadcast(grad: Tensor, shape: tuple[int, ...]) -> Tensor:
     return grad.sum(dim=axes, keepdim=True).reshape(shape) if axes else grad.reshape(shape)
 
 
-def normalize_axis(operation: str, axis: int, ndim: int) -> int:
+def normalize_axis(operation: str, axis: Any, ndim: int) -> int:
     """A dimension from ``-ndim`` to ``ndim - 1`` as one from 0."""
     limit = max(ndim, 1)
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
         raise TypeError(f"{operation}: dim must be an int; got {axis!r}")
+    axis = axis.__index__()
     if not -limit <= axis < limit:
-        raise ShapeError(f"{operation}: dim must lie in [{-limit}, {limit - 1}] for a tensor of {ndim} dimensions; got {axis}")
+        raise ShapeError(
+            f"{operation}: dim must lie in [{-limit}, {limit - 1}] for a tensor of {ndim} dimensions; got {axis}"
+        )
     return int(axis) % limit
+
+
+def normalize_axes(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """One dimension, several, or None for all of them, as numbers from 0; none may occur twice."""
+    if dim is None:
+        return tuple(range(ndim))
+    axes = tuple(normalize_axis(operation, d, ndim) for d in (dim if isinstance(dim, Sequence) else (dim,)))
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{operation}: each dim may be given once; got {tuple(dim)} for {ndim} dimensions")
+    return axes if ndim else ()
+
+
+def sizes(operation: str, given: tuple[Any, ...]) -> tuple[int, ...]:
+    """A shape given as ``f(2, 3)`` or as ``f((2, 3))``."""
+    if len(given) == 1 and isinstance(given[0], (Sequence, np.ndarray)):
+        given = tuple(given[0])
+    for n in given:
+        if isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise TypeError(f"{operation}: sizes must be ints; got {n!r} in {given}")
+    return tuple(n.__index__() for n in given)

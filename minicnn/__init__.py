@@ -1,0 +1,255 @@
+"""Convolutional networks from scratch: PyTorch's names, NumPy underneath, code that reads like the textbook.
+
+>>> import minicnn as torch
+>>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+>>> y = (x * x).sum()
+>>> y.backward()
+>>> x.grad
+tensor([2., 4.])
+"""
+
+# ruff: noqa: F401 - the imports are the public face
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as _np
+
+from minicnn_kernels.registry import active_backend, available_backends, use_backend
+from minicnn_kernels.threads import get_num_threads, set_num_threads
+
+from .core.device import device
+from .core.dtype import (
+    bool_,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int8,
+    int16,
+    int32,
+    int64,
+    set_default_dtype,
+    uint8,
+)
+from .core.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .core.printing import set_printoptions
+from .core.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from .core.tensor import Size, Tensor, from_numpy
+from .ops import methods as _methods  # attaches the methods to Tensor
+from .ops.activations import log_softmax, relu, sigmoid, softmax, tanh
+from .ops.arithmetic import add, addcdiv, addcmul, div, floor_divide, fmod, lerp, mul, neg, pow, remainder, rsub, sub
+from .ops.comparison import (
+    allclose,
+    bitwise_and,
+    bitwise_left_shift,
+    bitwise_not,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    eq,
+    equal,
+    ge,
+    gt,
+    isclose,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    lt,
+    ne,
+)
+from .ops.creation import (
+    arange,
+    as_tensor,
+    asarray,
+    empty,
+    empty_like,
+    eye,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    meshgrid,
+    ones,
+    ones_like,
+    tensor,
+    zeros,
+    zeros_like,
+)
+from .ops.elementwise import (
+    abs,
+    acos,
+    asin,
+    atan,
+    atan2,
+    ceil,
+    clamp,
+    clamp_max,
+    clamp_min,
+    cos,
+    cosh,
+    exp,
+    expm1,
+    floor,
+    frac,
+    log,
+    log1p,
+    log2,
+    log10,
+    maximum,
+    minimum,
+    nan_to_num,
+    reciprocal,
+    round,
+    rsqrt,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    tan,
+    trunc,
+    where,
+)
+from .ops.indexing import (
+    argwhere,
+    gather,
+    index_add,
+    index_fill,
+    index_put,
+    index_select,
+    masked_fill,
+    masked_select,
+    nonzero,
+    scatter,
+    scatter_add,
+    take,
+    take_along_dim,
+)
+from .ops.joining import cat, hstack, stack, vstack
+from .ops.linalg import addmm, bmm, dot, einsum, matmul, mm, mv, outer
+from .ops.ordering import argsort, bincount, cumprod, cumsum, histc, kthvalue, median, prod, sort, topk, unique
+from .ops.queries import (
+    broadcast_shapes,
+    broadcast_tensors,
+    finfo,
+    iinfo,
+    is_floating_point,
+    is_tensor,
+    numel,
+    promote_types,
+    result_type,
+)
+from .ops.rearranging import (
+    chunk,
+    diag,
+    diagonal,
+    flip,
+    fliplr,
+    flipud,
+    narrow,
+    repeat_interleave,
+    roll,
+    rot90,
+    select,
+    split,
+    tensor_split,
+    tile,
+    trace,
+    tril,
+    triu,
+    unbind,
+)
+from .ops.reductions import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    std,
+    std_mean,
+    sum,
+    var,
+    var_mean,
+)
+from .ops.sampling import (
+    bernoulli,
+    multinomial,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+)
+from .ops.shaping import (
+    broadcast_to,
+    clone,
+    flatten,
+    movedim,
+    permute,
+    ravel,
+    reshape,
+    squeeze,
+    t,
+    transpose,
+    unflatten,
+    unsqueeze,
+)
+
+__version__ = "0.1.0"
+
+inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
+
+# PyTorch's other names. From here on `float`, `int` and `bool` are element types in this file.
+half, float, double = float16, float32, float64
+short, int, long, bool = int16, int32, int64, bool_
+absolute, clip, moveaxis, swapaxes = abs, clamp, movedim, transpose
+concat = concatenate = cat
+divide, multiply, negative, subtract, true_divide = div, mul, neg, sub, div
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
+contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
+
+_MODULES = {
+    name: f"minicnn.{name}"
+    for name in ("autograd", "backends", "cuda", "data", "datasets", "explain", "io", "models", "nn", "optim", "train")
+} | {"transforms": "minicnn.transforms", "kernels": "minicnn_kernels"}
+_ELSEWHERE = {"save": "minicnn.io", "load": "minicnn.io", "show_config": "minicnn.config", "gradcheck": "minicnn.autograd"}
+
+__all__ = [  # noqa: PLE0604
+    *(name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "Any")),
+    *_ELSEWHERE,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Parts that are loaded when first used."""
+    if name in _MODULES:
+        value: Any = importlib.import_module(_MODULES[name])
+    elif name in _ELSEWHERE:
+        value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    else:
+        raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_ELSEWHERE})

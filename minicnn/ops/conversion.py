@@ -1,0 +1,152 @@
+"""The same numbers as another element type, and new tensors like an old one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.device import check_device, device
+from ..core.tensor import Tensor
+from . import creation
+from .operands import cast, sizes
+from .shaping import Clone
+
+
+def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
+    """``input`` with another type or device: ``x.to(minicnn.float64)``, ``x.to("cpu")``, ``x.to(other)``.
+
+    ``copy=True`` copies even if nothing changes; ``non_blocking`` and
+    ``memory_format`` are accepted and make no difference on the CPU.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).to(minicnn.float32)
+    tensor([1., 2.])
+    """
+    known = {"dtype", "device", "other", "non_blocking", "copy", "memory_format"}
+    if unknown := set(options) - known:
+        raise TypeError(f"to: unknown argument {sorted(unknown)}; known are {', '.join(sorted(known))}")
+    kind, copy = options.get("dtype"), bool(options.get("copy", False))
+    check_device(options.get("device"))
+    flags = [a for a in args if isinstance(a, bool)]
+    for a in (*args, options.get("other")):
+        if isinstance(a, Tensor):
+            kind = a.dtype
+        elif isinstance(a, (str, device)):
+            check_device(a)
+        elif a is not None and not isinstance(a, bool):
+            kind = a
+    copy = copy or len(flags) > 1 and flags[1]
+    result = input if kind is None else cast(input, dtypes.as_dtype(kind).numpy)
+    return Clone()(result) if copy and result is input else result
+
+
+def type(input: Tensor, dtype: Any = None) -> Any:
+    """The type's name, as ``"minicnn.FloatTensor"``; with ``dtype``, the tensor converted to it."""
+    if dtype is None:
+        return f"minicnn.{_CLASS[input._array.dtype.name]}"
+    if isinstance(dtype, str):
+        by_class = {name: kind for kind, name in _CLASS.items()}
+        dtype = by_class.get(dtype.rpartition(".")[2], dtype)
+    return to(input, dtype)
+
+
+_CLASS = {
+    "bool": "BoolTensor", "uint8": "ByteTensor", "int8": "CharTensor", "int16": "ShortTensor", "int32": "IntTensor",
+    "int64": "LongTensor", "float16": "HalfTensor", "float32": "FloatTensor", "float64": "DoubleTensor",
+}  # fmt: skip
+
+
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` with the element type of ``other``."""
+    return cast(input, other._array.dtype)
+
+
+def float(input: Tensor) -> Tensor:
+    """``input`` as float32."""
+    return cast(input, dtypes.float32.numpy)
+
+
+def double(input: Tensor) -> Tensor:
+    """``input`` as float64."""
+    return cast(input, dtypes.float64.numpy)
+
+
+def half(input: Tensor) -> Tensor:
+    """``input`` as float16."""
+    return cast(input, dtypes.float16.numpy)
+
+
+def long(input: Tensor) -> Tensor:
+    """``input`` as int64, fractions cut off."""
+    return cast(input, dtypes.int64.numpy)
+
+
+def int(input: Tensor) -> Tensor:
+    """``input`` as int32, fractions cut off."""
+    return cast(input, dtypes.int32.numpy)
+
+
+def short(input: Tensor) -> Tensor:
+    """``input`` as int16, fractions cut off."""
+    return cast(input, dtypes.int16.numpy)
+
+
+def char(input: Tensor) -> Tensor:
+    """``input`` as int8, fractions cut off."""
+    return cast(input, dtypes.int8.numpy)
+
+
+def byte(input: Tensor) -> Tensor:
+    """``input`` as uint8, fractions cut off."""
+    return cast(input, dtypes.uint8.numpy)
+
+
+def bool_(input: Tensor) -> Tensor:
+    """``input`` as bool: whether each element is not 0."""
+    return cast(input, dtypes.bool_.numpy)
+
+
+def cpu(input: Tensor) -> Tensor:
+    """``input`` on the CPU, where it is."""
+    return input
+
+
+def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
+    """``input`` on a GPU; this version computes on the CPU and says so."""
+    check_device("cuda" if device is None else device)
+    return input
+
+
+def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of ``size``, of the type of ``input``."""
+    array = np.zeros(sizes("new_zeros", size), creation.kind_of(dtype, input._array.dtype))
+    return creation.finish(array, device, requires_grad)
+
+
+def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of ``size``, of the type of ``input``."""
+    array = np.ones(sizes("new_ones", size), creation.kind_of(dtype, input._array.dtype))
+    return creation.finish(array, device, requires_grad)
+
+
+def new_empty(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ``size``, of the type of ``input``, not set."""
+    array = np.empty(sizes("new_empty", size), creation.kind_of(dtype, input._array.dtype))
+    return creation.finish(array, device, requires_grad)
+
+
+def new_full(
+    input: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``fill_value`` everywhere, of the type of ``input``."""
+    array = np.full(sizes("new_full", (size,)), fill_value, creation.kind_of(dtype, input._array.dtype))
+    return creation.finish(array, device, requires_grad)
+
+
+def new_tensor(input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """:func:`minicnn.tensor` of ``data``, with the type of ``input``."""
+    return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)

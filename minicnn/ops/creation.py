@@ -1,0 +1,317 @@
+"""Making tensors: from data, filled, in sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.device import check_device
+from ..core.errors import DTypeError, ShapeError
+from ..core.tensor import Tensor, from_numpy
+from .operands import sizes
+
+
+def finish(array: Any, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor on a new array."""
+    check_device(device)
+    t = Tensor._wrap(array)
+    if requires_grad:
+        t.requires_grad = True
+    return t
+
+
+def kind_of(dtype: Any, default: Any = None) -> np.dtype[Any]:
+    """NumPy's type for ``dtype``; None gives ``default``, or the default floating type."""
+    if dtype is None:
+        return default if default is not None else dtypes.get_default_dtype().numpy
+    return dtypes.as_dtype(dtype).numpy
+
+
+def _element_types(data: Any) -> set[Any]:
+    """Types of the elements of nested lists: Python types, or NumPy's for arrays, tensors and their scalars."""
+    if isinstance(data, Tensor):
+        return {data._array.dtype}
+    if isinstance(data, (np.ndarray, np.generic)):
+        return {data.dtype}
+    if isinstance(data, (list, tuple, range)):
+        kinds = set(map(type, data))
+        if kinds <= {bool, int, float}:
+            return kinds
+        return set().union(*map(_element_types, data))
+    return {type(data)}
+
+
+def _infer(data: Any) -> np.dtype[Any]:
+    """Type of a tensor made of ``data``: Python floats become the default type, NumPy's types stay."""
+    kinds = {k if isinstance(k, np.dtype) else _python_kind(k) for k in _element_types(data)}
+    if not kinds:
+        return dtypes.get_default_dtype().numpy
+    result = kinds.pop()
+    for kind in kinds:
+        result = dtypes.promote(result, kind)
+    return dtypes.from_numpy_dtype(result).numpy
+
+
+def _python_kind(kind: type) -> np.dtype[Any]:
+    if kind in (bool, int, float):
+        return dtypes.as_dtype(kind).numpy
+    raise DTypeError(f"tensor: elements must be numbers; got {kind.__name__}")
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with its own copy of ``data``.
+
+    Parameters
+    ----------
+    data : number, nested lists of numbers, numpy.ndarray or Tensor
+        Python floats become the default type (float32), ints int64, bools
+        bool; arrays keep their type.
+    dtype : dtype, optional
+        The type, instead of the one found from the data.
+    device : optional
+        ``"cpu"``.
+    requires_grad : bool, default False
+        Record operations on it.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    >>> minicnn.tensor([1, 2.5])
+    tensor([1.0000, 2.5000])
+    """
+    kind = kind_of(dtype) if dtype is not None else _infer(data)
+    return finish(np.array(_plain(data), dtype=kind), device, requires_grad)
+
+
+def _plain(data: Any) -> Any:
+    """``data`` with arrays for tensors, of equal lengths at every level."""
+    if isinstance(data, Tensor):
+        return data._array
+    if not isinstance(data, (list, tuple)):
+        return data
+    if any(isinstance(item, (Tensor, list, tuple)) for item in data):
+        data = [_plain(item) for item in data]
+    try:
+        array = np.array(data)
+    except (ValueError, OverflowError):
+        lengths = [len(item) if hasattr(item, "__len__") else "a number" for item in data]
+        raise ShapeError(
+            f"tensor: nested lists must have equal lengths at every level; found these side by side: {lengths[:8]}"
+        ) from None
+    return array
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """``data`` as a tensor, without copying where the memory can be shared.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.ones(2)
+    >>> minicnn.as_tensor(x) is x
+    True
+    """
+    check_device(device)
+    if isinstance(data, np.ndarray) and (dtype is None or dtypes.as_dtype(dtype) == data.dtype):
+        return from_numpy(data)
+    if isinstance(data, Tensor):
+        return data if dtype is None else data.to(dtype)  # type: ignore[no-any-return]
+    return tensor(data, dtype=dtype)
+
+
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
+    """``obj`` as a tensor: shares memory if it can, unless ``copy=True``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.asarray([1, 2])
+    tensor([1, 2])
+    """
+    return tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
+
+
+def full(size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ``size`` with ``fill_value`` everywhere.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    kind = kind_of(dtype, dtypes.number_dtype(value))
+    return finish(np.full(sizes("full", (size,)), value, kind), device, requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros; the size as ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
+    return finish(np.zeros(sizes("zeros", size), kind_of(dtype)), device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(2, dtype=minicnn.int64)
+    tensor([1, 1])
+    """
+    return finish(np.ones(sizes("ones", size), kind_of(dtype)), device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor whose elements are not set: whatever the memory holds.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.empty(2, 3).shape
+    minicnn.Size([2, 3])
+    """
+    return finish(np.empty(sizes("empty", size), kind_of(dtype)), device, requires_grad)
+
+
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape, and unless told otherwise the type, of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros_like(minicnn.tensor([1, 2]))
+    tensor([0, 0])
+    """
+    return finish(np.zeros_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape and type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones_like(minicnn.tensor([1, 2]))
+    tensor([1, 1])
+    """
+    return finish(np.ones_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+
+
+def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of the shape and type of ``input``, not set."""
+    return finish(np.empty_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``fill_value`` everywhere, in the shape and type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.full_like(minicnn.zeros(2), 3)
+    tensor([3., 3.])
+    """
+    return finish(np.full_like(input._array, fill_value, kind_of(dtype, input._array.dtype)), device, requires_grad)
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Numbers from ``start`` to before ``end`` by ``step``; int64 if all are ints, else the default floating type.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.arange(4), minicnn.arange(1, 2, 0.5)
+    (tensor([0, 1, 2, 3]), tensor([1.0000, 1.5000]))
+    """
+    if end is None:
+        start, end = 0, start
+    start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    if step == 0 or (end - start) / step < 0:
+        raise ValueError(f"arange: step must lead from start to end; got start={start}, end={end}, step={step}")
+    integers = all(dtypes.number_dtype(v).kind != "f" for v in (start, end, step))
+    kind = kind_of(dtype, dtypes.int64.numpy if integers else None)
+    count = -((start - end) // step) if integers else int(np.ceil((end - start) / step))
+    values = start + np.arange(count) * step
+    return finish(values.astype(kind), device, requires_grad)
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``steps`` numbers at equal distances from ``start`` to ``end``, both included.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    return finish(np.linspace(start, end, steps).astype(kind_of(dtype)), device, requires_grad)
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """``base`` to the powers that :func:`linspace` gives.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    return finish(np.logspace(start, end, steps, base=base).astype(kind_of(dtype)), device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """The ``n x m`` matrix with ones on the diagonal.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return finish(np.eye(n, m, dtype=kind_of(dtype)), device, requires_grad)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinate grids of one-dimensional tensors.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> rows, columns = minicnn.meshgrid(minicnn.arange(2), minicnn.arange(3), indexing="ij")
+    >>> rows
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
+    """
+    if indexing not in ("ij", "xy"):
+        raise ValueError(f"meshgrid: indexing must be 'ij' or 'xy'; got {indexing!r}")
+    given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], Sequence) else tensors
+    shape = [t.numel() for t in given]
+    n = len(given)
+    grids = [t.reshape([-1 if i == j else 1 for j in range(n)]).expand(shape) for i, t in enumerate(given)]
+    return tuple(g.transpose(0, 1) if indexing == "xy" and n > 1 else g for g in grids)

@@ -1,0 +1,116 @@
+"""Several tensors put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.errors import ShapeError
+from ..core.function import Function
+from ..core.tensor import Tensor
+from .operands import as_tensor, cast, normalize_axis
+
+
+class Cat(Function):
+    differentiable = True
+
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def forward(self, *arrays: Any) -> Any:
+        self.ends = np.cumsum([a.shape[self.axis] for a in arrays]).tolist()
+        return np.concatenate(arrays, self.axis)
+
+    def backward(self, grad_y: Tensor) -> Any:
+        starts = [0, *self.ends[:-1]]
+        return tuple(
+            grad_y.narrow(self.axis, start, end - start) if need else None
+            for need, start, end in zip(self.needs_grad, starts, self.ends, strict=True)
+        )
+
+
+def _joined(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors, of their common type."""
+    if isinstance(tensors, Tensor) or not len(tensors):
+        raise TypeError(f"{operation}: expected a list or tuple of at least one tensor; got {type(tensors).__name__}")
+    known = [as_tensor(t, "each item", operation) for t in tensors]
+    kind = known[0]._array.dtype
+    for t in known[1:]:
+        kind = dtypes.promote(kind, t._array.dtype)
+    return [cast(t, kind) for t in known]
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors one after another along ``dim``; their other sizes must agree.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.cat((minicnn.zeros(1, 2), minicnn.ones(2, 2)))
+    tensor([[0., 0.],
+            [1., 1.],
+            [1., 1.]])
+    """
+    known = _joined("cat", tensors)
+    known = [t for t in known if tuple(t.shape) != (0,)] or known[:1]  # PyTorch skips empty vectors
+    axis = normalize_axis("cat", dim, known[0].ndim)
+    shape = known[0]._array.shape
+    for position, t in enumerate(known):
+        if t.ndim == 0 or t.ndim != len(shape) or any(
+            n != m for i, (n, m) in enumerate(zip(t._array.shape, shape, strict=True)) if i != axis
+        ):
+            raise ShapeError(
+                f"cat: all sizes except that of dim {axis} must agree (and there must be one); "
+                f"tensor 0 has shape {tuple(shape)}, tensor {position} has {tuple(t.shape)}"
+            )
+    return Cat(axis)(*known)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape, along a new dimension.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.stack([minicnn.tensor([1, 2]), minicnn.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
+    known = _joined("stack", tensors)
+    axis = normalize_axis("stack", dim, known[0].ndim + 1)
+    for position, t in enumerate(known):
+        if t.shape != known[0].shape:
+            raise ShapeError(
+                f"stack: all tensors must have one shape; tensor 0 has {tuple(known[0].shape)}, "
+                f"tensor {position} has {tuple(t.shape)}"
+            )
+    return Cat(axis)(*(t.unsqueeze(axis) for t in known))
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """:func:`cat` along dimension 1, or 0 for vectors.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.hstack((minicnn.tensor([1]), minicnn.tensor([2])))
+    tensor([1, 2])
+    """
+    known = [t.reshape(1) if t.ndim == 0 else t for t in tensors]
+    return cat(known, 0 if known[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """:func:`cat` along dimension 0, vectors counting as rows.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.vstack((minicnn.tensor([1]), minicnn.tensor([2])))
+    tensor([[1],
+            [2]])
+    """
+    return cat([t.reshape(1, -1) if t.ndim < 2 else t for t in tensors], 0)

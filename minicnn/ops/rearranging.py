@@ -1,0 +1,346 @@
+"""Elements taken apart, turned, repeated or masked by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import ShapeError
+from ..core.function import Function
+from ..core.tensor import Tensor
+from .indexing import GetItem
+from .operands import normalize_axes, normalize_axis, sizes
+
+
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """``length`` slices along ``dim`` from ``start`` on; a view.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.narrow(minicnn.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    d = normalize_axis("narrow", dim, input.ndim)
+    size = input._array.shape[d]
+    first = start + size if start < 0 else start
+    if first < 0 or length < 0 or first + length > size:
+        raise ShapeError(f"narrow: start {start} and length {length} exceed size {size} of dim {d}")
+    return _slice(input, d, first, first + length)
+
+
+def _slice(input: Tensor, dim: int, start: int, end: int) -> Tensor:
+    return GetItem((*(slice(None),) * dim, slice(start, end)), is_view=True)(input)
+
+
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """Slice ``index`` along ``dim``, without that dimension; a view.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.select(minicnn.arange(4).reshape(2, 2), 1, 0)
+    tensor([0, 2])
+    """
+    return input[(*(slice(None),) * normalize_axis("select", dim, input.ndim), index)]
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along ``dim``; views.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.unbind(minicnn.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
+    return tuple(select(input, dim, i) for i in range(input._array.shape[normalize_axis("unbind", dim, input.ndim)]))
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of the given size (the last may be smaller), or of the given sizes, along ``dim``; views.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.split(minicnn.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    d = normalize_axis("split", dim, tensor.ndim)
+    size = tensor._array.shape[d]
+    if isinstance(split_size_or_sections, Sequence):
+        lengths = list(split_size_or_sections)
+        if sum(lengths) != size or any(n < 0 for n in lengths):
+            raise ShapeError(f"split: the sizes must sum to {size}, the size of dim {d}; got {lengths}, sum {sum(lengths)}")
+    else:
+        step = int(split_size_or_sections)
+        if step <= 0:
+            raise ShapeError(f"split: the size of a piece must be positive; got {step}")
+        lengths = [min(step, size - start) for start in range(0, size, step)] or [0]
+    ends = np.cumsum(lengths).tolist()
+    return tuple(_slice(tensor, d, end - n, end) for end, n in zip(ends, lengths, strict=True))
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most ``chunks`` pieces of equal size (the last may be smaller) along ``dim``; views.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.chunk(minicnn.arange(5), 3)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
+    if chunks <= 0:
+        raise ShapeError(f"chunk: chunks must be positive; got {chunks}")
+    size = input._array.shape[normalize_axis("chunk", dim, input.ndim)]
+    return split(input, [0] * chunks if size == 0 else -(-size // chunks), dim)
+
+
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Exactly that many pieces, sizes differing by one at most, or pieces between the given positions; views."""
+    d = normalize_axis("tensor_split", dim, input.ndim)
+    size = input._array.shape[d]
+    if isinstance(indices_or_sections, Sequence):
+        ends = [min(i if i >= 0 else i + size, size) for i in indices_or_sections]
+    else:
+        n = int(indices_or_sections)
+        ends = np.cumsum([size // n + (i < size % n) for i in range(n)]).tolist()[:-1]
+    return tuple(_slice(input, d, a, max(a, b)) for a, b in zip([0, *ends], [*ends, size], strict=True))
+
+
+class Flip(Function):
+    differentiable = True
+
+    def __init__(self, axes: tuple[int, ...]) -> None:
+        self.axes = axes
+
+    def forward(self, x: Any) -> Any:
+        return np.flip(x, self.axes).copy()
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return Flip(self.axes)(grad_y)
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order reversed along ``dims``; a copy.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.flip(minicnn.tensor([[1, 2], [3, 4]]), (0,))
+    tensor([[3, 4],
+            [1, 2]])
+    """
+    return Flip(normalize_axes("flip", sizes("flip", dims), input.ndim))(input)
+
+
+def fliplr(input: Tensor) -> Tensor:
+    """Left and right exchanged: :func:`flip` along dimension 1."""
+    return flip(input, 1)
+
+
+def flipud(input: Tensor) -> Tensor:
+    """Up and down exchanged: :func:`flip` along dimension 0."""
+    return flip(input, 0)
+
+
+class Roll(Function):
+    differentiable = True
+
+    def __init__(self, shifts: tuple[int, ...], axes: tuple[int, ...]) -> None:
+        self.shifts, self.axes = shifts, axes
+
+    def forward(self, x: Any) -> Any:
+        return np.roll(x, self.shifts, self.axes)
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return Roll(tuple(-s for s in self.shifts), self.axes)(grad_y)
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements moved on by ``shifts`` along ``dims``; what leaves at the end comes in at the start.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.roll(minicnn.arange(4), 1)
+    tensor([3, 0, 1, 2])
+    """
+    if dims is None:
+        return roll(input.reshape(-1), shifts, 0).reshape(input.shape)
+    steps = tuple(shifts) if isinstance(shifts, Sequence) else (shifts,)
+    named = tuple(dims) if isinstance(dims, Sequence) else (dims,)
+    if len(steps) != len(named):
+        raise ShapeError(f"roll: one shift per dim expected; got shifts {shifts} and dims {dims}")
+    return Roll(steps, tuple(normalize_axis("roll", d, input.ndim) for d in named))(input)
+
+
+def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned by ``k`` right angles, from ``dims[0]`` towards ``dims[1]``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.rot90(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
+    a, b = dims
+    turned = {0: lambda: input.clone(), 1: lambda: flip(input, b).transpose(a, b),
+              2: lambda: flip(input, a, b), 3: lambda: flip(input, a).transpose(a, b)}  # fmt: skip
+    return turned[k % 4]()
+
+
+class Diagonal(Function):
+    differentiable = is_view = True
+
+    def __init__(self, offset: int, dim1: int, dim2: int) -> None:
+        self.where = offset, dim1, dim2
+
+    def forward(self, x: Any) -> Any:
+        self.shape = x.shape
+        y = np.diagonal(x, *self.where)
+        if x.flags.writeable:
+            y.flags.writeable = True
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return OnDiagonal(self.shape, *self.where)(grad_y)
+
+
+class OnDiagonal(Function):
+    """Zeros with the input on a diagonal: the transpose of :class:`Diagonal`."""
+
+    differentiable = True
+
+    def __init__(self, shape: tuple[int, ...], offset: int, dim1: int, dim2: int) -> None:
+        self.shape, self.where = shape, (offset, dim1, dim2)
+
+    def forward(self, x: Any) -> Any:
+        y = np.zeros(self.shape, x.dtype)
+        Diagonal(*self.where).forward(y)[...] = x
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return Diagonal(*self.where)(grad_y)
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of the planes of ``dim1`` and ``dim2``, as the last dimension; a view.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.diagonal(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
+    a, b = (normalize_axis("diagonal", d, input.ndim) for d in (dim1, dim2))
+    if input.ndim < 2 or a == b:
+        raise ShapeError(f"diagonal: two different dimensions expected; got {dim1}, {dim2} for shape {tuple(input.shape)}")
+    return Diagonal(offset, a, b)(input)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A vector as the diagonal of a matrix of zeros, or the diagonal of a matrix.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.diag(minicnn.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
+    if input.ndim == 1:
+        n = input.numel() + abs(diagonal)
+        return OnDiagonal((n, n), diagonal, 0, 1)(input)
+    if input.ndim == 2:
+        return Diagonal(diagonal, 0, 1)(input).clone()
+    raise ShapeError(f"diag: expected a vector or a matrix; got shape {tuple(input.shape)}")
+
+
+def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.trace(minicnn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
+    return diagonal(input).sum()
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and below a diagonal, zeros above.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tril(minicnn.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
+    keep = np.tri(*input._array.shape[-2:], k=diagonal, dtype=bool)
+    return input.masked_fill(Tensor._wrap(~keep), 0)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements on and above a diagonal, zeros below.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.triu(minicnn.ones(2, 2))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    return input.masked_fill(Tensor._wrap(np.tri(*input._array.shape[-2:], k=diagonal - 1, dtype=bool)), 0)
+
+
+def repeat(input: Tensor, *repeats: Any) -> Tensor:
+    """The whole tensor repeated along every dimension (new ones come in front).
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
+    times = sizes("repeat", repeats)
+    if len(times) < input.ndim:
+        raise ShapeError(f"repeat: at least one number per dimension of {tuple(input.shape)} expected; got {times}")
+    shape = (1,) * (len(times) - input.ndim) + input._array.shape
+    between = [n for r, s in zip(times, shape, strict=True) for n in (r, s)]  # (r0, s0, r1, s1, ...)
+    spread = input.reshape([n for s in shape for n in (1, s)]).expand(between)
+    return spread.clone().reshape([r * s for r, s in zip(times, shape, strict=True)])
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """:func:`repeat`, where missing numbers in front count as 1.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tile(minicnn.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
+    times = sizes("tile", dims)
+    return repeat(input, (1,) * (input.ndim - len(times)) + times)
+
+
+def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Tensor:
+    """Every slice along ``dim`` repeated, each next to itself.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).repeat_interleave(2)
+    tensor([1, 1, 2, 2])
+    """
+    x = input.reshape(-1) if dim is None else input
+    d = normalize_axis("repeat_interleave", dim or 0, x.ndim)
+    times = repeats._array if isinstance(repeats, Tensor) else repeats
+    return x.index_select(d, Tensor._wrap(np.repeat(np.arange(x._array.shape[d]), times)))

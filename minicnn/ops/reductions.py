@@ -1,0 +1,435 @@
+"""Many numbers to one: sums, means, norms, extremes, along some dimensions or over all elements."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core import dtype as dtypes
+from ..core.errors import DTypeError, ShapeError
+from ..core.function import Function
+from ..core.tensor import Size, Tensor
+from .elementwise import maximum, minimum
+from .indexing import gather
+from .operands import as_tensor, cast, floating, normalize_axes, normalize_axis
+
+
+class Reduction(Function):
+    """A reduction over ``axes``, which remain with size 1 if ``keepdim``."""
+
+    differentiable = True
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool) -> None:
+        self.axes, self.keepdim = axes, keepdim
+
+    def count(self, x: Any) -> int:
+        """How many elements make one result."""
+        return Size(x.shape[i] for i in self.axes).numel()
+
+    def spread(self, y: Tensor) -> Tensor:
+        """A result with the reduced dimensions put back, of size 1."""
+        return y if self.keepdim else y.reshape(self.kept)
+
+    def forward(self, x: Any) -> Any:
+        self.shape = x.shape
+        self.kept = tuple(1 if i in self.axes else n for i, n in enumerate(x.shape))
+        return self.reduce(x)
+
+    def reduce(self, x: Any) -> Any:
+        """The result, from the array."""
+        raise TypeError(f"{self.name} must define reduce")
+
+
+class Sum(Reduction):
+    def reduce(self, x: Any) -> Any:
+        return np.sum(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return self.spread(grad_y).expand(self.shape)
+
+
+class Mean(Reduction):
+    def reduce(self, x: Any) -> Any:
+        return np.sum(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype) / x.dtype.type(self.count(x))
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        count = Size(self.shape[i] for i in self.axes).numel()
+        return (self.spread(grad_y) / count).expand(self.shape)
+
+
+class Extreme(Reduction):
+    """Largest or smallest; equal ones share the gradient evenly."""
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool, largest: bool) -> None:
+        super().__init__(axes, keepdim)
+        self.largest = largest
+
+    def reduce(self, x: Any) -> Any:
+        y = np.asarray((np.max if self.largest else np.min)(x, axis=self.axes, keepdims=self.keepdim))
+        self.save(x, y)
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        x, y = self.saved
+        chosen = x == self.spread(y)
+        return chosen * (self.spread(grad_y) / chosen.sum(self.axes, keepdim=True))
+
+
+class Var(Reduction):
+    """Mean squared distance from the mean (divided by the count minus ``correction``), or its root."""
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool, correction: float, root: bool) -> None:
+        super().__init__(axes, keepdim)
+        self.correction, self.root = correction, root
+
+    def reduce(self, x: Any) -> Any:
+        freedom = builtins.max(0.0, self.count(x) - self.correction)
+        centred = x - x.mean(axis=self.axes, keepdims=True)
+        y = np.sum(centred * centred, axis=self.axes, keepdims=self.keepdim) / x.dtype.type(freedom)
+        y = np.asarray(np.sqrt(y) if self.root else y)
+        self.save(x, y)
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        x, y = self.saved
+        freedom = builtins.max(0.0, self.count(x) - self.correction)
+        if self.root:  # d sqrt(v) = dv / (2 sqrt(v)), and 0 at 0
+            grad_y = (grad_y / (2 * y)).masked_fill(y == 0, 0)
+        return (self.spread(grad_y) * 2 / Tensor._wrap(np.asarray(freedom, x._array.dtype))) * (
+            x - x.mean(self.axes, keepdim=True)
+        )
+
+
+class LogSumExp(Reduction):
+    def reduce(self, x: Any) -> Any:
+        top = x.max(axis=self.axes, keepdims=True, initial=-np.inf)
+        top = np.where(np.isfinite(top), top, 0)
+        y = np.log(np.exp(x - top).sum(axis=self.axes, keepdims=True)) + top
+        y = y if self.keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in self.axes])
+        self.save(x, y)
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        x, y = self.saved
+        return self.spread(grad_y) * (x - self.spread(y)).exp()
+
+
+class Norm(Reduction):
+    """``(sum |x|^p)^(1/p)``; where it is 0 the gradient is taken as 0."""
+
+    def __init__(self, axes: tuple[int, ...], keepdim: bool, p: float) -> None:
+        super().__init__(axes, keepdim)
+        self.p = p
+
+    def reduce(self, x: Any) -> Any:
+        magnitude = x if self.p == 2 else np.abs(x)
+        total = np.sum(magnitude**self.p, axis=self.axes, keepdims=self.keepdim)
+        y = np.asarray(total if self.p == 1 else np.sqrt(total) if self.p == 2 else total ** (1 / self.p))
+        self.save(x, y)
+        return y
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        x, y = self.saved
+        y, g = self.spread(y), self.spread(grad_y)
+        if self.p == 1:
+            return g * x.sign()
+        if self.p == 2:
+            return x * (g / y).masked_fill(y == 0, 0)
+        slope = x.sign() * (x.abs() / y) ** (self.p - 1)
+        return g * slope.masked_fill((x == 0) | (y == 0), 0)
+
+
+def accumulator(x: Tensor, dtype: Any) -> Tensor:
+    """``x`` in the type a sum is made in: integers and bools are counted in int64."""
+    if dtype is not None:
+        return cast(x, dtypes.as_dtype(dtype).numpy)
+    return x if x._array.dtype.kind == "f" else cast(x, dtypes.int64.numpy)
+
+
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Sum over all elements or along ``dim`` (an int or several); integers and bools sum to int64.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> x.sum(), x.sum(0), x.sum(1, keepdim=True)
+    (tensor(10.), tensor([4., 6.]), tensor([[3.],
+            [7.]]))
+    """
+    x = accumulator(as_tensor(input, "input", "sum"), dtype)
+    return Sum(_axes("sum", dim, x.ndim), keepdim)(x)
+
+
+def _axes(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    return normalize_axes(operation, None if dim == () or dim == [] else dim, ndim)
+
+
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """Mean over all elements or along ``dim``; of floating-point tensors only.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.mean(minicnn.tensor([1.0, 2.0, 6.0]))
+    tensor(3.)
+    """
+    x = as_tensor(input, "input", "mean") if dtype is None else cast(input, dtypes.as_dtype(dtype).numpy)
+    if x._array.dtype.kind != "f":
+        raise DTypeError(f"mean: the mean of {x.dtype} numbers need not be one. Fix: x.float().mean()")
+    return Mean(_axes("mean", dim, x.ndim), keepdim)(x)
+
+
+class ValuesIndices(NamedTuple):
+    """Results along a dimension, and where they were found."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def pick(kind: type, input: Tensor, indices: Any, dim: int, keepdim: bool) -> Any:
+    """Named tuple of the elements at ``indices`` (NumPy, with ``dim`` kept) and the indices; gradients follow them."""
+    places = Tensor._wrap(np.asarray(indices))
+    values = gather(input, dim, places)
+    return kind(values, places) if keepdim else kind(values.squeeze(dim), places.squeeze(dim))
+
+
+class max_return(ValuesIndices):  # noqa: N801 - it prints as PyTorch's does
+    """What ``max(input, dim)`` returns."""
+
+
+class min_return(ValuesIndices):  # noqa: N801
+    """What ``min(input, dim)`` returns."""
+
+
+def _extreme(operation: str, input: Tensor, dim: Any, keepdim: bool, largest: bool) -> Any:
+    x = as_tensor(input, "input", operation)
+    if dim is None:
+        _not_empty(operation, x, tuple(range(x.ndim)))
+        return Extreme(tuple(range(x.ndim)), False, largest)(x)
+    axis = normalize_axis(operation, dim, x.ndim)
+    _not_empty(operation, x, (axis,) if x.ndim else ())
+    places = (np.argmax if largest else np.argmin)(x._array, axis=axis if x.ndim else None, keepdims=True)
+    return pick(max_return if largest else min_return, x, places, axis, keepdim)
+
+
+def _not_empty(operation: str, x: Tensor, axes: tuple[int, ...]) -> None:
+    if builtins.any(x._array.shape[i] == 0 for i in axes):
+        raise ShapeError(f"{operation}: there is none among no elements; the tensor has shape {tuple(x.shape)}")
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The largest element; along ``dim``, also its index; or with a second tensor, :func:`maximum`.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> scores = minicnn.tensor([[0.1, 0.9], [0.8, 0.2]])
+    >>> values, predicted = minicnn.max(scores, 1)
+    >>> predicted
+    tensor([1, 0])
+    >>> minicnn.max(scores)
+    tensor(0.9000)
+    """
+    if isinstance(other if dim is None else dim, Tensor):
+        return maximum(input, other if dim is None else dim)
+    return _extreme("max", input, dim, keepdim, largest=True)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
+    """The smallest element; along ``dim``, also its index; or with a second tensor, :func:`minimum`.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.min(minicnn.tensor([[3, 1], [2, 5]]), 0).values
+    tensor([2, 1])
+    """
+    if isinstance(other if dim is None else dim, Tensor):
+        return minimum(input, other if dim is None else dim)
+    return _extreme("min", input, dim, keepdim, largest=False)
+
+
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest element along ``dim``; equal ones share the gradient evenly.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.amax(minicnn.tensor([[1, 4], [3, 2]]), 1)
+    tensor([4, 3])
+    """
+    axes = _axes("amax", dim, input.ndim)
+    _not_empty("amax", input, axes)
+    return Extreme(axes, keepdim, True)(input)
+
+
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest element along ``dim``; equal ones share the gradient evenly.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.amin(minicnn.tensor([[1, 4], [3, 2]]), 1)
+    tensor([1, 2])
+    """
+    axes = _axes("amin", dim, input.ndim)
+    _not_empty("amin", input, axes)
+    return Extreme(axes, keepdim, False)(input)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Index of the largest element (the first, if several), among all or along ``dim``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.argmax(minicnn.tensor([[0.1, 0.9], [0.8, 0.2]]), dim=1)
+    tensor([1, 0])
+    """
+    return _arg("argmax", np.argmax, input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Index of the smallest element (the first, if several), among all or along ``dim``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.argmin(minicnn.tensor([3, 1, 2]))
+    tensor(1)
+    """
+    return _arg("argmin", np.argmin, input, dim, keepdim)
+
+
+def _arg(operation: str, find: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    axis = None if dim is None else normalize_axis(operation, dim, input.ndim)
+    _not_empty(operation, input, tuple(range(input.ndim)) if axis is None else (axis,) if input.ndim else ())
+    return Tensor._wrap(np.asarray(find(input._array, axis=axis if input.ndim else None, keepdims=keepdim)))
+
+
+def _variance(
+    operation: str, input: Tensor, dim: Any, unbiased: bool, keepdim: bool, correction: float | None, root: bool
+) -> tuple[Tensor, Any]:
+    if isinstance(dim, bool):  # var(x, False): the older spelling of unbiased=False
+        dim, unbiased = None, dim
+    x = floating(operation, input) if input._array.dtype.kind == "f" else None
+    if x is None:
+        raise DTypeError(f"{operation}: expected a floating-point tensor; got {input.dtype}. Fix: x.float()")
+    less = (1.0 if unbiased else 0.0) if correction is None else float(correction)
+    return Var(_axes(operation, dim, x.ndim), keepdim, less, root)(x), dim
+
+
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """Variance ``sum((x - mean)^2) / (n - correction)``; ``unbiased=False`` is ``correction=0``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.tensor([1.0, 2.0, 3.0, 4.0])
+    >>> x.var(), x.var(unbiased=False)
+    (tensor(1.6667), tensor(1.2500))
+    """
+    return _variance("var", input, dim, unbiased, keepdim, correction, root=False)[0]
+
+
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """Standard deviation, the root of :func:`var`; of one element NaN.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.std(minicnn.tensor([1.0, 3.0]))
+    tensor(1.4142)
+    """
+    return _variance("std", input, dim, unbiased, keepdim, correction, root=True)[0]
+
+
+def var_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """:func:`var` and :func:`mean`."""
+    variance, axes = _variance("var_mean", input, dim, unbiased, keepdim, correction, root=False)
+    return variance, mean(input, axes, keepdim)
+
+
+def std_mean(
+    input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> tuple[Tensor, Tensor]:
+    """:func:`std` and :func:`mean`."""
+    deviation, axes = _variance("std_mean", input, dim, unbiased, keepdim, correction, root=True)
+    return deviation, mean(input, axes, keepdim)
+
+
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
+    """``(sum |x|^p)^(1/p)``; ``"fro"`` is p = 2, infinity the largest ``|x|``, 0 the number of non-zeros.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.norm(minicnn.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
+    x = floating("norm", input) if dtype is None else cast(input, dtypes.as_dtype(dtype).numpy)
+    axes = _axes("norm", dim, x.ndim)
+    order = 2.0 if p in ("fro", None) else float(p)
+    if order in (np.inf, -np.inf):
+        return Extreme(axes, keepdim, order > 0)(x.abs())
+    if order == 0:
+        return cast(x != 0, x._array.dtype).sum(axes, keepdim)
+    return Norm(axes, keepdim, int(order) if order.is_integer() else order)(x)
+
+
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(x)))`` along ``dim``, without overflow.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.logsumexp(minicnn.tensor([1000.0, 1000.0]), 0)
+    tensor(1000.6931)
+    """
+    x = floating("logsumexp", input)
+    return LogSumExp(_axes("logsumexp", dim, x.ndim), keepdim)(x)
+
+
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether some element is not 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.any(minicnn.tensor([0, 3]))
+    tensor(True)
+    """
+    return Tensor._wrap(np.any(input._array, axis=normalize_axes("any", dim, input.ndim), keepdims=keepdim))
+
+
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """Whether no element is 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.all(minicnn.tensor([[True, False], [True, True]]), dim=1)
+    tensor([False,  True])
+    """
+    return Tensor._wrap(np.all(input._array, axis=normalize_axes("all", dim, input.ndim), keepdims=keepdim))
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.count_nonzero(minicnn.tensor([0, 3, 4]))
+    tensor(2)
+    """
+    return Tensor._wrap(np.asarray(np.count_nonzero(input._array, axis=normalize_axes("count_nonzero", dim, input.ndim))))
