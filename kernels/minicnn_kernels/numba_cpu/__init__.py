@@ -2,8 +2,21 @@
 
 Importing this package registers its kernels and compiles nothing yet: a kernel is compiled at its first call,
 and cached on disk for the next process. ``jit.py`` tells how, ``product.py`` holds the engine of everything that
-multiplies matrices, ``layout.py`` the memory layout; the other files are one family of operations each.
+multiplies matrices, ``resample.py`` that of averages and interpolations, ``columns.py`` that of statistics,
+``layout.py`` the memory layout; the other files are one family of operations each.
 """
 
+from . import activations as activations
+from . import adaptive_pooling as adaptive_pooling
+from . import batch_norm as batch_norm
 from . import conv as conv
+from . import cross_entropy as cross_entropy
+from . import dropout as dropout
+from . import group_norm as group_norm
+from . import local_response_norm as local_response_norm
 from . import matmul as matmul
+from . import optimizers as optimizers
+from . import pooling as pooling
+from . import resize as resize
+from . import softmax as softmax
+from . import unfold as unfold

@@ -25,19 +25,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..geometry import Window2d
-from .column_sums import sum_over_pixels
+from .columns import sums
 from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
 from .jit import numba_kernel
 from .layout import channels_first, channels_last, contiguous, padded
 from .product import product
-
-Array = NDArray[Any]
 
 
 def _depthwise(o: int, channels_per_group: int, groups: int) -> bool:
@@ -185,4 +181,5 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
 @numba_kernel("conv2d.grad_bias")
 def conv2d_grad_bias(grad_y: Array) -> Array:
     """``db[o] = sum over n, oh, ow of dy[n, o, oh, ow]``."""
-    return sum_over_pixels(channels_last(grad_y))
+    g = channels_last(grad_y)
+    return sums(g.reshape(1, -1, g.shape[-1]) if g.size else np.zeros((1, 0, g.shape[-1]), g.dtype))[0].astype(g.dtype)

@@ -7,17 +7,13 @@ are skipped, window position by window position, so no padded copy is made.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..geometry import Window2d
 from .jit import parallel, serial, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
-
-Array = NDArray[Any]
 
 
 @serial_no_alias

@@ -74,7 +74,7 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
     if not JIT:
         return function
     try:
-        return numba.njit(cache=True, **_OPTIONS, **options)(function)
+        return numba.njit(**{**_OPTIONS, **options}, cache=True)(function)
     except RuntimeError as error:  # "cannot cache function ...: no locator available"
         if "cannot cache" not in str(error):
             raise
@@ -84,7 +84,7 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
             RuntimeWarning,
             stacklevel=3,
         )
-        return numba.njit(**_OPTIONS, **options)(function)
+        return numba.njit(**{**_OPTIONS, **options})(function)
 
 
 def serial(function: Callable[..., Any]) -> Any:
@@ -95,6 +95,14 @@ def serial(function: Callable[..., Any]) -> Any:
 def serial_no_alias(function: Callable[..., Any]) -> Any:
     """Compile an innermost loop whose array arguments never overlap."""
     return _compile(function, pipeline_class=_NoAlias)
+
+
+def serial_reordered(function: Callable[..., Any]) -> Any:
+    """Compile a task whose sums LLVM may reorder, so that a sum along a row runs in vector registers.
+
+    The order is fixed when the function is compiled: it does not depend on the data or the threads.
+    """
+    return _compile(function, fastmath={"contract", "reassoc"})
 
 
 _here = threading.local()

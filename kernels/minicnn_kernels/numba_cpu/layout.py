@@ -8,15 +8,12 @@ a row of a window is one contiguous run. Nothing but the strides tells the two l
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
+from ..arrays import Array
 from .jit import parallel, serial, unsigned
-
-Array = NDArray[Any]
 
 
 def flat(x: Array) -> tuple[Array, tuple[int, ...]]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from .jit import numba_kernel
 from .layout import flat
 from .product import product
-
-Array = NDArray[Any]
 
 
 def _starts(x: Array, strides: tuple[int, ...], batch: tuple[int, ...]) -> Array:

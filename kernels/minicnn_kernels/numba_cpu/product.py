@@ -28,11 +28,9 @@ from typing import Any
 import numpy as np
 from llvmlite import binding
 from numba import config, prange
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from .jit import parallel, serial, serial_no_alias, unsigned
-
-Array = NDArray[Any]
 
 
 def _has_avx512() -> bool:

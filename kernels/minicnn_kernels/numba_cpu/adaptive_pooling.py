@@ -1,0 +1,43 @@
+"""Adaptive pooling: the output size is given, the windows (``geometry.adaptive_bins``) follow from it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from ..geometry import Pair, adaptive_bins
+from .jit import numba_kernel
+from .pooling import max_pool
+from .resample import Sparse, resample, windows_to_sparse
+
+
+def _averages(size: int, bins: int) -> Sparse:
+    """Row ``i`` averages bin ``i``."""
+    spans = adaptive_bins(size, bins)
+    return windows_to_sparse(spans, [end - start for start, end in spans])
+
+
+@numba_kernel("adaptive_avg_pool2d.forward")
+def adaptive_avg_pool2d_forward(x: Array, output_size: Pair) -> Array:
+    """The mean of every bin."""
+    rows, columns = (_averages(size, bins) for size, bins in zip(x.shape[2:], output_size, strict=True))
+    return resample(x, rows, columns)
+
+
+@numba_kernel("adaptive_avg_pool2d.grad_input")
+def adaptive_avg_pool2d_grad_input(grad_y: Array, input_size: Pair) -> Array:
+    """A pixel gathers from all bins that hold it."""
+    rows, columns = (
+        _averages(size, bins).transposed(size) for size, bins in zip(input_size, grad_y.shape[2:], strict=True)
+    )
+    return resample(grad_y, rows, columns)
+
+
+@numba_kernel("adaptive_max_pool2d.forward")
+def adaptive_max_pool2d_forward(x: Array, output_size: Pair) -> tuple[Array, Array]:
+    """The maximum of every bin and its place ``h*W + w``."""
+    rows, columns = (
+        np.array([(start, end - start, 1) for start, end in adaptive_bins(size, bins)], np.int64).reshape(-1, 3)
+        for size, bins in zip(x.shape[2:], output_size, strict=True)
+    )
+    return max_pool(x, rows, columns)

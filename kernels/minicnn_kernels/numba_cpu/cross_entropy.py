@@ -1,0 +1,110 @@
+"""Cross-entropy of logits with class labels: log-softmax and the loss of a row in one go.
+
+With label t, class weights and smoothing s, a label asks for ``q_c = (1 - s)*weight_t*[c = t] + s/C*weight_c``; then::
+
+    loss = - sum over c of q_c * log p_c            grad of logit c = grad_loss * (p_c * sum(q) - q_c)
+
+Sources: see ``reference/cross_entropy.py``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+
+from ..arrays import Array
+from .jit import numba_kernel, parallel, serial_reordered
+from .mathematics import exp
+from .softmax import exp_sum, rows_per_task
+
+
+@serial_reordered
+def _loss_row(log_p, x, p, classes, label, weight, smoothing):  # type: ignore[no-untyped-def]
+    """Write the log-probabilities of one sample; return its loss (``label`` -1: ignored)."""
+    top, total = exp_sum(x, p, classes)
+    shift = top + np.log(total)
+    for c in range(classes):
+        log_p[p + c] = x[p + c] - shift
+    if label < 0:
+        return 0.0
+    loss = -(1 - smoothing) * weight[label] * log_p[p + label]
+    if smoothing > 0:
+        spread = 0.0
+        for c in range(classes):
+            spread += weight[c] * log_p[p + c]
+        loss -= smoothing / classes * spread
+    return loss
+
+
+@parallel
+def _losses(losses, log_p, x, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
+    for t in prange((m + rows - 1) // rows):
+        for i in range(t * rows, min(m, t * rows + rows)):
+            losses[i] = _loss_row(log_p, x, i * classes, classes, labels[i], weight, smoothing)
+
+
+@serial_reordered
+def _grad_row(grad, grad_loss, log_p, p, classes, label, weight, smoothing):  # type: ignore[no-untyped-def]
+    if label < 0:
+        for c in range(classes):
+            grad[p + c] = 0
+        return
+    sharp = (1 - smoothing) * weight[label]
+    total = sharp
+    for c in range(classes):
+        total += smoothing / classes * weight[c]
+    for c in range(classes):
+        grad[p + c] = grad_loss * (exp(log_p[p + c]) * total - smoothing / classes * weight[c])
+    grad[p + label] -= grad_loss * sharp
+
+
+@parallel
+def _grads(grad, grad_losses, log_p, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
+    for t in prange((m + rows - 1) // rows):
+        for i in range(t * rows, min(m, t * rows + rows)):
+            _grad_row(grad, grad_losses[i], log_p, i * classes, classes, labels[i], weight, smoothing)
+
+
+def _labels(target: Array, ignore_index: int) -> Array:
+    """The labels, -1 where the sample is ignored."""
+    return np.where(target == ignore_index, -1, target).astype(np.int64)
+
+
+def _weights(weight: Array | None, like: Array) -> Array:
+    """One weight per class in the type of ``like (M, C)``."""
+    return np.ones(like.shape[1], like.dtype) if weight is None else np.ascontiguousarray(weight, like.dtype)
+
+
+@numba_kernel("cross_entropy.forward")
+def cross_entropy_forward(
+    logits: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+) -> tuple[Array, Array]:
+    """Return the losses (M,) and the log-probabilities (M, C) of logits (M, C) and target (M,)."""
+    m, classes = logits.shape
+    x = np.ascontiguousarray(logits)
+    losses, log_p = np.empty(m, x.dtype), np.empty_like(x)
+    if x.size:
+        labels, weights = _labels(target, ignore_index), _weights(weight, x)
+        memories = losses, log_p.reshape(-1), x.reshape(-1)
+        _losses(*memories, labels, m, classes, weights, float(label_smoothing), rows_per_task(classes))
+    return losses, log_p
+
+
+@numba_kernel("cross_entropy.grad")
+def cross_entropy_grad(
+    grad_losses: Array,
+    log_probabilities: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
+) -> Array:
+    """Return the gradient of the logits (M, C) from the gradient of the losses (M,)."""
+    m, classes = log_probabilities.shape
+    log_p = np.ascontiguousarray(log_probabilities)
+    grad = np.empty_like(log_p)
+    if grad.size:
+        labels, weights = _labels(target, ignore_index), _weights(weight, log_p)
+        memories = grad.reshape(-1), np.ascontiguousarray(grad_losses), log_p.reshape(-1)
+        _grads(*memories, labels, m, classes, weights, float(label_smoothing), rows_per_task(classes))
+    return grad

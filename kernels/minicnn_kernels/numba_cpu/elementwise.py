@@ -1,0 +1,26 @@
+"""Several arrays of one shape as flat memories in one order, whatever their strides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+
+CHUNK = 16384  # elements in one task of an elementwise loop: 64 KiB of float32
+
+
+def memory_order(x: Array) -> list[int]:
+    """The axes of ``x`` from the largest stride to the smallest."""
+    return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+
+
+def aligned(x: Array, *others: Array) -> list[Array]:
+    """The elements of ``x`` and ``others`` as flat arrays, all in the memory order of ``x``; copies only where needed."""
+    order = memory_order(x)
+    return [np.ascontiguousarray(y.transpose(order)).reshape(-1) for y in (x, *others)]
+
+
+def shaped(memory: Array, like: Array) -> Array:
+    """Flat ``memory`` in the memory order of ``like``, seen with the shape of ``like``."""
+    order = memory_order(like)
+    return memory.reshape([like.shape[axis] for axis in order]).transpose(np.argsort(order))

@@ -1,0 +1,95 @@
+"""Averages and interpolations in one kernel: ``y = R @ x @ C.T`` with sparse matrices ``R`` and ``C``.
+
+Average pooling, adaptive average pooling and both kinds of resizing treat rows and columns separately: output row
+``i`` is a weighted sum of a few input rows, ``y[i] = sum of R[i, h] * x[h]``, and output columns likewise.
+So each of these operations is a pair of small sparse matrices, and its gradient is the same kernel with both
+matrices transposed. Every output pixel gathers what it needs: no two threads add to one number.
+
+The innermost loop runs over the channels of one pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import prange
+
+from ..arrays import Array
+from ..geometry import Pair
+from .jit import parallel, serial, serial_no_alias, unsigned
+from .layout import channels_first, channels_last
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A sparse matrix by rows: row ``i`` has the entries ``starts[i] .. starts[i+1]-1``."""
+
+    starts: Array  # (rows + 1,) int64
+    columns: Array  # (entries,) int64
+    values: Array  # (entries,)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the matrix has."""
+        return len(self.starts) - 1
+
+    def transposed(self, rows: int) -> Sparse:
+        """The transposed matrix, which has ``rows`` rows."""
+        of_row = np.repeat(np.arange(self.rows), np.diff(self.starts))
+        return sparse(self.columns, of_row, self.values, rows)
+
+
+def sparse(rows: Array, columns: Array, values: Array, size: int) -> Sparse:
+    """A matrix of ``size`` rows from its entries; they stay in order within a row."""
+    order = np.argsort(rows, kind="stable")
+    starts = np.searchsorted(rows[order], np.arange(size + 1))
+    return Sparse(starts.astype(np.int64), np.asarray(columns, np.int64)[order], np.asarray(values)[order])
+
+
+def windows_to_sparse(spans: Sequence[Pair], counted: Sequence[int]) -> Sparse:
+    """Row ``i`` is ``1/counted[i]`` at the positions ``start .. end-1`` of span ``i``."""
+    lengths = [max(end - start, 0) for start, end in spans]
+    rows = np.repeat(np.arange(len(spans)), lengths)
+    columns = np.concatenate([np.arange(start, end) for start, end in spans]) if spans else np.zeros(0, np.int64)
+    return sparse(rows, columns, np.repeat(1 / np.maximum(counted, 1), lengths), len(spans))
+
+
+@serial_no_alias
+def _add_scaled(y, p, x, q, factor, c):  # type: ignore[no-untyped-def]
+    """``y[:c] += factor * x[:c]``."""
+    p, q, c = unsigned(p), unsigned(q), unsigned(c)
+    for j in range(c):
+        y[p + j] += factor * x[q + j]
+
+
+@serial
+def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
+    """Output row ``i`` of image ``n``."""
+    outputs = len(starts) - 1
+    p = (n * (len(row_starts) - 1) + i) * outputs * c
+    for j in range(p, p + outputs * c):
+        y[j] = 0
+    for a in range(row_starts[i], row_starts[i + 1]):
+        q = (n * h + row_columns[a]) * w * c
+        for j in range(outputs):
+            for b in range(starts[j], starts[j + 1]):
+                _add_scaled(y, p + j * c, x, q + columns[b] * c, row_values[a] * values[b], c)
+
+
+@parallel
+def _resample(y, x, n, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
+    rows = len(row_starts) - 1
+    for t in prange(n * rows):
+        _row(y, x, t // rows, t % rows, h, w, c, row_starts, row_columns, row_values, starts, columns, values)
+
+
+def resample(x: Array, rows: Sparse, columns: Sparse) -> Array:
+    """``y[n, c] = rows @ x[n, c] @ columns.T`` for ``x (N, C, H, W)``."""
+    n, c, h, w = x.shape
+    y = np.empty((n, rows.rows, columns.rows, c), x.dtype)
+    if y.size:
+        matrices = [m for s in (rows, columns) for m in (s.starts, s.columns, s.values.astype(x.dtype))]
+        _resample(y.reshape(-1), channels_last(x).reshape(-1), n, h, w, c, *matrices)
+    return channels_first(y)
