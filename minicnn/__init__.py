@@ -16,7 +16,6 @@ import importlib
 from typing import Any
 
 import numpy as _np
-
 from minicnn_kernels.registry import active_backend, available_backends, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
@@ -119,23 +118,12 @@ from .ops.elementwise import (
     trunc,
     where,
 )
-from .ops.indexing import (
-    argwhere,
-    gather,
-    index_add,
-    index_fill,
-    index_put,
-    index_select,
-    masked_fill,
-    masked_select,
-    nonzero,
-    scatter,
-    scatter_add,
-    take,
-    take_along_dim,
-)
+from .ops.extremes import amax, amin, argmax, argmin, max, min
+from .ops.gathering import gather, index_add, index_fill, index_select, scatter, scatter_add, take_along_dim
+from .ops.indexing import index_put, take
 from .ops.joining import cat, hstack, stack, vstack
 from .ops.linalg import addmm, bmm, dot, einsum, matmul, mm, mv, outer
+from .ops.masking import argwhere, masked_fill, masked_select, nonzero
 from .ops.ordering import argsort, bincount, cumprod, cumsum, histc, kthvalue, median, prod, sort, topk, unique
 from .ops.queries import (
     broadcast_shapes,
@@ -168,25 +156,7 @@ from .ops.rearranging import (
     triu,
     unbind,
 )
-from .ops.reductions import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    logsumexp,
-    max,
-    mean,
-    min,
-    norm,
-    std,
-    std_mean,
-    sum,
-    var,
-    var_mean,
-)
+from .ops.reductions import all, any, count_nonzero, logsumexp, mean, norm, std, std_mean, sum, var, var_mean
 from .ops.sampling import (
     bernoulli,
     multinomial,
@@ -231,9 +201,14 @@ _MODULES = {
     name: f"minicnn.{name}"
     for name in ("autograd", "backends", "cuda", "data", "datasets", "explain", "io", "models", "nn", "optim", "train")
 } | {"transforms": "minicnn.transforms", "kernels": "minicnn_kernels"}
-_ELSEWHERE = {"save": "minicnn.io", "load": "minicnn.io", "show_config": "minicnn.config", "gradcheck": "minicnn.autograd"}
+_ELSEWHERE = {
+    "save": "minicnn.io",
+    "load": "minicnn.io",
+    "show_config": "minicnn.config",
+    "gradcheck": "minicnn.autograd",
+}
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     *(name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "Any")),
     *_ELSEWHERE,
 ]

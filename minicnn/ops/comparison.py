@@ -84,9 +84,7 @@ def _bitwise(name: str, ufunc: Any, symbol: str, example: str) -> Callable[[Any,
 bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "&", "bitwise_and(a, b) -> tensor([0, 2])")
 bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "|", "bitwise_or(a, b) -> tensor([3, 2])")
 bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "^", "bitwise_xor(a, b) -> tensor([3, 0])")
-bitwise_left_shift = _bitwise(
-    "bitwise_left_shift", np.left_shift, "<<", "bitwise_left_shift(a, b) -> tensor([4, 8])"
-)
+bitwise_left_shift = _bitwise("bitwise_left_shift", np.left_shift, "<<", "bitwise_left_shift(a, b) -> tensor([4, 8])")
 bitwise_right_shift = _bitwise(
     "bitwise_right_shift", np.right_shift, ">>", "bitwise_right_shift(a, 1) -> tensor([0, 1])"
 )

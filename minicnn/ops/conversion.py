@@ -39,7 +39,7 @@ def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
             check_device(a)
         elif a is not None and not isinstance(a, bool):
             kind = a
-    copy = copy or len(flags) > 1 and flags[1]
+    copy = copy or (len(flags) > 1 and flags[1])
     result = input if kind is None else cast(input, dtypes.as_dtype(kind).numpy)
     return Clone()(result) if copy and result is input else result
 
@@ -147,6 +147,8 @@ def new_full(
     return creation.finish(array, device, requires_grad)
 
 
-def new_tensor(input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_tensor(
+    input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """:func:`minicnn.tensor` of ``data``, with the type of ``input``."""
     return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)

@@ -80,38 +80,72 @@ log2 = _unary(
     "log2", np.log2, "x", lambda g, x: g / (x * np.log(2.0)), "Logarithm to base 2.", ("[8.0]", "tensor([3.])")
 )
 log10 = _unary(
-    "log10", np.log10, "x", lambda g, x: g / (x * np.log(10.0)), "Logarithm to base 10.", ("[100.0]", "tensor([2.])")
+    "log10",
+    np.log10,
+    "x",
+    lambda g, x: g / (x * np.log(10.0)),
+    "Logarithm to base 10.",
+    ("[1.0, 50.0]", "tensor([0.0000, 1.6990])"),
 )
 log1p = _unary(
     "log1p", np.log1p, "x", lambda g, x: g / (x + 1), "``log(1 + x)``, accurate for small x.", ("[0.0]", "tensor([0.])")
 )
 sqrt = _unary("sqrt", np.sqrt, "y", lambda g, y: g / (2 * y), "Square root.", ("[4.0, 9.0]", "tensor([2., 3.])"))
 rsqrt = _unary(
-    "rsqrt", lambda x: 1 / np.sqrt(x), "y", lambda g, y: -0.5 * g * y**3, "``1 / sqrt(x)``.", ("[4.0]", "tensor([0.5000])")
+    "rsqrt",
+    lambda x: 1 / np.sqrt(x),
+    "y",
+    lambda g, y: -0.5 * g * y**3,
+    "``1 / sqrt(x)``.",
+    ("[4.0]", "tensor([0.5000])"),
 )
 square = _unary("square", np.square, "x", lambda g, x: g * (2 * x), "``x ** 2``.", ("[3, -2]", "tensor([9, 4])"), True)
 reciprocal = _unary(
     "reciprocal", lambda x: 1 / x, "y", lambda g, y: -g * y * y, "``1 / x``.", ("[4.0]", "tensor([0.2500])")
 )
 abs = _unary(
-    "abs", np.abs, "x", lambda g, x: g * x.sign(), "Absolute value; its slope at 0 is 0.", ("[-1, 2]", "tensor([1, 2])"), True
+    "abs",
+    np.abs,
+    "x",
+    lambda g, x: g * x.sign(),
+    "Absolute value; its slope at 0 is 0.",
+    ("[-1, 2]", "tensor([1, 2])"),
+    True,
 )
 sin = _unary("sin", np.sin, "x", lambda g, x: g * x.cos(), "Sine.", ("[0.0]", "tensor([0.])"))
 cos = _unary("cos", np.cos, "x", lambda g, x: -g * x.sin(), "Cosine.", ("[0.0]", "tensor([1.])"))
 tan = _unary("tan", np.tan, "y", lambda g, y: g * (1 + y * y), "Tangent.", ("[0.0]", "tensor([0.])"))
-asin = _unary("asin", np.arcsin, "x", lambda g, x: g * (1 - x * x).rsqrt(), "Inverse sine.", ("[1.0]", "tensor([1.5708])"))
-acos = _unary("acos", np.arccos, "x", lambda g, x: -g * (1 - x * x).rsqrt(), "Inverse cosine.", ("[1.0]", "tensor([0.])"))
+asin = _unary(
+    "asin", np.arcsin, "x", lambda g, x: g * (1 - x * x).rsqrt(), "Inverse sine.", ("[1.0]", "tensor([1.5708])")
+)
+acos = _unary(
+    "acos", np.arccos, "x", lambda g, x: -g * (1 - x * x).rsqrt(), "Inverse cosine.", ("[1.0]", "tensor([0.])")
+)
 atan = _unary("atan", np.arctan, "x", lambda g, x: g / (x * x + 1), "Inverse tangent.", ("[1.0]", "tensor([0.7854])"))
 sinh = _unary("sinh", np.sinh, "x", lambda g, x: g * x.cosh(), "Hyperbolic sine.", ("[1.0]", "tensor([1.1752])"))
 cosh = _unary("cosh", np.cosh, "x", lambda g, x: g * x.sinh(), "Hyperbolic cosine.", ("[0.0]", "tensor([1.])"))
 sign = _unary("sign", np.sign, "", _flat, "-1, 0 or 1; slope 0.", ("[-2.5, 0.0]", "tensor([-1.,  0.])"), True)
 floor = _unary(
-    "floor", _keep_integers(np.floor), "", _flat, "Largest integer not above x; slope 0.", ("[-1.5]", "tensor([-2.])"), True
+    "floor",
+    _keep_integers(np.floor),
+    "",
+    _flat,
+    "Largest integer not above x; slope 0.",
+    ("[-1.5]", "tensor([-2.])"),
+    True,
 )
 ceil = _unary(
-    "ceil", _keep_integers(np.ceil), "", _flat, "Smallest integer not below x; slope 0.", ("[1.2]", "tensor([2.])"), True
+    "ceil",
+    _keep_integers(np.ceil),
+    "",
+    _flat,
+    "Smallest integer not below x; slope 0.",
+    ("[1.2]", "tensor([2.])"),
+    True,
 )
-trunc = _unary("trunc", _keep_integers(np.trunc), "", _flat, "x without its fraction.", ("[-1.5]", "tensor([-1.])"), True)
+trunc = _unary(
+    "trunc", _keep_integers(np.trunc), "", _flat, "x without its fraction.", ("[-1.5]", "tensor([-1.])"), True
+)
 
 
 class Round(Function):
@@ -134,7 +168,7 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     --------
     >>> import minicnn
     >>> minicnn.round(minicnn.tensor([0.5, 1.5, -2.6]))
-    tensor([0., 2., -3.])
+    tensor([ 0.,  2., -3.])
     """
     return Round(decimals)(as_tensor(input, "input", "round"))
 
@@ -247,9 +281,7 @@ class Clamp(Function):
             where(below & _not(crossed), grad_y, zero) if self.needs_grad[1] else None,
             where(above | crossed, grad_y, zero) if self.needs_grad[2] else None,
         )
-        return tuple(
-            None if g is None else unbroadcast(g, t.shape) for g, t in zip(grads, (x, low, high), strict=True)
-        )
+        return tuple(None if g is None else unbroadcast(g, t.shape) for g, t in zip(grads, (x, low, high), strict=True))
 
 
 def _not(condition: Any) -> Any:

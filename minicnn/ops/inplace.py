@@ -10,7 +10,7 @@ import numpy as np
 from ..core import grad_mode
 from ..core.errors import DTypeError, ShapeError
 from ..core.tensor import Tensor
-from . import arithmetic, comparison, elementwise, indexing
+from . import arithmetic, comparison, elementwise, gathering, indexing, masking
 from .indexing import write
 from .sampling import source
 
@@ -52,8 +52,8 @@ OPERATIONS: tuple[Callable[..., Tensor], ...] = (
     elementwise.reciprocal, elementwise.abs, elementwise.sin, elementwise.cos, elementwise.sign, elementwise.floor,
     elementwise.ceil, elementwise.round, elementwise.trunc, elementwise.clamp, elementwise.clamp_min,
     elementwise.clamp_max, elementwise.nan_to_num, comparison.logical_not, comparison.bitwise_and,
-    comparison.bitwise_or, comparison.bitwise_xor, indexing.masked_fill, indexing.scatter, indexing.scatter_add,
-    indexing.index_add, indexing.index_fill, indexing.index_put,
+    comparison.bitwise_or, comparison.bitwise_xor, masking.masked_fill, gathering.scatter, gathering.scatter_add,
+    gathering.index_add, gathering.index_fill, indexing.index_put,
 )  # fmt: skip
 FORMS = {f"{operation.__name__}_": in_place(operation) for operation in OPERATIONS}
 

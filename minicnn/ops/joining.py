@@ -59,8 +59,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     axis = normalize_axis("cat", dim, known[0].ndim)
     shape = known[0]._array.shape
     for position, t in enumerate(known):
-        if t.ndim == 0 or t.ndim != len(shape) or any(
-            n != m for i, (n, m) in enumerate(zip(t._array.shape, shape, strict=True)) if i != axis
+        if (
+            t.ndim == 0
+            or t.ndim != len(shape)
+            or any(n != m for i, (n, m) in enumerate(zip(t._array.shape, shape, strict=True)) if i != axis)
         ):
             raise ShapeError(
                 f"cat: all sizes except that of dim {axis} must agree (and there must be one); "

@@ -104,7 +104,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _of_dims(operation: str, *pairs: tuple[Tensor, int]) -> None:
     for t, ndim in pairs:
         if as_tensor(t, "operand", operation).ndim != ndim:
-            raise ShapeError(f"{operation}: expected {ndim} dimensions; got shape {tuple(t.shape)}. Fix: matmul for others")
+            raise ShapeError(
+                f"{operation}: expected {ndim} dimensions; got shape {tuple(t.shape)}. Fix: matmul for others"
+            )
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -216,7 +218,9 @@ class Einsum(Function):
         self.inputs, self.output = inputs, output
 
     def forward(self, *arrays: Any) -> Any:
-        self.sizes = {c: n for term, a in zip(self.inputs, arrays, strict=True) for c, n in zip(term, a.shape, strict=True)}
+        self.sizes = {
+            c: n for term, a in zip(self.inputs, arrays, strict=True) for c, n in zip(term, a.shape, strict=True)
+        }
         self.save(*arrays)
         return np.asarray(np.einsum(",".join(self.inputs) + "->" + self.output, *arrays, optimize=len(arrays) > 1))
 
@@ -270,12 +274,18 @@ def _parse(equation: str, tensors: list[Tensor]) -> tuple[list[str], str, list[t
     if len(inputs) != len(tensors):
         raise ShapeError(f"einsum: {equation!r} has {len(inputs)} operands; got {len(tensors)}")
     free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in equation]
-    counts = [t.ndim - len(term.replace("...", "")) if "..." in term else 0 for t, term in zip(tensors, inputs, strict=True)]
+    counts = [
+        t.ndim - len(term.replace("...", "")) if "..." in term else 0 for t, term in zip(tensors, inputs, strict=True)
+    ]
     dots = "".join(free[: max(counts, default=0)]) if max(counts, default=0) > 0 else ""
-    inputs = [term.replace("...", dots[len(dots) - n :] if n > 0 else "") for term, n in zip(inputs, counts, strict=True)]
+    inputs = [
+        term.replace("...", dots[len(dots) - n :] if n > 0 else "") for term, n in zip(inputs, counts, strict=True)
+    ]
     for t, term in zip(tensors, inputs, strict=True):
         if len(term) != t.ndim:
-            raise ShapeError(f"einsum: {term!r} of {equation!r} names {len(term)} dimensions; got shape {tuple(t.shape)}")
+            raise ShapeError(
+                f"einsum: {term!r} of {equation!r} names {len(term)} dimensions; got shape {tuple(t.shape)}"
+            )
     if arrow:
         output = output.replace("...", dots)
     else:

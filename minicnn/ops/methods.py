@@ -14,9 +14,12 @@ from . import (
     comparison,
     conversion,
     elementwise,
+    extremes,
+    gathering,
     indexing,
     inplace,
     linalg,
+    masking,
     ordering,
     rearranging,
     reductions,
@@ -34,14 +37,16 @@ _FUNCTIONS: dict[Any, str] = {
         new_zeros new_ones new_empty new_full new_tensor""",
     elementwise: """exp expm1 log log2 log10 log1p sqrt rsqrt square reciprocal abs sin cos tan asin acos atan sinh cosh
         atan2 sign floor ceil trunc round frac clamp clamp_min clamp_max maximum minimum nan_to_num""",
-    indexing: """gather take_along_dim scatter scatter_add index_select index_add index_fill index_put take masked_fill
-        masked_select nonzero argwhere""",
+    extremes: "max min amax amin argmax argmin",
+    gathering: "gather take_along_dim scatter scatter_add index_select index_add index_fill",
+    indexing: "index_put take",
     inplace: "fill_ zero_ copy_ fill_diagonal_ normal_ uniform_ bernoulli_ random_",
     linalg: "matmul mm bmm mv dot outer addmm",
+    masking: "masked_fill masked_select nonzero argwhere",
     ordering: "sort argsort topk median kthvalue cumsum cumprod prod unique bincount histc",
     rearranging: """narrow select unbind split chunk tensor_split flip fliplr flipud roll rot90 diagonal diag trace
         tril triu repeat tile repeat_interleave""",
-    reductions: """sum mean max min amax amin argmax argmin var std norm logsumexp any all count_nonzero""",
+    reductions: "sum mean var std norm logsumexp any all count_nonzero",
     sampling: "bernoulli multinomial",
     shaping: """reshape reshape_as view view_as flatten ravel unflatten squeeze unsqueeze permute transpose t movedim
         expand expand_as broadcast_to clone contiguous""",

@@ -9,13 +9,11 @@ import numpy as np
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .extremes import named, pick
 from .operands import cast, normalize_axis
-from .reductions import Reduction, ValuesIndices, accumulator, pick
+from .reductions import Reduction, accumulator
 
-sort_return = type("sort", (ValuesIndices,), {"__doc__": "What ``sort`` returns."})
-topk_return = type("topk", (ValuesIndices,), {"__doc__": "What ``topk`` returns."})
-median_return = type("median", (ValuesIndices,), {"__doc__": "What ``median(input, dim)`` returns."})
-mode_return = type("mode", (ValuesIndices,), {"__doc__": "What ``mode`` returns."})
+SORT, TOPK, MEDIAN, KTHVALUE = named("sort"), named("topk"), named("median"), named("kthvalue")
 
 
 def _order(x: Any, axis: int, descending: bool) -> Any:
@@ -45,7 +43,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     >>> values, indices
     (tensor([1, 2, 3]), tensor([1, 2, 0]))
     """
-    return _sorted(sort_return, "sort", input, dim, descending)
+    return _sorted(SORT, "sort", input, dim, descending)
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
@@ -69,7 +67,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     >>> minicnn.topk(minicnn.tensor([1, 5, 3]), 2).indices
     tensor([1, 2])
     """
-    return _sorted(topk_return, "topk", input, dim, largest, k)
+    return _sorted(TOPK, "topk", input, dim, largest, k)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -91,7 +89,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     if x.dtype.kind == "f":  # a NaN is the median
         bad = np.isnan(x)
         places = np.where(bad.any(axis, keepdims=True), bad.argmax(axis, keepdims=True), places)
-    return pick(median_return, input, places if input.ndim else places.reshape(()), axis, keepdim)
+    return pick(MEDIAN, input, places if input.ndim else places.reshape(()), axis, keepdim)
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
@@ -99,8 +97,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     axis = normalize_axis("kthvalue", dim, input.ndim)
     if not 1 <= k <= (input._array.shape[axis] if input.ndim else 1):
         raise ShapeError(f"kthvalue: k must lie in [1, {input._array.shape[axis] if input.ndim else 1}]; got {k}")
-    found = _sorted(sort_return, "kthvalue", input, dim, False).indices.narrow(axis, k - 1, 1)
-    return pick(sort_return, input, found._array, axis, keepdim)
+    found = _sorted(SORT, "kthvalue", input, dim, False).indices.narrow(axis, k - 1, 1)
+    return pick(KTHVALUE, input, found._array, axis, keepdim)
 
 
 class CumSum(Function):
@@ -148,7 +146,11 @@ class CumProd(Function):
         n, d = x.shape[self.axis], self.axis
         slopes, before = [], x.narrow(d, 0, 1) * 0 + 1  # the product of the factors before i
         for i in range(n):
-            after = CumProd(d)(Tensor.new_ones(x, before.shape)) if i == n - 1 else _with_one(x.narrow(d, i + 1, n - i - 1), d)
+            after = (
+                CumProd(d)(Tensor.new_ones(x, before.shape))
+                if i == n - 1
+                else _with_one(x.narrow(d, i + 1, n - i - 1), d)
+            )
             slopes.append((grad_y.narrow(d, i, n - i) * before * after).sum(d, keepdim=True))
             before = before * x.narrow(d, i, 1)
         from .joining import cat
@@ -211,7 +213,11 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
     """The different elements (or slices along ``dim``) in order; on request, where each one is, and how often.
 
@@ -239,7 +245,9 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     tensor([1, 0, 2])
     """
     if input.ndim != 1 or input._array.dtype.kind not in "iu" or (input._array < 0).any():
-        raise DTypeError(f"bincount: expected a vector of integers, none negative; got {input.dtype}, {tuple(input.shape)}")
+        raise DTypeError(
+            f"bincount: expected a vector of integers, none negative; got {input.dtype}, {tuple(input.shape)}"
+        )
     counts = np.bincount(input._array, None if weights is None else weights._array, minlength)
     result = Tensor._wrap(counts)
     return result if weights is None or weights._array.dtype.kind != "f" else cast(result, weights._array.dtype)

@@ -73,7 +73,9 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(split_size_or_sections, Sequence):
         lengths = list(split_size_or_sections)
         if sum(lengths) != size or any(n < 0 for n in lengths):
-            raise ShapeError(f"split: the sizes must sum to {size}, the size of dim {d}; got {lengths}, sum {sum(lengths)}")
+            raise ShapeError(
+                f"split: the sizes must sum to {size}, the size of dim {d}; got {lengths}, sum {sum(lengths)}"
+            )
     else:
         step = int(split_size_or_sections)
         if step <= 0:
@@ -238,7 +240,9 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     """
     a, b = (normalize_axis("diagonal", d, input.ndim) for d in (dim1, dim2))
     if input.ndim < 2 or a == b:
-        raise ShapeError(f"diagonal: two different dimensions expected; got {dim1}, {dim2} for shape {tuple(input.shape)}")
+        raise ShapeError(
+            f"diagonal: two different dimensions expected; got {dim1}, {dim2} for shape {tuple(input.shape)}"
+        )
     return Diagonal(offset, a, b)(input)
 
 

@@ -1,19 +1,17 @@
-"""Many numbers to one: sums, means, norms, extremes, along some dimensions or over all elements."""
+"""Many numbers to one: sums, means, variances, norms, along some dimensions or over all elements."""
 
 from __future__ import annotations
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..core import dtype as dtypes
-from ..core.errors import DTypeError, ShapeError
+from ..core.errors import DTypeError
 from ..core.function import Function
 from ..core.tensor import Size, Tensor
-from .elementwise import maximum, minimum
-from .indexing import gather
-from .operands import as_tensor, cast, floating, normalize_axes, normalize_axis
+from .operands import as_tensor, cast, floating, normalize_axes
 
 
 class Reduction(Function):
@@ -57,24 +55,6 @@ class Mean(Reduction):
     def backward(self, grad_y: Tensor) -> Tensor:
         count = Size(self.shape[i] for i in self.axes).numel()
         return (self.spread(grad_y) / count).expand(self.shape)
-
-
-class Extreme(Reduction):
-    """Largest or smallest; equal ones share the gradient evenly."""
-
-    def __init__(self, axes: tuple[int, ...], keepdim: bool, largest: bool) -> None:
-        super().__init__(axes, keepdim)
-        self.largest = largest
-
-    def reduce(self, x: Any) -> Any:
-        y = np.asarray((np.max if self.largest else np.min)(x, axis=self.axes, keepdims=self.keepdim))
-        self.save(x, y)
-        return y
-
-    def backward(self, grad_y: Tensor) -> Tensor:
-        x, y = self.saved
-        chosen = x == self.spread(y)
-        return chosen * (self.spread(grad_y) / chosen.sum(self.axes, keepdim=True))
 
 
 class Var(Reduction):
@@ -160,10 +140,11 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
             [7.]]))
     """
     x = accumulator(as_tensor(input, "input", "sum"), dtype)
-    return Sum(_axes("sum", dim, x.ndim), keepdim)(x)
+    return Sum(reduced_axes("sum", dim, x.ndim), keepdim)(x)
 
 
-def _axes(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
+def reduced_axes(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
+    """The dimensions that ``dim`` names; None, () and [] name all."""
     return normalize_axes(operation, None if dim == () or dim == [] else dim, ndim)
 
 
@@ -179,135 +160,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     x = as_tensor(input, "input", "mean") if dtype is None else cast(input, dtypes.as_dtype(dtype).numpy)
     if x._array.dtype.kind != "f":
         raise DTypeError(f"mean: the mean of {x.dtype} numbers need not be one. Fix: x.float().mean()")
-    return Mean(_axes("mean", dim, x.ndim), keepdim)(x)
-
-
-class ValuesIndices(NamedTuple):
-    """Results along a dimension, and where they were found."""
-
-    values: Tensor
-    indices: Tensor
-
-
-def pick(kind: type, input: Tensor, indices: Any, dim: int, keepdim: bool) -> Any:
-    """Named tuple of the elements at ``indices`` (NumPy, with ``dim`` kept) and the indices; gradients follow them."""
-    places = Tensor._wrap(np.asarray(indices))
-    values = gather(input, dim, places)
-    return kind(values, places) if keepdim else kind(values.squeeze(dim), places.squeeze(dim))
-
-
-class max_return(ValuesIndices):  # noqa: N801 - it prints as PyTorch's does
-    """What ``max(input, dim)`` returns."""
-
-
-class min_return(ValuesIndices):  # noqa: N801
-    """What ``min(input, dim)`` returns."""
-
-
-def _extreme(operation: str, input: Tensor, dim: Any, keepdim: bool, largest: bool) -> Any:
-    x = as_tensor(input, "input", operation)
-    if dim is None:
-        _not_empty(operation, x, tuple(range(x.ndim)))
-        return Extreme(tuple(range(x.ndim)), False, largest)(x)
-    axis = normalize_axis(operation, dim, x.ndim)
-    _not_empty(operation, x, (axis,) if x.ndim else ())
-    places = (np.argmax if largest else np.argmin)(x._array, axis=axis if x.ndim else None, keepdims=True)
-    return pick(max_return if largest else min_return, x, places, axis, keepdim)
-
-
-def _not_empty(operation: str, x: Tensor, axes: tuple[int, ...]) -> None:
-    if builtins.any(x._array.shape[i] == 0 for i in axes):
-        raise ShapeError(f"{operation}: there is none among no elements; the tensor has shape {tuple(x.shape)}")
-
-
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """The largest element; along ``dim``, also its index; or with a second tensor, :func:`maximum`.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> scores = minicnn.tensor([[0.1, 0.9], [0.8, 0.2]])
-    >>> values, predicted = minicnn.max(scores, 1)
-    >>> predicted
-    tensor([1, 0])
-    >>> minicnn.max(scores)
-    tensor(0.9000)
-    """
-    if isinstance(other if dim is None else dim, Tensor):
-        return maximum(input, other if dim is None else dim)
-    return _extreme("max", input, dim, keepdim, largest=True)
-
-
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
-    """The smallest element; along ``dim``, also its index; or with a second tensor, :func:`minimum`.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.min(minicnn.tensor([[3, 1], [2, 5]]), 0).values
-    tensor([2, 1])
-    """
-    if isinstance(other if dim is None else dim, Tensor):
-        return minimum(input, other if dim is None else dim)
-    return _extreme("min", input, dim, keepdim, largest=False)
-
-
-def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest element along ``dim``; equal ones share the gradient evenly.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.amax(minicnn.tensor([[1, 4], [3, 2]]), 1)
-    tensor([4, 3])
-    """
-    axes = _axes("amax", dim, input.ndim)
-    _not_empty("amax", input, axes)
-    return Extreme(axes, keepdim, True)(input)
-
-
-def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest element along ``dim``; equal ones share the gradient evenly.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.amin(minicnn.tensor([[1, 4], [3, 2]]), 1)
-    tensor([1, 2])
-    """
-    axes = _axes("amin", dim, input.ndim)
-    _not_empty("amin", input, axes)
-    return Extreme(axes, keepdim, False)(input)
-
-
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Index of the largest element (the first, if several), among all or along ``dim``.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.argmax(minicnn.tensor([[0.1, 0.9], [0.8, 0.2]]), dim=1)
-    tensor([1, 0])
-    """
-    return _arg("argmax", np.argmax, input, dim, keepdim)
-
-
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Index of the smallest element (the first, if several), among all or along ``dim``.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.argmin(minicnn.tensor([3, 1, 2]))
-    tensor(1)
-    """
-    return _arg("argmin", np.argmin, input, dim, keepdim)
-
-
-def _arg(operation: str, find: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
-    axis = None if dim is None else normalize_axis(operation, dim, input.ndim)
-    _not_empty(operation, input, tuple(range(input.ndim)) if axis is None else (axis,) if input.ndim else ())
-    return Tensor._wrap(np.asarray(find(input._array, axis=axis if input.ndim else None, keepdims=keepdim)))
+    return Mean(reduced_axes("mean", dim, x.ndim), keepdim)(x)
 
 
 def _variance(
@@ -319,7 +172,7 @@ def _variance(
     if x is None:
         raise DTypeError(f"{operation}: expected a floating-point tensor; got {input.dtype}. Fix: x.float()")
     less = (1.0 if unbiased else 0.0) if correction is None else float(correction)
-    return Var(_axes(operation, dim, x.ndim), keepdim, less, root)(x), dim
+    return Var(reduced_axes(operation, dim, x.ndim), keepdim, less, root)(x), dim
 
 
 def var(
@@ -377,10 +230,10 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     tensor(5.)
     """
     x = floating("norm", input) if dtype is None else cast(input, dtypes.as_dtype(dtype).numpy)
-    axes = _axes("norm", dim, x.ndim)
+    axes = reduced_axes("norm", dim, x.ndim)
     order = 2.0 if p in ("fro", None) else float(p)
     if order in (np.inf, -np.inf):
-        return Extreme(axes, keepdim, order > 0)(x.abs())
+        return x.abs().amax(axes, keepdim) if order > 0 else x.abs().amin(axes, keepdim)  # type: ignore[no-any-return]
     if order == 0:
         return cast(x != 0, x._array.dtype).sum(axes, keepdim)
     return Norm(axes, keepdim, int(order) if order.is_integer() else order)(x)
@@ -393,10 +246,10 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     --------
     >>> import minicnn
     >>> minicnn.logsumexp(minicnn.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     x = floating("logsumexp", input)
-    return LogSumExp(_axes("logsumexp", dim, x.ndim), keepdim)(x)
+    return LogSumExp(reduced_axes("logsumexp", dim, x.ndim), keepdim)(x)
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
@@ -432,4 +285,6 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> minicnn.count_nonzero(minicnn.tensor([0, 3, 4]))
     tensor(2)
     """
-    return Tensor._wrap(np.asarray(np.count_nonzero(input._array, axis=normalize_axes("count_nonzero", dim, input.ndim))))
+    return Tensor._wrap(
+        np.asarray(np.count_nonzero(input._array, axis=normalize_axes("count_nonzero", dim, input.ndim)))
+    )

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import DTypeError, ShapeError
+from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Size, Tensor
-from .operands import cast, normalize_axis, sizes, unbroadcast
+from .operands import normalize_axis, sizes, unbroadcast
 
 
 class Reshape(Function):
