@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 BESIDE = Path(__file__).resolve().parents[2] / "shared"
+GIVEN = os.environ.get("MINICNN_DATA")  # as the test run was started; a test may hide the variable
 
 
 def real_data(name: str) -> Path:
@@ -15,7 +16,7 @@ def real_data(name: str) -> Path:
 
     Skips the test if there is none, unless MINICNN_REQUIRE_DATA=1 asks to fail.
     """
-    places = [Path(place) for place in (os.environ.get("MINICNN_DATA"), BESIDE / "data") if place]
+    places = [Path(place) for place in (GIVEN, BESIDE / "data") if place]
     for place in places:
         if (place / name).is_dir():
             return place / name

@@ -20,6 +20,8 @@ from .randomness import SAMPLE, draw_seed, randomness_of
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, batches
 from .workers import ThreadWorker, WorkerLostError, WorkerPool, WorkerSetup
 
+FIXED = ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last", "persistent_workers")
+
 
 class DataLoader:
     """Goes through a dataset in batches.
@@ -131,6 +133,11 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.worker_mode = worker_mode
         self._pool: WorkerPool | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and name in vars(self):
+            raise ValueError(f"DataLoader: {name} cannot be changed in an existing loader; make a new DataLoader")
+        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         """Number of batches in one pass."""

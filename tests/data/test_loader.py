@@ -233,6 +233,15 @@ def test_mistakes_say_the_fix(arguments: dict[str, Any], message: str) -> None:
         DataLoader(**{"dataset": range(5), **arguments})
 
 
+def test_a_loader_cannot_be_rebuilt_from_outside() -> None:
+    loader = DataLoader(range(4), batch_size=2)
+    for name in ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last", "persistent_workers"):
+        with pytest.raises(ValueError, match=f"{name} cannot be changed"):
+            setattr(loader, name, None)
+    loader.collate_fn = sum
+    assert list(loader) == [1, 5]
+
+
 def test_pinned_memory_warns_and_works() -> None:
     with pytest.warns(UserWarning, match="pin_memory has no effect"):
         loader = DataLoader(range(2), pin_memory=True)

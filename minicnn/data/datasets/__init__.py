@@ -1,0 +1,10 @@
+"""Image datasets under torchvision's names."""
+
+from ..files import CorruptDataError
+from ..locations import DatasetNotFoundError
+from .cifar import CIFAR10
+from .digits import Digits
+from .mnist import MNIST, FashionMNIST
+from .vision import VisionDataset
+
+__all__ = ["CIFAR10", "MNIST", "CorruptDataError", "DatasetNotFoundError", "Digits", "FashionMNIST", "VisionDataset"]

@@ -1,0 +1,178 @@
+"""CIFAR-10."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..download import download as fetch
+from ..files import CorruptDataError, OfficialFile, corrupt, publish
+from ..locations import DatasetNotFoundError, data_places, find_data
+from .vision import InMemoryDataset
+
+RECORD = 1 + 3 * 32 * 32  # a label, then the planes R, G, B
+
+
+class CIFAR10(InMemoryDataset):
+    """Small photographs: 50,000 training and 10,000 test images, 32 x 32 in colour, ten classes.
+
+    Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images"
+    (2009). Reads the authors' binary files (``cifar-10-batches-bin``) and their
+    Python pickles (``cifar-10-batches-py``), the latter without running any code
+    that they might hold.
+
+    Parameters
+    ----------
+    root : path, optional
+        Where to look first, and where a download goes. Then ``$MINICNN_DATA`` and
+        the user's cache are tried; see :func:`minicnn.data.find_data`.
+    train : bool, default True
+        The training set, or the test set.
+    transform : callable, optional
+        From a PIL image to what the sample shall hold, ``transforms.ToTensor()`` for example.
+    target_transform : callable, optional
+        The same for the class number.
+    download : bool, default False
+        Fetch the files if they are found nowhere (the binary ones, 162 MB).
+
+    Attributes
+    ----------
+    data : numpy.ndarray (N, 32, 32, 3) of uint8
+        The images.
+    targets : list of int
+        The class numbers.
+    classes : list of str
+        The classes' names.
+    class_to_idx : dict
+        From a class's name to its number.
+
+    Raises
+    ------
+    DatasetNotFoundError
+        If the files are found nowhere and ``download`` is False.
+    CorruptDataError
+        If a file is truncated, damaged or not what its name says.
+    DownloadError
+        If no mirror gives the archive.
+
+    Examples
+    --------
+    >>> from minicnn.data.transforms import ToTensor
+    >>> test_set = CIFAR10("data", train=False, transform=ToTensor())  # doctest: +SKIP
+    >>> test_set[0][0].shape  # doctest: +SKIP
+    minicnn.Size([3, 32, 32])
+    """
+
+    mirrors: tuple[str, ...] = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
+    archive = OfficialFile("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170052171)
+    train_batches = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
+    test_batches = ("test_batch",)
+    images_per_batch = 10000
+    classes: ClassVar[list[str]] = [
+        "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ) -> None:
+        super().__init__(root, transform, target_transform)
+        self.train = train
+        self.folder = self._download() if download else find_data("cifar10", root)
+        names = self.train_batches if train else self.test_batches
+        n = self.images_per_batch
+        self.data = np.empty((len(names) * n, 32, 32, 3), np.uint8)
+        self.targets: list[int] = []
+        for i, name in enumerate(names):
+            images, labels = self._read(name)  # (n, 3, 32, 32), (n,)
+            self.data[i * n : (i + 1) * n] = images.transpose(0, 2, 3, 1)
+            self.targets += labels.tolist()
+
+    def _read(self, name: str) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        """Images and labels of one file, whichever format is there."""
+        for path, read in ((self.folder / f"{name}.bin", read_binary), (self.folder / name, read_pickle)):
+            if path.is_file():
+                images, labels = read(path, self.images_per_batch)
+                if labels.min() < 0 or labels.max() >= len(self.classes):
+                    raise CorruptDataError(
+                        f"{path}: holds labels from {labels.min()} to {labels.max()}; expected 0 to "
+                        f"{len(self.classes) - 1}. Delete the file and load the dataset with download=True"
+                    )
+                return images, labels
+        raise DatasetNotFoundError(f"{self.folder} lacks {name}.bin (or {name}); load the dataset with download=True")
+
+    def _download(self) -> Path:
+        try:
+            return find_data("cifar10", self.root)
+        except DatasetNotFoundError:
+            place = data_places(self.root)[0]
+            archive = fetch(self.archive, self.mirrors, place)
+            unpack(archive, place / "cifar-10-batches-bin", (*self.train_batches, *self.test_batches))
+            archive.unlink()
+            return place / "cifar-10-batches-bin"
+
+
+def unpack(archive: Path, folder: Path, names: tuple[str, ...]) -> None:
+    """The named ``.bin`` files of an archive, and no others, into ``folder``; each appears when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar:
+        for name in names:
+            member = tar.extractfile(f"cifar-10-batches-bin/{name}.bin")
+            if member is None:
+                raise CorruptDataError(f"{archive}: cifar-10-batches-bin/{name}.bin is not a file")
+            part = folder / f"{name}.bin.part"
+            part.write_bytes(member.read())
+            publish(part, folder / f"{name}.bin")
+
+
+def read_binary(path: Path, n: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """Images (n, 3, 32, 32) and labels (n,) of a file of n records: a label byte and 3072 bytes of R, G, B planes.
+
+    The order of the records is free, so only size and labels can be checked, not a checksum.
+    """
+    content = np.fromfile(path, np.uint8)
+    if content.size != n * RECORD:
+        raise corrupt(path, f"expected {n} records of {RECORD} bytes, {n * RECORD} bytes in all", content, None)
+    records = content.reshape(n, RECORD)
+    return records[:, 1:].reshape(n, 3, 32, 32), records[:, 0]
+
+
+def read_pickle(path: Path, n: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+    """The same of a Python pickle: a dict with ``data`` (n, 3072) and ``labels``."""
+    with open(path, "rb") as file:
+        try:
+            batch = _ArraysOnly(file, encoding="latin1").load()
+            data, labels = np.asarray(batch["data"]), np.asarray(batch["labels"])
+        except Exception as error:  # a damaged pickle can raise almost anything
+            raise CorruptDataError(
+                f"{path}: not a CIFAR-10 batch ({type(error).__name__}: {error}). Delete the file and load the dataset "
+                "with download=True"
+            ) from None
+    if data.shape != (n, 3072) or data.dtype != np.uint8 or labels.shape != (n,):
+        raise CorruptDataError(
+            f"{path}: data {data.shape} of {data.dtype} and labels {labels.shape}; expected ({n}, 3072) of uint8 and "
+            f"({n},). Delete the file and load the dataset with download=True"
+        )
+    return data.reshape(n, 3, 32, 32), labels
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Unpickles NumPy arrays and plain values; refuses every other class or function."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return np.empty(0).__reduce__()[0]
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no CIFAR-10 batch needs")

@@ -1,0 +1,51 @@
+"""Files of datasets: what they should be, what is wrong with one, and writing them so that none is ever half there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sized
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class CorruptDataError(RuntimeError):
+    """A file of a dataset that is truncated, damaged, or another file than its name says."""
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """A file as its authors publish it."""
+
+    name: str
+    md5: str
+    size: int
+
+
+def check_official(path: Path, content: bytes, official: OfficialFile) -> None:
+    """A file of the official size must have the official checksum (other sizes may be a smaller set of one's own)."""
+    if len(content) == official.size and hashlib.md5(content, usedforsecurity=False).hexdigest() != official.md5:
+        raise corrupt(path, "the checksum is wrong", content, official)
+
+
+def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | None) -> CorruptDataError:
+    """The error that names the file, its size and checksum, those expected, and the way out."""
+    facts = f"{len(content)} bytes"
+    if isinstance(content, bytes):
+        facts += f", MD5 {hashlib.md5(content, usedforsecurity=False).hexdigest()}"
+    if official is not None:
+        facts += f"; the official {official.name} has {official.size} bytes, MD5 {official.md5}"
+    return CorruptDataError(f"{path}: {problem} ({facts}). Delete the file and load the dataset with download=True")
+
+
+def publish(part: Path, destination: Path) -> None:
+    """Give a complete file its name: on disk first, then renamed in one step."""
+    with open(part, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, destination)
+    if hasattr(os, "O_DIRECTORY"):  # the new name, too, is on disk (POSIX)
+        folder = os.open(destination.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
