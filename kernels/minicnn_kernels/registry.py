@@ -1,6 +1,6 @@
 """Which function computes an operation: the table (operation, backend) -> kernel.
 
-Four backends compute the same operations:
+Three backends compute the same operations:
 
 =============  ====================================================  =====================
 backend        what it is                                            where

@@ -103,7 +103,8 @@ class Function:
         if self.inplace:
             inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
 
-        result = self.forward(*[None if t is None else t._array for t in inputs])
+        with np.errstate(all="ignore"):  # inf and NaN are results, as in PyTorch; detect_anomaly finds them
+            result = self.forward(*[None if t is None else t._array for t in inputs])
 
         arrays = result if isinstance(result, tuple) else (result,)
         if recording:
@@ -212,7 +213,8 @@ class Function:
                     f"create_graph=True: the gradient of {self.name} cannot itself be differentiated here. "
                     "Fix: backward without create_graph, or check second derivatives with finite differences"
                 )
-            result = self.backward(*[None if g is None else g._array for g in filled])
+            with np.errstate(all="ignore"):
+                result = self.backward(*[None if g is None else g._array for g in filled])
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
             g if g is None or isinstance(g, Tensor) else Tensor._wrap(np.asarray(g)) if need else None

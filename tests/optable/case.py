@@ -77,6 +77,7 @@ class Op:
     draw: Callable[[Source], Case]
     function: str
     empty: bool = True  # a batch of 0 is allowed
+    float64_tolerance: float = 1e-9
     float32_tolerance: float = 1e-4
 
     def resolve(self, root: Any) -> Callable[..., Any]:

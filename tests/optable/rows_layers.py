@@ -146,6 +146,8 @@ _SIMPLE = {
     "tanh": {},
 }
 
+_ROUNDED_BY_TORCH = {"hardsigmoid": 1e-7}  # PyTorch's gradient uses a 1/6 of single precision
+
 ROWS = [
     Op("linear", linear, "nn.functional.linear"),
     Op("matmul", matmul, "matmul", empty=False),
@@ -156,8 +158,11 @@ ROWS = [
     Op("layer_norm", layer_norm, "nn.functional.layer_norm"),
     Op("instance_norm", instance_norm, "nn.functional.instance_norm", empty=False),
     Op("local_response_norm", local_response_norm, "nn.functional.local_response_norm", empty=False),
-    *(Op(name, _activation(**options), f"nn.functional.{name}") for name, options in _SIMPLE.items()),
-    *(Op(f"{name}_kinks", _activation_ties, f"nn.functional.{name}") for name in _SIMPLE),
+    *(
+        Op(f"{name}{suffix}", draw, f"nn.functional.{name}", float64_tolerance=_ROUNDED_BY_TORCH.get(name, 1e-9))
+        for name, options in _SIMPLE.items()
+        for suffix, draw in (("", _activation(**options)), ("_kinks", _activation_ties))
+    ),
     Op("prelu", prelu, "nn.functional.prelu"),
     Op("softmax", softmax, "nn.functional.softmax"),
     Op("log_softmax", softmax, "nn.functional.log_softmax"),

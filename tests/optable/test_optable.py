@@ -54,7 +54,7 @@ def test_float64_matches_torch(op: Op, backend: str) -> None:
     def body(case: Case) -> None:
         with minicnn.use_backend(backend):
             ours = run_ours(op, case, arguments(case, "float64"))
-        assert_close(ours, run_torch(op, case, arguments(case, "float64")), 1e-9)
+        assert_close(ours, run_torch(op, case, arguments(case, "float64")), op.float64_tolerance)
 
     check(op, EXAMPLES[backend], body)
 
