@@ -1,0 +1,104 @@
+"""Convolution and transposed convolution.
+
+The gradients of a convolution are convolutions again, so three Functions call
+each other in a circle and can be differentiated any number of times::
+
+    Conv2d(x, w)            gradient of x: ConvGradInput     gradient of w: ConvGradWeight
+    ConvGradInput(gy, w)    gradient of gy: Conv2d           gradient of w: ConvGradWeight
+    ConvGradWeight(gy, x)   gradient of gy: Conv2d           gradient of x: ConvGradInput
+
+Each of the three is linear in both of its inputs; that is why the circle closes.
+A transposed convolution is ConvGradInput run forward.
+
+Source: Dumoulin & Visin, *A guide to convolution arithmetic for deep learning*, 2016.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn_kernels.geometry import Window2d
+from minicnn_kernels.registry import call
+
+from ..core.function import Function
+from ..core.tensor import Tensor
+
+
+class _Convolution(Function):
+    differentiable = True
+
+    def __init__(self, window: Window2d, groups: int) -> None:
+        self.window, self.groups = window, groups
+
+
+class Conv2d(_Convolution):
+    """y = w * x + bias (cross-correlation)."""
+
+    def forward(self, x: Any, w: Any, bias: Any = None) -> Any:
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        return call("conv2d.forward", x, w, bias, self.window, self.groups)
+
+    def backward(self, grad_y: Tensor) -> Any:
+        x, w = self.saved
+        grads = (
+            ConvGradInput(self.window, self.groups)(grad_y, w) if self.needs_grad[0] else None,
+            ConvGradWeight(self.window, self.groups)(grad_y, x) if self.needs_grad[1] else None,
+        )
+        if len(self.needs_grad) == 2:
+            return grads
+        return (*grads, ConvGradBias()(grad_y) if self.needs_grad[2] else None)
+
+
+class ConvGradInput(_Convolution):
+    """What a convolution's input receives: grad_y spread by the window it was gathered with."""
+
+    def forward(self, grad_y: Any, w: Any) -> Any:
+        self.save(grad_y if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        return call("conv2d.grad_input", grad_y, w, self.window, self.groups)
+
+    def backward(self, grad_x: Tensor) -> Any:
+        grad_y, w = self.saved
+        return (
+            Conv2d(self.window, self.groups)(grad_x, w) if self.needs_grad[0] else None,
+            ConvGradWeight(self.window, self.groups)(grad_y, grad_x) if self.needs_grad[1] else None,
+        )
+
+
+class ConvGradWeight(_Convolution):
+    """What a convolution's weight receives: grad_y correlated with the input."""
+
+    def forward(self, grad_y: Any, x: Any) -> Any:
+        self.save(grad_y if self.needs_grad[1] else None, x if self.needs_grad[0] else None)
+        return call("conv2d.grad_weight", grad_y, x, self.window, self.groups)
+
+    def backward(self, grad_w: Tensor) -> Any:
+        grad_y, x = self.saved
+        return (
+            Conv2d(self.window, self.groups)(x, grad_w) if self.needs_grad[0] else None,
+            ConvGradInput(self.window, self.groups)(grad_y, grad_w) if self.needs_grad[1] else None,
+        )
+
+
+class ConvGradBias(Function):
+    """What a bias receives: the sum over batch and positions."""
+
+    differentiable = True
+
+    def forward(self, grad_y: Any) -> Any:
+        self.shape = grad_y.shape
+        return call("conv2d.grad_bias", grad_y)
+
+    def backward(self, grad_bias: Tensor) -> Tensor:
+        return grad_bias.reshape(1, -1, 1, 1).expand(*self.shape)
+
+
+def conv2d(x: Tensor, w: Tensor, bias: Tensor | None, window: Window2d, groups: int) -> Tensor:
+    """Convolve; the window comes from :func:`minicnn_kernels.geometry.conv_window`."""
+    function = Conv2d(window, groups)
+    return function(x, w) if bias is None else function(x, w, bias)
+
+
+def conv_transpose2d(x: Tensor, w: Tensor, bias: Tensor | None, window: Window2d, groups: int) -> Tensor:
+    """Transposed convolution; the window is that of the convolution whose gradient it is."""
+    y = ConvGradInput(window, groups)(x, w)
+    return y if bias is None else y + bias.reshape(1, -1, 1, 1)

@@ -1,0 +1,144 @@
+"""Normalisation: subtract a mean, divide by a standard deviation, then scale and shift.
+
+What differs is the set of numbers that mean and variance are taken over::
+
+    batch norm      N, H, W    of each channel           (running averages in evaluation)
+    layer norm      the last dimensions of each sample
+    group norm      C/G, H, W  of each group of channels of each sample
+    instance norm   H, W       of each channel of each sample: group norm with G = C
+
+Sources: Ioffe & Szegedy 2015; Ba, Kiros & Hinton 2016; Wu & He 2018;
+Ulyanov, Vedaldi & Lempitsky 2016. Local response normalisation divides by the
+neighbouring channels instead: Krizhevsky et al. 2012, section 3.3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn_kernels.registry import call
+
+from ..core.function import Function
+from ..core.tensor import Tensor
+
+
+class BatchNorm(Function):
+    """Normalise each channel by the batch's own mean and variance, which are returned too."""
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        y, self.mean, self.var = call("batch_norm.forward", x, weight, bias, self.eps)
+        self.save(x, weight)
+        return y
+
+    def backward(self, grad_y: Any) -> Any:
+        x, weight = self.saved
+        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False)
+
+
+class BatchNormFixed(Function):
+    """Normalise each channel by a given mean and variance, which are constants."""
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Any, mean: Any, var: Any, weight: Any, bias: Any) -> Any:
+        self.save(x, mean, var, weight)
+        return call("batch_norm.normalize", x, mean, var, weight, bias, self.eps)
+
+    def backward(self, grad_y: Any) -> Any:
+        x, mean, var, weight = self.saved
+        grad_x, grad_weight, grad_bias = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True)
+        return grad_x, None, None, grad_weight, grad_bias
+
+
+class GroupNorm(Function):
+    """Normalise each group of channels of each sample."""
+
+    def __init__(self, num_groups: int, eps: float) -> None:
+        self.num_groups, self.eps = num_groups, eps
+
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        y, mean, rstd = call("group_norm.forward", x, self.num_groups, weight, bias, self.eps)
+        self.save(x, mean, rstd, weight)
+        return y
+
+    def backward(self, grad_y: Any) -> Any:
+        return call("group_norm.grad", grad_y, *self.saved, self.num_groups)
+
+
+class LayerNorm(Function):
+    """Normalise each row of a matrix."""
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+
+    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+        y, mean, rstd = call("layer_norm.forward", x, weight, bias, self.eps)
+        self.save(x, mean, rstd, weight)
+        return y
+
+    def backward(self, grad_y: Any) -> Any:
+        return call("layer_norm.grad", grad_y, *self.saved)
+
+
+class LocalResponseNorm(Function):
+    """y_c = x_c * (k + alpha/size * sum of x^2 over the neighbouring channels)^-beta."""
+
+    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        y, scale = call("local_response_norm.forward", x, self.size, self.alpha, self.beta, self.k)
+        self.save(x, scale)
+        return y
+
+    def backward(self, grad_y: Any) -> Any:
+        x, scale = self.saved
+        return call("local_response_norm.grad", grad_y, x, scale, self.size, self.alpha, self.beta)
+
+
+def update_running(running: Tensor, batch: Any, momentum: float) -> None:
+    """``running = (1 - momentum)*running + momentum*batch``, in place and outside the graph."""
+    array = running._array
+    array *= 1 - momentum
+    array += momentum * batch
+    running._versions.count += 1
+
+
+def batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Tensor:
+    """Batch norm over channel 1. In training the running statistics, if any, follow the batch's.
+
+    The batch is normalised by its biased variance; the running variance
+    receives the unbiased one, n/(n - 1) times as large.
+    """
+    if not training:
+        return BatchNormFixed(eps)(x, running_mean, running_var, weight, bias)
+    function = BatchNorm(eps)
+    y = function(x, weight, bias)
+    if running_mean is not None:
+        update_running(running_mean, function.mean, momentum)
+    if running_var is not None:
+        count = x.numel() // x.shape[1]
+        update_running(running_var, function.var * (count / max(count - 1, 1)), momentum)
+    return y
+
+
+def update_from_instances(x: Tensor, running_mean: Tensor | None, running_var: Tensor | None, momentum: float) -> None:
+    """Let running statistics follow those of the single samples, averaged over the batch."""
+    axes = tuple(range(2, x.ndim))
+    if running_mean is not None:
+        update_running(running_mean, x._array.mean(axes).mean(0), momentum)
+    if running_var is not None:
+        update_running(running_var, x._array.var(axes, ddof=1).mean(0), momentum)

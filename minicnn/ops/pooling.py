@@ -1,0 +1,149 @@
+"""Pooling: the largest or the mean value under a window, and the way back.
+
+Max pooling is selection: its gradient is put where the maximum came from, and
+the gradient of that is read from there again. Average pooling is linear. Both
+can therefore be differentiated twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minicnn_kernels.geometry import Pair, Window2d
+from minicnn_kernels.registry import call
+
+from ..core.function import Function
+from ..core.tensor import Tensor
+
+
+class _Selecting(Function):
+    """A pooling that takes one input per output and remembers which."""
+
+    differentiable = True
+
+    def select(self, x: Any) -> tuple[Any, Any]:
+        raise TypeError(f"{type(self).__name__} must define select(self, x)")
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        y, indices = self.select(x)
+        self.save(indices.view())  # not the result itself, which would count as part of the graph
+        return y, indices
+
+    def backward(self, grad_y: Tensor, _: None) -> Tensor:
+        (indices,) = self.saved
+        return Scatter(self.input_size)(grad_y, indices)
+
+
+class MaxPool2d(_Selecting):
+    """The largest value under each window, and its place ``h*W + w``."""
+
+    def __init__(self, window: Window2d) -> None:
+        self.window = window
+
+    def select(self, x: Any) -> tuple[Any, Any]:
+        return call("max_pool2d.forward", x, self.window)
+
+
+class AdaptiveMaxPool2d(_Selecting):
+    """The largest value in each of ``output_size`` bins, and its place."""
+
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = output_size
+
+    def select(self, x: Any) -> tuple[Any, Any]:
+        return call("adaptive_max_pool2d.forward", x, self.output_size)
+
+
+class Scatter(Function):
+    """Add each value at the place its index names (gradient of taking it from there)."""
+
+    differentiable = True
+
+    def __init__(self, size: Pair) -> None:
+        self.size = size
+
+    def forward(self, values: Any, indices: Any) -> Any:
+        self.save(indices)
+        return call("max_pool2d.grad_input", values, indices, self.size)
+
+    def backward(self, grad: Tensor) -> Any:
+        (indices,) = self.saved
+        return Gather()(grad, indices), None
+
+
+class Gather(Function):
+    """Take the values at the places the indices name (gradient of putting them there)."""
+
+    differentiable = True
+
+    def forward(self, plane: Any, indices: Any) -> Any:
+        self.size = plane.shape[2:]
+        self.save(indices)
+        return call("max_unpool2d.grad_input", plane, indices)
+
+    def backward(self, grad: Tensor) -> Any:
+        (indices,) = self.saved
+        return Scatter(self.size)(grad, indices), None
+
+
+class MaxUnpool2d(Function):
+    """Put each value at the place its index names; zeros elsewhere."""
+
+    differentiable = True
+
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = output_size
+
+    def forward(self, x: Any, indices: Any) -> Any:
+        self.save(indices)
+        return call("max_unpool2d.forward", x, indices, self.output_size)
+
+    def backward(self, grad_y: Tensor) -> Any:
+        (indices,) = self.saved
+        return Gather()(grad_y, indices), None
+
+
+class _Averaging(Function):
+    """A linear pooling by the kernels ``name.forward`` and ``name.grad_input``."""
+
+    differentiable = True
+    name_of_kernel = ""
+
+    def __init__(self, size_or_window: Any, *settings: Any) -> None:
+        self.size_or_window, self.settings = size_or_window, settings
+
+    def forward(self, x: Any) -> Any:
+        self.input_size = x.shape[2:]
+        return call(f"{self.name_of_kernel}.forward", x, self.size_or_window, *self.settings)
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return _Spreading(self)(grad_y)
+
+
+class _Spreading(Function):
+    """The gradient of an averaging, itself linear."""
+
+    differentiable = True
+
+    def __init__(self, averaging: _Averaging) -> None:
+        self.kind, self.size_or_window, self.settings = type(averaging), averaging.size_or_window, averaging.settings
+        self.place = averaging.input_size if self.kind is AdaptiveAvgPool2d else averaging.size_or_window
+
+    def forward(self, grad_y: Any) -> Any:
+        return call(f"{self.kind.name_of_kernel}.grad_input", grad_y, self.place, *self.settings)
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return self.kind(self.size_or_window, *self.settings)(grad)
+
+
+class AvgPool2d(_Averaging):
+    """The mean under each window: ``AvgPool2d(window, count_include_pad, divisor_override)``."""
+
+    name_of_kernel = "avg_pool2d"
+
+
+class AdaptiveAvgPool2d(_Averaging):
+    """The mean of each of ``output_size`` bins: ``AdaptiveAvgPool2d(output_size)``."""
+
+    name_of_kernel = "adaptive_avg_pool2d"
