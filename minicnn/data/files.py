@@ -28,7 +28,7 @@ def check_official(path: Path, content: bytes, official: OfficialFile) -> None:
         raise corrupt(path, "the checksum is wrong", content, official)
 
 
-def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | None) -> CorruptDataError:
+def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | None = None) -> CorruptDataError:
     """The error that names the file, its size and checksum, those expected, and the way out."""
     facts = f"{len(content)} bytes"
     if isinstance(content, bytes):

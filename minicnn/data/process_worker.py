@@ -154,4 +154,7 @@ def _rebuild(kind: type[Exception], args: tuple[Any, ...], attributes: dict[str,
 
 
 def _traceback(error: Exception) -> str:
-    return "".join(traceback.format_exception(error)).rstrip()
+    """The traceback's text, without the notes: those travel with the error."""
+    described = traceback.TracebackException.from_exception(error)
+    described.__notes__ = None  # type: ignore[assignment]
+    return "".join(described.format()).rstrip()

@@ -285,6 +285,9 @@ def test_a_pickle_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixture[str
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(CorruptDataError, match="not a CIFAR-10 batch"):
         SmallCIFAR10(tmp_path, train=False)
+    path.write_bytes(bytes(31035526))
+    with pytest.raises(CorruptDataError, match=r"the checksum is wrong .*40351d587109b95175f43aff81a1287e"):
+        SmallCIFAR10(tmp_path, train=False)
     path.write_bytes(pickle.dumps({"data": np.zeros((3, 3072), np.uint8), "labels": [1, 2, 3]}, protocol=2))
     with pytest.raises(CorruptDataError, match=r"data \(3, 3072\) of uint8 .*expected \(4, 3072\)"):
         SmallCIFAR10(tmp_path, train=False)

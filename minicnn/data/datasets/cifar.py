@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import tarfile
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..download import download as fetch
-from ..files import CorruptDataError, OfficialFile, corrupt, publish
+from ..files import CorruptDataError, OfficialFile, check_official, corrupt, publish
 from ..locations import DatasetNotFoundError, data_places, find_data
 from .vision import InMemoryDataset
 
@@ -75,6 +76,14 @@ class CIFAR10(InMemoryDataset):
     train_batches = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5")
     test_batches = ("test_batch",)
     images_per_batch = 10000
+    pickles: tuple[OfficialFile, ...] = (
+        OfficialFile("data_batch_1", "c99cafc152244af753f735de768cd75f", 31035704),
+        OfficialFile("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec", 31035320),
+        OfficialFile("data_batch_3", "54ebc095f3ab1f0389bbae665268c751", 31035999),
+        OfficialFile("data_batch_4", "634d18415352ddfa80567beed471001a", 31035696),
+        OfficialFile("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb", 31035623),
+        OfficialFile("test_batch", "40351d587109b95175f43aff81a1287e", 31035526),
+    )
     classes: ClassVar[list[str]] = [
         "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
     ]  # fmt: skip
@@ -101,9 +110,11 @@ class CIFAR10(InMemoryDataset):
 
     def _read(self, name: str) -> tuple[NDArray[np.uint8], NDArray[Any]]:
         """Images and labels of one file, whichever format is there."""
-        for path, read in ((self.folder / f"{name}.bin", read_binary), (self.folder / name, read_pickle)):
+        official = next(file for file in self.pickles if file.name == name)
+        for path in (self.folder / f"{name}.bin", self.folder / name):
             if path.is_file():
-                images, labels = read(path, self.images_per_batch)
+                n = self.images_per_batch
+                images, labels = read_binary(path, n) if path.suffix else read_pickle(path, n, official)
                 if labels.min() < 0 or labels.max() >= len(self.classes):
                     raise CorruptDataError(
                         f"{path}: holds labels from {labels.min()} to {labels.max()}; expected 0 to "
@@ -143,27 +154,25 @@ def read_binary(path: Path, n: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """
     content = np.fromfile(path, np.uint8)
     if content.size != n * RECORD:
-        raise corrupt(path, f"expected {n} records of {RECORD} bytes, {n * RECORD} bytes in all", content, None)
+        raise corrupt(path, f"expected {n} records of {RECORD} bytes, {n * RECORD} bytes in all", content)
     records = content.reshape(n, RECORD)
     return records[:, 1:].reshape(n, 3, 32, 32), records[:, 0]
 
 
-def read_pickle(path: Path, n: int) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def read_pickle(path: Path, n: int, official: OfficialFile) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """The same of a Python pickle: a dict with ``data`` (n, 3072) and ``labels``."""
-    with open(path, "rb") as file:
-        try:
-            batch = _ArraysOnly(file, encoding="latin1").load()
-            data, labels = np.asarray(batch["data"]), np.asarray(batch["labels"])
-        except Exception as error:  # a damaged pickle can raise almost anything
-            raise CorruptDataError(
-                f"{path}: not a CIFAR-10 batch ({type(error).__name__}: {error}). Delete the file and load the dataset "
-                "with download=True"
-            ) from None
+    content = path.read_bytes()
+    check_official(path, content, official)
+    try:
+        batch = _ArraysOnly(io.BytesIO(content), encoding="latin1").load()
+        data, labels = np.asarray(batch["data"]), np.asarray(batch["labels"])
+    except Exception as error:  # a damaged pickle can raise almost anything
+        raise corrupt(path, f"not a CIFAR-10 batch: {type(error).__name__}: {error}", content, official) from None
     if data.shape != (n, 3072) or data.dtype != np.uint8 or labels.shape != (n,):
-        raise CorruptDataError(
-            f"{path}: data {data.shape} of {data.dtype} and labels {labels.shape}; expected ({n}, 3072) of uint8 and "
-            f"({n},). Delete the file and load the dataset with download=True"
+        problem = (
+            f"data {data.shape} of {data.dtype} and labels {labels.shape}, expected ({n}, 3072) of uint8 and ({n},)"
         )
+        raise corrupt(path, problem, content, official)
     return data.reshape(n, 3, 32, 32), labels
 
 
