@@ -7,8 +7,8 @@ Pixels are squares, and coordinates count from the centre of the first one::
     align_corners=True     t = i * step                  step = (size - 1) / (out - 1)
 
 so that either the outer edges of the images coincide or the centres of their
-corner pixels. Nearest neighbour is simpler, ``floor(i * step)``, as in PyTorch
-(which says of this mode that it follows OpenCV's known rounding, not the centre).
+corner pixels. Nearest neighbour takes the pixel ``floor(i * step)``, with the
+first step: PyTorch's "nearest" and OpenCV's INTER_NEAREST.
 """
 
 from __future__ import annotations

@@ -56,7 +56,9 @@ class _ModuleSequence(Module):
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add several modules at the end; returns the container."""
         if not isinstance(modules, Iterable):
-            raise TypeError(f"{type(self).__name__}.extend: expected an iterable of modules; got {type(modules).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}.extend: expected an iterable of modules; got {type(modules).__name__}"
+            )
         for module in list(modules):
             self.append(module)
         return self
@@ -113,7 +115,9 @@ class Sequential(_ModuleSequence):
 
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
-            raise ValueError(f"a Sequential can be added to a Sequential only; got {type(other).__name__}. Fix: append()")
+            raise ValueError(
+                f"a Sequential can be added to a Sequential only; got {type(other).__name__}. Fix: append()"
+            )
         return Sequential(*self, *other)
 
     def __mul__(self, times: int) -> Sequential:
@@ -125,10 +129,10 @@ class Sequential(_ModuleSequence):
 
     __rmul__ = __mul__
 
-    def forward(self, input: Any) -> Any:  # noqa: A002 - PyTorch's name
+    def forward(self, input: Any) -> Any:
         """Pass the input through all modules."""
         for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]  # noqa: A001
+            input = module(input)  # type: ignore[misc]
         return input
 
 
@@ -361,5 +365,7 @@ class ParameterDict(_Named, Module):
 
     def extra_repr(self) -> str:
         return "\n".join(
-            f"  ({name}): {_describe(p, 'minicnn.FloatTensor')}" for name, p in self._parameters.items() if p is not None
+            f"  ({name}): {_describe(p, 'minicnn.FloatTensor')}"
+            for name, p in self._parameters.items()
+            if p is not None
         )

@@ -40,7 +40,9 @@ class _Conv(Module):
         name = type(self).__name__
         geometry.check_groups(name, in_channels, out_channels, groups)
         if padding_mode not in PADDING_MODES:
-            raise ValueError(f"{name}: padding_mode must be one of {', '.join(map(repr, PADDING_MODES))}; got {padding_mode!r}")
+            raise ValueError(
+                f"{name}: padding_mode must be one of {', '.join(map(repr, PADDING_MODES))}; got {padding_mode!r}"
+            )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = geometry.pair(kernel_size, "kernel_size", name, 1)
         self.stride = geometry.pair(stride, "stride", name, 1)
@@ -124,10 +126,21 @@ class Conv2d(_Conv):
         dtype: Any = None,
     ) -> None:
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            0,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
         )
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor) -> Tensor:
         if self.padding_mode == "zeros":
             return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
         rows, columns = self.pads
@@ -198,7 +211,7 @@ class ConvTranspose2d(_Conv):
             dtype,
         )
 
-    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
         return F.conv_transpose2d(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation

@@ -55,7 +55,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     gains = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
     if nonlinearity not in gains:
         raise ValueError(
-            f"calculate_gain: no gain is known for {nonlinearity!r}; expected linear, conv1d, conv2d, conv_transpose2d, "
+            f"calculate_gain: no gain is known for {nonlinearity!r}; expected linear, conv1d, conv2d, "
+            "conv_transpose2d, "
             "sigmoid, tanh, relu, leaky_relu or selu"
         )
     return gains[nonlinearity]
@@ -64,7 +65,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """``(fan_in, fan_out)`` of a weight ``(out, in, *window)``."""
     if tensor.ndim < 2:
-        raise ShapeError(f"fan in and fan out need a weight of at least 2 dimensions (out, in, ...); got {tuple(tensor.shape)}")
+        raise ShapeError(
+            f"fan in and fan out need a weight of at least 2 dimensions (out, in, ...); got {tuple(tensor.shape)}"
+        )
     window = math.prod(tensor.shape[2:])
     return tensor.shape[1] * window, tensor.shape[0] * window
 
@@ -206,7 +209,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
             [[0., 0., 0.]]])
     """
     if tensor.ndim not in (3, 4, 5):
-        raise ShapeError(f"dirac_: expected a convolution's weight of 3, 4 or 5 dimensions; got shape {tuple(tensor.shape)}")
+        raise ShapeError(
+            f"dirac_: expected a convolution's weight of 3, 4 or 5 dimensions; got shape {tuple(tensor.shape)}"
+        )
     if tensor.shape[0] % groups:
         raise ShapeError(f"dirac_: the {tensor.shape[0]} output channels must be divisible by groups={groups}")
     per_group = tensor.shape[0] // groups

@@ -40,7 +40,7 @@ class Maxout(Module):
             raise ValueError(f"Maxout: pieces must be at least 1; got {pieces}")
         self.pieces, self.dim = pieces, dim
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+    def forward(self, input: Tensor) -> Tensor:
         dim = self.dim if self.dim >= 0 else input.ndim + self.dim
         if not 0 <= dim < input.ndim or input.shape[dim] % self.pieces:
             raise ShapeError(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..core import dtype as dtypes
 from ..core import device as devices
+from ..core import dtype as dtypes
 from ..core.errors import DTypeError, LayerError
 from ..core.layer_stack import layer_path, stack
 from ..core.tensor import RemovableHandle, Tensor
@@ -55,7 +55,7 @@ class Module(Stateful):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines it."""
-        raise TypeError(f"Module [{type(self).__name__}] is missing the required \"forward\" function")
+        raise TypeError(f'Module [{type(self).__name__}] is missing the required "forward" function')
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward`` and the hooks; errors on the way out learn in which layer they happened."""
@@ -138,7 +138,9 @@ class Module(Stateful):
         where = kwargs.pop("device", None)
         kwargs.pop("non_blocking", None)
         if kwargs:
-            raise TypeError(f"Module.to: unexpected argument {next(iter(kwargs))!r}; expected device, dtype, non_blocking")
+            raise TypeError(
+                f"Module.to: unexpected argument {next(iter(kwargs))!r}; expected device, dtype, non_blocking"
+            )
         for arg in args:
             if isinstance(arg, Tensor):
                 kind = arg.dtype
@@ -159,7 +161,9 @@ class Module(Stateful):
 
     # ------------------------------------------------------------------- hooks
 
-    def _register_hook(self, hooks: dict[int, Any], hook: Any, prepend: bool, with_kwargs: bool = False) -> RemovableHandle:
+    def _register_hook(
+        self, hooks: dict[int, Any], hook: Any, prepend: bool, with_kwargs: bool = False
+    ) -> RemovableHandle:
         handle = RemovableHandle(hooks, (hook, with_kwargs))
         if prepend:
             later = {key: hooks.pop(key) for key in list(hooks) if key != handle.id}
@@ -183,7 +187,8 @@ class Module(Stateful):
         return self._register_hook(self._backward_hooks, hook, prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` when backward reaches the output; what it returns replaces ``grad_output``."""
+        """Call ``hook(module, grad_output)`` when backward reaches the output; what it returns replaces "
+        "``grad_output``."""
         return self._register_hook(self._backward_pre_hooks, hook, prepend)
 
     # ---------------------------------------------------------------- printing

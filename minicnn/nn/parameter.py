@@ -17,7 +17,9 @@ def _array_of(data: Any, kind: str) -> Any:
     if data is None:
         return np.empty((0,), dtypes.get_default_dtype().numpy)
     if not isinstance(data, Tensor):
-        raise DTypeError(f"nn.{kind}: expected a Tensor; got {type(data).__name__}. Fix: nn.{kind}(minicnn.tensor(data))")
+        raise DTypeError(
+            f"nn.{kind}: expected a Tensor; got {type(data).__name__}. Fix: nn.{kind}(minicnn.tensor(data))"
+        )
     return data._array
 
 

@@ -52,7 +52,9 @@ def _table(title: str, rows: list[tuple[str, ...]]) -> str:
     return "\n    ".join([f"  {title}", *lines])
 
 
-def _fix(name: str, state: Mapping[str, Any], missing: list[str], unexpected: list[str], errors: list[tuple[str, ...]]) -> str:
+def _fix(
+    name: str, state: Mapping[str, Any], missing: list[str], unexpected: list[str], errors: list[tuple[str, ...]]
+) -> str:
     """What most likely went wrong."""
     if state and missing and all(key.startswith("module.") for key in state):
         return (
@@ -112,7 +114,10 @@ class Stateful(Tree):
         return destination
 
     def _own_state(self) -> dict[str, Tensor]:
-        members = {**self._parameters, **{k: v for k, v in self._buffers.items() if k not in self._non_persistent_buffers_set}}
+        members = {
+            **self._parameters,
+            **{k: v for k, v in self._buffers.items() if k not in self._non_persistent_buffers_set},
+        }
         return {name: member for name, member in members.items() if member is not None}
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
@@ -120,7 +125,9 @@ class Stateful(Tree):
         for name, member in self._own_state().items():
             destination[prefix + name] = member if keep_vars else member.detach()
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
         """Copy the values of a state into this module's parameters and buffers.
 
         Parameters

@@ -164,7 +164,9 @@ class Tree:
         """The direct children, each once."""
         return (child for _, child in self.named_children())
 
-    def _named_members(self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+    def _named_members(
+        self, registry: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         owners = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in owners:
@@ -184,7 +186,9 @@ class Tree:
         """The parameters of this module and, with ``recurse``, of all below it."""
         return (param for _, param in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """Buffers with their paths."""
         return self._named_members("_buffers", prefix, recurse, remove_duplicate)
 
@@ -199,7 +203,9 @@ class Tree:
             child = getattr(module, name, None)
             if not isinstance(child, Tree):
                 names = ", ".join(module._modules) or "none"
-                raise AttributeError(f"get_submodule({target!r}): {type(module).__name__} has no child {name!r}; it has {names}")
+                raise AttributeError(
+                    f"get_submodule({target!r}): {type(module).__name__} has no child {name!r}; it has {names}"
+                )
             module = child
         return module
 

@@ -13,7 +13,6 @@ from ..core.tensor import Tensor
 from .indexing import write
 from .operands import as_tensor, cast, normalize_axis, promoted
 
-
 SECOND_DERIVATIVES: dict[str, Any] = {  # of what forward saved; the others are straight lines between kinks
     "sigmoid": lambda y: 1 - 2 * y,
     "tanh": lambda y: -2 * y,
@@ -188,34 +187,34 @@ def floating(value: Any, operation: str, dtype: Any = None) -> Tensor:
     return x
 
 
-def relu(input: Tensor) -> Tensor:  # noqa: A002
+def relu(input: Tensor) -> Tensor:
     """``max(x, 0)``, element by element."""
     return ActivationOfOutput("relu")(floating(input, "relu"))
 
 
-def relu_(input: Tensor) -> Tensor:  # noqa: A002
+def relu_(input: Tensor) -> Tensor:
     """``max(x, 0)`` in place."""
     x = floating(input, "relu_")
     return write(x, ..., relu(x)) if x._is_view() else ReLUInPlace("relu")(x)
 
 
-def sigmoid(input: Tensor) -> Tensor:  # noqa: A002
+def sigmoid(input: Tensor) -> Tensor:
     """``1 / (1 + e^-x)``, element by element."""
     return ActivationOfOutput("sigmoid")(promoted("sigmoid", input, floating=True)[0])
 
 
-def tanh(input: Tensor) -> Tensor:  # noqa: A002
+def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent, element by element."""
     return ActivationOfOutput("tanh")(promoted("tanh", input, floating=True)[0])
 
 
-def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:  # noqa: A002
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``e^x / sum(e^x)`` along ``dim``."""
     x = floating(input, "softmax", dtype)
     return Softmax(normalize_axis("softmax", dim, x.ndim))(x)
 
 
-def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:  # noqa: A002
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``x - log(sum(e^x))`` along ``dim``."""
     x = floating(input, "log_softmax", dtype)
     return LogSoftmax(normalize_axis("log_softmax", dim, x.ndim))(x)

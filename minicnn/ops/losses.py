@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from minicnn_kernels.registry import call
 
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
 from .activations import log_softmax, sigmoid
+from .elementwise import where
 
 
 class CrossEntropy(Function):
@@ -121,7 +121,7 @@ def nll_loss(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index:
 def _masked(values: Tensor, factors: Any, kept: Any) -> Tensor:
     """``values * factors``, and 0 where not kept, even if the value there is infinite."""
     zero = Tensor._wrap(np.zeros((), values._array.dtype))
-    return values.where(Tensor._wrap(kept), zero) * Tensor._wrap(factors)
+    return where(Tensor._wrap(kept), values, zero) * Tensor._wrap(factors)
 
 
 def soft_cross_entropy(
@@ -142,13 +142,13 @@ def soft_cross_entropy(
 def smooth_l1(x: Tensor, y: Tensor, beta: float) -> Tensor:
     """d^2/(2 beta) where d = |x - y| < beta, else d - beta/2."""
     d = (x - y).abs()
-    return d if beta == 0 else (d * d * (0.5 / beta)).where(d < beta, d - 0.5 * beta)
+    return d if beta == 0 else where(d < beta, d * d * (0.5 / beta), d - 0.5 * beta)
 
 
 def huber(x: Tensor, y: Tensor, delta: float) -> Tensor:
     """d^2/2 where d = |x - y| <= delta, else delta*(d - delta/2)."""
     d = (x - y).abs()
-    return (d * d * 0.5).where(d <= delta, (d - 0.5 * delta) * delta)
+    return where(d <= delta, d * d * 0.5, (d - 0.5 * delta) * delta)
 
 
 def bce_with_logits(x: Tensor, t: Tensor, pos_weight: Tensor | None) -> Tensor:
@@ -162,7 +162,7 @@ def kl_div(log_p: Tensor, t: Tensor, log_target: bool) -> Tensor:
     if log_target:
         return t.exp() * (t - log_p)
     one = Tensor._wrap(np.ones((), t._array.dtype))
-    return t * t.where(t != 0, one).log() - t * log_p
+    return t * where(t != 0, t, one).log() - t * log_p
 
 
 def check_labels(operation: str, target: Tensor, classes: int, ignore_index: int) -> None:

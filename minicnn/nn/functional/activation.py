@@ -20,7 +20,7 @@ def _apply(x: Tensor, inplace: bool, function: Callable[[Tensor], Tensor], saves
     return write(x, ..., function(x.clone() if saves_input else x))
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(x, 0)``; the gradient at 0 is 0.
 
     Parameters
@@ -53,7 +53,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
     return ops.relu_(input) if inplace else ops.relu(input)
 
 
-def relu_(input: Tensor) -> Tensor:  # noqa: A002
+def relu_(input: Tensor) -> Tensor:
     """:func:`relu` in place.
 
     Examples
@@ -68,7 +68,7 @@ def relu_(input: Tensor) -> Tensor:  # noqa: A002
     return ops.relu_(input)
 
 
-def relu6(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     """``min(max(x, 0), 6)``; the gradient at 0 and 6 is 0. Parameters as :func:`relu`.
 
     References
@@ -86,7 +86,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
     return _apply(floating("relu6", input), inplace, ops.ActivationOfOutput("relu6"), saves_input=False)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:  # noqa: A002
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """``x if x > 0 else negative_slope * x``.
 
     Parameters
@@ -113,7 +113,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
     return _apply(floating("leaky_relu", input), inplace, ops.Activation("leaky_relu", negative_slope))
 
 
-def prelu(input: Tensor, weight: Tensor) -> Tensor:  # noqa: A002
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """``x if x > 0 else weight * x``, with one learnt weight, or one per channel.
 
     Parameters
@@ -148,10 +148,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:  # noqa: A002
             f"prelu: weight must have one number, or one for each of the {channels} channels of {tuple(x.shape)}; "
             f"got shape {tuple(w.shape)}"  # type: ignore[union-attr]
         )
-    return ops.PReLU()(x, w)
+    return ops.PReLU()(x, w) if x.ndim > 1 else ops.PReLU()(x.reshape(-1, 1), w).reshape(x.shape)
 
 
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:  # noqa: A002
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """``x if x > 0 else alpha * (e^x - 1)``.
 
     Parameters
@@ -179,7 +179,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:  # 
     return _apply(floating("elu", input), inplace, ops.Activation("elu", alpha))
 
 
-def silu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * sigmoid(x)``, also called swish. Parameters as :func:`relu`.
 
     References
@@ -196,7 +196,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
     return _apply(floating("silu", input), inplace, ops.Activation("silu"))
 
 
-def hardswish(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """``x * relu6(x + 3) / 6``. Parameters as :func:`relu`.
 
     References
@@ -213,7 +213,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
     return _apply(floating("hardswish", input), inplace, ops.Activation("hardswish"))
 
 
-def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """``relu6(x + 3) / 6``. Parameters as :func:`relu`.
 
     References
@@ -230,7 +230,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:  # noqa: A002
     return _apply(floating("hardsigmoid", input), inplace, ops.Activation("hardsigmoid"))
 
 
-def sigmoid(input: Tensor) -> Tensor:  # noqa: A002
+def sigmoid(input: Tensor) -> Tensor:
     """``1 / (1 + e^-x)``, element by element.
 
     Examples
@@ -243,7 +243,7 @@ def sigmoid(input: Tensor) -> Tensor:  # noqa: A002
     return ops.sigmoid(input)
 
 
-def logsigmoid(input: Tensor) -> Tensor:  # noqa: A002
+def logsigmoid(input: Tensor) -> Tensor:
     """``log(1 / (1 + e^-x))``, without overflow.
 
     Examples
@@ -256,7 +256,7 @@ def logsigmoid(input: Tensor) -> Tensor:  # noqa: A002
     return LogSigmoid()(floating("logsigmoid", input))
 
 
-def tanh(input: Tensor) -> Tensor:  # noqa: A002
+def tanh(input: Tensor) -> Tensor:
     """``(e^x - e^-x) / (e^x + e^-x)``, element by element.
 
     Examples
@@ -278,7 +278,7 @@ def _dimension(operation: str, dim: int | None) -> int:
     return dim
 
 
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:  # noqa: A002
+def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """``e^x_i / sum_j e^x_j`` along ``dim``: positive numbers that sum to 1.
 
     Parameters
@@ -308,7 +308,7 @@ def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     return ops.softmax(input, _dimension("softmax", dim), dtype)
 
 
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:  # noqa: A002
+def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """``x_i - log(sum_j e^x_j)`` along ``dim``: the logarithm of :func:`softmax`, without overflow.
 
     Parameters as :func:`softmax`.

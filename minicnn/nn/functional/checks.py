@@ -21,7 +21,7 @@ def floating(operation: str, value: Any, name: str = "input") -> Tensor:
     return x
 
 
-def same_dtype(operation: str, input: Tensor, **others: Any) -> list[Tensor | None]:  # noqa: A002
+def same_dtype(operation: str, input: Tensor, **others: Any) -> list[Tensor | None]:
     """The other tensors (or None), which must have the input's element type."""
     checked: list[Tensor | None] = []
     for name, value in others.items():

@@ -19,7 +19,7 @@ def _shape(t: Tensor | None) -> Any:
 
 
 def conv2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
@@ -77,7 +77,7 @@ def conv2d(
 
 
 def conv_transpose2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: Any = 1,
@@ -135,7 +135,7 @@ def conv_transpose2d(
     return y.squeeze(0) if added else y
 
 
-def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:  # noqa: A002
+def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """im2col: every patch that a window sees, as a column.
 
     Column ``i*OW + j`` holds the patch under the window at output position ``(i, j)``, channel
@@ -180,7 +180,7 @@ def unfold(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0,
 
 
 def fold(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     output_size: Any,
     kernel_size: Any,
     dilation: Any = 1,
@@ -220,12 +220,15 @@ def fold(
         raise ShapeError(
             f"fold: expected an input of shape (N, C*KH*KW, OH*OW) or (C*KH*KW, OH*OW); got {tuple(x.shape)}"
         )
-    window = geometry.unfold_window("fold", geometry.pair(output_size, "output_size", "fold", 1), kernel_size, dilation, padding, stride)
+    window = geometry.unfold_window(
+        "fold", geometry.pair(output_size, "output_size", "fold", 1), kernel_size, dilation, padding, stride
+    )
     columns = x if x.ndim == 3 else x.unsqueeze(0)
     (kh, kw), (oh, ow) = window.kernel_size, window.output_size
     if columns.shape[1] % (kh * kw):
         raise ShapeError(
-            f"fold: the input has {columns.shape[1]} rows, which is not a multiple of the window's {kh}*{kw} = {kh * kw} pixels"
+            f"fold: the input has {columns.shape[1]} rows, which is not a multiple of the window's {kh}*{kw} "
+            f"= {kh * kw} pixels"
         )
     if columns.shape[2] != oh * ow:
         raise ShapeError(
@@ -236,7 +239,7 @@ def fold(
     return y if x.ndim == 3 else y.squeeze(0)
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Fully connected layer: ``y = x W^T + b``.
 
     Parameters

@@ -10,7 +10,7 @@ from ...ops.indexing import write
 from .checks import floating, probability
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """In training, zero each number with probability ``p`` and multiply the others by ``1/(1 - p)``.
 
     The expected value stays the same, so that nothing needs to be done in evaluation.
@@ -65,7 +65,7 @@ def _drop_channels(operation: str, x: Tensor, ndim: int, p: float, training: boo
     return write(x, ..., y) if inplace else y
 
 
-def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002
+def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """:func:`dropout` of whole channels of sequences (N, C, L).
 
     Examples
@@ -78,7 +78,7 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _drop_channels("dropout1d", input, 3, p, training, inplace)
 
 
-def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:  # noqa: A002
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """:func:`dropout` of whole channels of images: neighbouring pixels are too alike to drop singly.
 
     Parameters

@@ -41,7 +41,9 @@ def _check_target(operation: str, x: Tensor, target: Tensor, weight: Tensor | No
             f"got {tuple(target.shape)}. Fix: {_target_fix(x, target, classes, expected)}"
         )
     if weight is not None and tuple(weight.shape) != (classes,):
-        raise ShapeError(f"{operation}: weight must have one number per class, shape ({classes},); got {tuple(weight.shape)}")
+        raise ShapeError(
+            f"{operation}: weight must have one number per class, shape ({classes},); got {tuple(weight.shape)}"
+        )
     ops.check_labels(operation, target, classes, ignore_index)
 
 
@@ -56,7 +58,7 @@ def _target_fix(x: Tensor, target: Tensor, classes: int, expected: tuple[int, ..
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: Any = None,
@@ -126,7 +128,7 @@ def cross_entropy(
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: Any = None,
@@ -169,23 +171,26 @@ def nll_loss(
     return ops.nll_loss(x, t, w, ignore_index, reduction)
 
 
-def same_shape(operation: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:  # noqa: A002
+def same_shape(operation: str, input: Any, target: Any) -> tuple[Tensor, Tensor]:
     """Two floating-point tensors of one shape and one type."""
     x = floating(operation, input)
     t = as_tensor(target, "target", operation)
     if not t.is_floating_point():
-        raise DTypeError(f"{operation}: the target must hold floating-point numbers; got {t.dtype}. Fix: target.float()")
+        raise DTypeError(
+            f"{operation}: the target must hold floating-point numbers; got {t.dtype}. Fix: target.float()"
+        )
     if x.shape != t.shape:
         fix = "y.squeeze(1)" if x.ndim == t.ndim + 1 and x.shape[-1] == 1 else "give both the same shape"
         raise ShapeError(
-            f"{operation}: input and target must have the same shape; got {tuple(x.shape)} and {tuple(t.shape)}. Fix: {fix}"
+            f"{operation}: input and target must have the same shape; got {tuple(x.shape)} and "
+            f"{tuple(t.shape)}. Fix: {fix}"
         )
     same_dtype(operation, x, target=t)
     return x, t
 
 
 def binary_cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: Any = None,
@@ -225,7 +230,8 @@ def binary_cross_entropy(
     x, t = same_shape("binary_cross_entropy", input, target)
     if x.numel() and not (x._array.min() >= 0 and x._array.max() <= 1):
         raise ShapeError(
-            f"binary_cross_entropy: the input must be probabilities between 0 and 1; got {x._array.min()} to {x._array.max()}. "
+            f"binary_cross_entropy: the input must be probabilities between 0 and 1; got {x._array.min()} to "
+            f"{x._array.max()}. "
             "Fix: binary_cross_entropy_with_logits, which applies the sigmoid itself"
         )
     losses = ops.BinaryCrossEntropy()(x, t)
@@ -233,7 +239,7 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     size_average: Any = None,
@@ -280,7 +286,7 @@ def binary_cross_entropy_with_logits(
 
 
 def kl_div(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: Any = None,
     reduce: Any = None,

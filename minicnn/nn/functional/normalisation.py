@@ -13,7 +13,7 @@ from .checks import floating, per_channel, same_dtype
 
 
 def batch_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -70,7 +70,8 @@ def batch_norm(
         if count == 1:
             raise ShapeError(
                 f"batch_norm: training needs more than one number per channel; the input {tuple(x.shape)} has one, "
-                "so its variance is 0. Fix: a larger batch (drop_last=True leaves out a last batch of one), or model.eval()"
+                "so its variance is 0. Fix: a larger batch (drop_last=True leaves out a last batch of one), "
+                "or model.eval()"
             )
     elif mean is None or var is None:
         raise ValueError("batch_norm: evaluation needs running_mean and running_var. Fix: training=True, or give both")
@@ -78,7 +79,7 @@ def batch_norm(
 
 
 def group_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     num_groups: int,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -128,7 +129,7 @@ def group_norm(
 
 
 def layer_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
@@ -178,7 +179,7 @@ def layer_norm(
 
 
 def instance_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
@@ -237,7 +238,7 @@ def instance_norm(
 
 
 def local_response_norm(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: int,
     alpha: float = 1e-4,
     beta: float = 0.75,
@@ -286,7 +287,7 @@ def local_response_norm(
     return ops.LocalResponseNorm(size, alpha, beta, k)(x)
 
 
-def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:  # noqa: A002
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """Divide by the p-norm along a dimension: ``x / max(norm(x), eps)``.
 
     Parameters

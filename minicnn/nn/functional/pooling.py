@@ -15,7 +15,7 @@ from .checks import image, on_image
 
 
 def max_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
@@ -77,7 +77,7 @@ def _with_indices(result: tuple[Tensor, Tensor], added: bool, return_indices: bo
 
 
 def max_unpool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     indices: Tensor,
     kernel_size: Any,
     stride: Any = None,
@@ -122,7 +122,9 @@ def max_unpool2d(
     x, added = image("max_unpool2d", input)
     places = as_tensor(indices, "indices", "max_unpool2d")
     if tuple(places.shape) != tuple(input.shape):
-        raise ShapeError(f"max_unpool2d: indices must have the input's shape {tuple(input.shape)}; got {tuple(places.shape)}")
+        raise ShapeError(
+            f"max_unpool2d: indices must have the input's shape {tuple(input.shape)}; got {tuple(places.shape)}"
+        )
     if places._array.dtype.kind != "i":
         raise DTypeError(f"max_unpool2d: indices must be integers (from return_indices=True); got {places.dtype}")
     kernel = geometry.pair(kernel_size, "kernel_size", "max_unpool2d", 1)
@@ -134,12 +136,14 @@ def max_unpool2d(
         if not expected - s < got < expected + s:
             raise ShapeError(
                 f"max_unpool2d: the output size {size} cannot be the size that was pooled: "
-                f"it must differ from (input - 1)*stride + kernel - 2*padding = {natural} by less than the stride {strides}"
+                f"it must differ from (input - 1)*stride + kernel - 2*padding = {natural} by less than the "
+                f"stride {strides}"
             )
     flat = places._array
-    if flat.size and not (0 <= flat.min() and flat.max() < size[0] * size[1]):
+    if flat.size and not (flat.min() >= 0 and flat.max() < size[0] * size[1]):
         raise ShapeError(
-            f"max_unpool2d: indices go from {flat.min()} to {flat.max()}, but the output {size} has {size[0] * size[1]} places. "
+            f"max_unpool2d: indices go from {flat.min()} to {flat.max()}, but the output {size} has "
+            f"{size[0] * size[1]} places. "
             "Fix: output_size=(the size before pooling)"
         )
     y = ops.MaxUnpool2d(size)(x, places.unsqueeze(0) if added else places)  # type: ignore[arg-type]
@@ -147,7 +151,7 @@ def max_unpool2d(
 
 
 def avg_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
@@ -213,7 +217,7 @@ def _bins(operation: str, output_size: Any, x: Tensor) -> geometry.Pair:
     return geometry.pair(given, "output_size", operation, 1)
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:  # noqa: A002
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The mean of each of OH x OW bins that cover the image, whatever its size.
 
     Bin ``i`` covers the rows ``floor(i*H/OH) .. ceil((i+1)*H/OH) - 1``. ``output_size=1`` is
@@ -248,7 +252,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:  # noqa: A00
     return on_image(name, input, lambda x: ops.AdaptiveAvgPool2d(_bins(name, output_size, x))(x))
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:  # noqa: A002
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest value in each of OH x OW bins; the bins are those of :func:`adaptive_avg_pool2d`.
 
     Parameters
@@ -284,7 +288,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 
 
 def lp_pool2d(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     norm_type: float,
     kernel_size: Any,
     stride: Any = None,

@@ -11,7 +11,7 @@ from ...ops.operands import as_tensor, check_broadcast, promoted
 from .loss import check_reduction
 
 
-def _pair(operation: str, input: Any, target: Any) -> list[Tensor]:  # noqa: A002
+def _pair(operation: str, input: Any, target: Any) -> list[Tensor]:
     """Input and target of one type; shapes that only broadcast are warned about, as they are rarely meant."""
     x, t = as_tensor(input, "input", operation), as_tensor(target, "target", operation)
     if x.shape != t.shape:
@@ -29,11 +29,13 @@ def _weighted(losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
     if weight is None:
         return ops.reduce(losses, reduction)
     weighted = losses * weight
-    return weighted.sum() / weight.expand(*losses.shape).sum() if reduction == "mean" else ops.reduce(weighted, reduction)
+    return (
+        weighted.sum() / weight.expand(*losses.shape).sum() if reduction == "mean" else ops.reduce(weighted, reduction)
+    )
 
 
 def mse_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: Any = None,
     reduce: Any = None,
@@ -69,7 +71,7 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: Any = None,
     reduce: Any = None,
@@ -91,7 +93,7 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     size_average: Any = None,
     reduce: Any = None,
@@ -132,7 +134,7 @@ def smooth_l1_loss(
 
 
 def huber_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     reduction: str = "mean",
     delta: float = 1.0,

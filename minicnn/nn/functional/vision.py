@@ -14,7 +14,7 @@ from .checks import floating
 
 
 def interpolate(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
@@ -68,7 +68,9 @@ def interpolate(
     """
     x = floating("interpolate", input)
     if x.ndim != 4:
-        raise ShapeError(f"interpolate: expected an input of shape (N, C, H, W); got {tuple(x.shape)}. Fix: x.unsqueeze(0)")
+        raise ShapeError(
+            f"interpolate: expected an input of shape (N, C, H, W); got {tuple(x.shape)}. Fix: x.unsqueeze(0)"
+        )
     if mode not in ("nearest", "bilinear"):
         raise ValueError(
             f"interpolate: mode must be 'nearest' or 'bilinear'; got {mode!r} (PyTorch's other modes are left out here)"
@@ -111,11 +113,13 @@ def _output_size(x: Tensor, size: Any, scale_factor: Any, recompute: bool) -> tu
         out = tuple(int(n * s) for n, s in zip(x.shape[2:], scales, strict=True))
         scales = (None, None) if recompute else scales
     if min(out) < 1 or 0 in x.shape[1:]:
-        raise ShapeError(f"interpolate: an image of {tuple(x.shape[2:])} cannot become one of {out}: sizes must be at least 1")
+        raise ShapeError(
+            f"interpolate: an image of {tuple(x.shape[2:])} cannot become one of {out}: sizes must be at least 1"
+        )
     return out, scales
 
 
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """Turn channels into pixels: (*, C*r*r, H, W) -> (*, C, H*r, W*r).
 
     ``y[c, h*r + i, w*r + j] = x[c*r*r + i*r + j, h, w]``
@@ -150,12 +154,14 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:  # noqa: A002
     x, r = _planes("pixel_shuffle", input), _factor("pixel_shuffle", "upscale_factor", upscale_factor)
     *batch, c, h, w = x.shape
     if c % (r * r):
-        raise ShapeError(f"pixel_shuffle: the {c} channels of {tuple(x.shape)} must be divisible by upscale_factor^2 = {r * r}")
+        raise ShapeError(
+            f"pixel_shuffle: the {c} channels of {tuple(x.shape)} must be divisible by upscale_factor^2 = {r * r}"
+        )
     y = x.reshape(-1, c // (r * r), r, r, h, w).permute(0, 1, 4, 2, 5, 3)  # (N, C, H, r, W, r)
     return y.reshape(*batch, c // (r * r), h * r, w * r)
 
 
-def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A002
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """Turn pixels into channels, the inverse of :func:`pixel_shuffle`: (*, C, H*r, W*r) -> (*, C*r*r, H, W).
 
     Parameters
@@ -182,12 +188,14 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:  # noqa: A0
     x, r = _planes("pixel_unshuffle", input), _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
     *batch, c, h, w = x.shape
     if h % r or w % r:
-        raise ShapeError(f"pixel_unshuffle: height and width of {tuple(x.shape)} must be divisible by downscale_factor = {r}")
+        raise ShapeError(
+            f"pixel_unshuffle: height and width of {tuple(x.shape)} must be divisible by downscale_factor = {r}"
+        )
     y = x.reshape(-1, c, h // r, r, w // r, r).permute(0, 1, 3, 5, 2, 4)  # (N, C, r, r, H, W)
     return y.reshape(*batch, c * r * r, h // r, w // r)
 
 
-def channel_shuffle(input: Tensor, groups: int) -> Tensor:  # noqa: A002
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Interleave the channels of groups, so that the next grouped convolution sees all of them.
 
     Channel ``g*(C/G) + i`` moves to ``i*G + g``.
