@@ -66,6 +66,10 @@ def _flat(g: Tensor, _: Any) -> Tensor:
     return g.new_zeros(g.shape)
 
 
+def _sign(x: Any) -> Any:
+    return (x > 0).astype(x.dtype) - (x < 0)  # 0 for NaN, as in PyTorch
+
+
 def _keep_integers(rounding: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda x: rounding(x) if x.dtype.kind == "f" else x.copy()
 
@@ -124,7 +128,7 @@ acos = _unary(
 atan = _unary("atan", np.arctan, "x", lambda g, x: g / (x * x + 1), "Inverse tangent.", ("[1.0]", "tensor([0.7854])"))
 sinh = _unary("sinh", np.sinh, "x", lambda g, x: g * x.cosh(), "Hyperbolic sine.", ("[1.0]", "tensor([1.1752])"))
 cosh = _unary("cosh", np.cosh, "x", lambda g, x: g * x.sinh(), "Hyperbolic cosine.", ("[0.0]", "tensor([1.])"))
-sign = _unary("sign", np.sign, "", _flat, "-1, 0 or 1; slope 0.", ("[-2.5, 0.0]", "tensor([-1.,  0.])"), True)
+sign = _unary("sign", _sign, "", _flat, "-1, 0 or 1; slope 0.", ("[-2.5, 0.0]", "tensor([-1.,  0.])"), True)
 floor = _unary(
     "floor",
     _keep_integers(np.floor),
