@@ -147,10 +147,10 @@ class DataLoader:
         return n // size if self.drop_last else -(-n // size)
 
     def __iter__(self) -> Iterator[Any]:
-        make = BatchMaker(self.dataset, self.collate_fn, self._batched)
         seed = draw_seed(self.generator)
         if self._streams:
-            return self._stream(make, seed)
+            return self._stream(seed)
+        make = BatchMaker(self.dataset, self.collate_fn, self._batched)
         plans = self._plans(seed)
         if self.num_workers == 0:
             return (make(plan) for plan in plans)
@@ -166,13 +166,14 @@ class DataLoader:
                 indices = list(indices) if self._batched else [indices]
                 repeats = []
                 for index in indices:
-                    repeats.append(seen[index])
-                    seen[index] += 1
+                    key = index if isinstance(index, int) else repr(index)  # an index may be a list
+                    repeats.append(seen[key])
+                    seen[key] += 1
                 yield BatchPlan(number, seed, indices, repeats)
 
         return plans()
 
-    def _stream(self, make: BatchMaker, seed: int) -> Iterator[Any]:
+    def _stream(self, seed: int) -> Iterator[Any]:
         """An IterableDataset in its own order."""
         samples = iter(self.dataset)
 
@@ -196,8 +197,9 @@ class DataLoader:
         """Batches in order, at most num_workers * prefetch_factor of them made ahead."""
         ahead = self.num_workers * (self.prefetch_factor or 1)
         pool = self._open_pool(make, seed)
-        pending = deque(pool.submit(plan) for plan in islice(plans, ahead))
+        pending: deque[Future[Any]] = deque()
         try:
+            pending.extend(pool.submit(plan) for plan in islice(plans, ahead))
             while pending:
                 batch = self._wait(pending[0])
                 pending.popleft()
@@ -269,8 +271,10 @@ class DataLoader:
 
     def _generators(self) -> dict[str, Generator]:
         found = {"loader": self.generator or default_generator}
-        for name in ("sampler", "batch_sampler"):
-            own = getattr(getattr(self, name), "generator", None)
-            if own is not None and own is not self.generator:
+        samplers = {"sampler": self.sampler, "batch_sampler": self.batch_sampler}
+        samplers["batch_sampler.sampler"] = getattr(self.batch_sampler, "sampler", None)
+        for name, sampler in samplers.items():
+            own = getattr(sampler, "generator", None)
+            if own is not None and all(own is not other for other in found.values()):
                 found[name] = own
         return found

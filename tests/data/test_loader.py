@@ -186,6 +186,23 @@ def test_a_samplers_own_generator_is_part_of_the_state() -> None:
         DataLoader(range(9)).load_state_dict(state)
 
 
+def test_so_is_that_of_the_sampler_inside_a_batch_sampler() -> None:
+    inner = RandomSampler(range(9), generator=Generator().manual_seed(1))
+    loader = DataLoader(range(9), batch_sampler=BatchSampler(inner, 4, False))
+    state = loader.state_dict()
+    first = values(loader)
+    loader.load_state_dict(state)
+    assert values(loader) == first
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_whole_batch_can_be_one_index(workers: int) -> None:
+    data = np.arange(10) * 10
+    sampler = BatchSampler([7, 1, 3], 2, False)
+    loader = DataLoader(data, batch_size=None, sampler=sampler, num_workers=workers)
+    assert values(loader) == [[70, 10], [30]]
+
+
 def test_errors_without_workers_name_the_sample() -> None:
     with pytest.raises(IndexError) as caught:
         values(DataLoader([1, 2, 3], batch_size=2, sampler=[0, 1, 7]))

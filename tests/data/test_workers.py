@@ -145,6 +145,15 @@ def test_persistent_threads_stay_until_the_loader_goes() -> None:
     assert worker_threads() == []
 
 
+def test_a_sampler_that_fails_ends_the_workers() -> None:
+    def indices() -> Iterator[int]:
+        yield 0
+        raise OverflowError("the sampler's own")
+
+    with pytest.raises(OverflowError, match="the sampler's own"):
+        list(DataLoader(range(4), sampler=indices(), num_workers=2))
+
+
 def test_a_worker_knows_who_it_is() -> None:
     assert get_worker_info() is None
     assert values(DataLoader(WhoAmI(), batch_size=8)) == [[-1] * 8]
