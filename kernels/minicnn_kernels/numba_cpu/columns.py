@@ -118,7 +118,7 @@ def _blend(out, g, x, mean, a, b, d, samples, pixels, c, chunk):  # type: ignore
 def _vectors(like: Array, *vectors: Array) -> list[Array]:
     """Numbers per (sample, channel) as flat arrays of the element type of ``like``."""
     shape = like.shape[0], like.shape[2]
-    return [np.ascontiguousarray(np.broadcast_to(v, shape), like.dtype).reshape(-1) for v in vectors]
+    return [np.broadcast_to(v, shape).astype(like.dtype, order="C").reshape(-1) for v in vectors]
 
 
 def _plan(x: Array) -> tuple[int, int, int, int]:

@@ -30,6 +30,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core.compiler import Compiler
+from numpy.typing import NDArray
 
 from ..registry import kernel
 from ..threads import get_num_threads
@@ -109,12 +110,26 @@ _here = threading.local()
 _one_at_a_time: threading.RLock | None = threading.RLock()  # None once Numba's threads are known to be shareable
 
 
+class _Alias:
+    """The memory of a read-only array, writable for Numba: it would compile a kernel anew for read-only arguments."""
+
+    def __init__(self, x: NDArray[Any]) -> None:
+        self.x = x  # keeps the memory alive
+        self.__array_interface__ = {**x.__array_interface__, "data": (x.ctypes.data, False)}
+
+
+def _writable(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray) and not argument.flags.writeable:
+        return np.asarray(_Alias(argument))
+    return argument
+
+
 def _launch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     threads = get_num_threads()
     if getattr(_here, "threads", None) != threads:  # Numba keeps one number per Python thread
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
         _here.threads = threads
-    function(*arguments)
+    function(*map(_writable, arguments))
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., None]:

@@ -54,42 +54,41 @@ def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
     memory, (sn, sc, sh, sw) = flat(x)
     out = np.empty((n, sum(rows) + h, sum(columns) + w, c), x.dtype)
     if out.size:
-        _pad(out.reshape(-1), memory, (h, w, c), (sn, sh, sw, sc), (*rows, *columns), n)
+        plan = np.array((h, w, c, sn, sh, sw, sc, *rows, *columns), np.int64)
+        _pad(out.reshape(-1), memory, plan, n * out.shape[1])
     return out
 
 
 @serial
-def _pad_row(out, x, p, q, pads, w, c, sw, sc):  # type: ignore[no-untyped-def]
-    """One row of the padded image: zeros, ``w`` pixels of ``c`` channels, zeros."""
-    left, right = pads
-    for j in range(left * c):
-        out[p + j] = 0
-    p += left * c
+def _pad_row(out, x, t, plan):  # type: ignore[no-untyped-def]
+    """Row ``t`` of the padded images: zeros, ``w`` pixels of ``c`` channels, zeros; or zeros alone."""
+    h, w, c, sn, sh, sw, sc = plan[0], plan[1], plan[2], plan[3], plan[4], plan[5], plan[6]
+    top, bottom, left, right = plan[7], plan[8], plan[9], plan[10]
+    n, i = t // (top + h + bottom), t % (top + h + bottom) - top
+    p, q = t * (left + w + right) * c, n * sn + i * sh
+    end = p + (left + w + right) * c
+    inner = end
+    if 0 <= i < h:
+        inner = p + left * c
+    for j in range(p, inner):
+        out[j] = 0
+    if inner == end:
+        return
     if sc == 1 and sw == c:
         for j in range(w * c):
-            out[p + j] = x[q + j]
+            out[inner + j] = x[q + j]
     else:
-        for i in range(w):
-            for j in range(c):
-                out[p + i * c + j] = x[q + i * sw + j * sc]
-    p += w * c
-    for j in range(right * c):
-        out[p + j] = 0
+        for j in range(w):
+            for k in range(c):
+                out[inner + j * c + k] = x[q + j * sw + k * sc]
+    for j in range(inner + w * c, end):
+        out[j] = 0
 
 
 @parallel
-def _pad(out, x, size, strides, pads, n):  # type: ignore[no-untyped-def]
-    h, w, c = size
-    sn, sh, sw, sc = strides
-    top, bottom, left, right = pads
-    rows = top + h + bottom
-    width = (left + w + right) * c
-    for t in prange(n * rows):
-        i = t % rows - top
-        if 0 <= i < h:
-            _pad_row(out, x, t * width, t // rows * sn + i * sh, (left, right), w, c, sw, sc)
-        else:
-            _pad_row(out, x, t * width, 0, (0, width // c), 0, c, sw, sc)
+def _pad(out, x, plan, rows):  # type: ignore[no-untyped-def]
+    for t in prange(rows):
+        _pad_row(out, x, np.int64(t), plan)
 
 
 def contiguous(x: Array) -> Array:

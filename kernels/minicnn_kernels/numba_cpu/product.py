@@ -112,44 +112,44 @@ def _store(c, acc, rows, c_start, stride_n, bias, bias_start, m, n):  # type: ig
 
 
 @serial
-def _task(c, a, b, bias, starts, row, m, column, n, k_range, a_sizes, a_strides, b_strides, c_strides):  # type: ignore[no-untyped-def]
-    """Rows ``row .. row+m`` and columns ``column .. column+n`` (at most COLUMNS) of one product."""
-    tall = (m + ROWS - 1) // ROWS * ROWS
+def _task(t, c, a, b, bias, starts, plan):  # type: ignore[no-untyped-def]
+    """Task ``t``: some rows, and at most COLUMNS columns, of one product of the batch."""
+    m, n, k, block, split, split_stride = plan[0], plan[1], plan[2], plan[3], plan[4], plan[5]
+    a_sizes, a_strides, b_strides, c_strides = plan[6:12], plan[12:18], plan[18:20], plan[20:24]
+    blocks, panels = (m + block - 1) // block, (n + COLUMNS - 1) // COLUMNS
+    column, rest = t % panels * COLUMNS, t // panels
+    row, rest = rest % blocks * block, rest // blocks
+    part, batch = rest % split, rest // split
+    height, width = min(block, m - row), min(COLUMNS, n - column)
+
+    tall = (height + ROWS - 1) // ROWS * ROWS
     rows = np.empty(tall, np.uint64)
     depth = np.empty(DEPTH, np.uint64)
     panel = np.empty(DEPTH * COLUMNS, b.dtype)
     acc = np.zeros(tall * COLUMNS, c.dtype)
-    c_start, a_start, b_start, bias_start = starts
-    _offsets(rows, row, m, a_sizes[:3], a_strides[:3])
-    for i in range(m, tall):
-        rows[i] = rows[m - 1]  # superfluous rows repeat the last one
-    a0 = unsigned(a_start)
-    for first in range(k_range[0], k_range[1], DEPTH):
-        k = min(DEPTH, k_range[1] - first)
-        _offsets(depth, first, k, a_sizes[3:], a_strides[3:])
-        q = unsigned(b_start + first * b_strides[0] + column * b_strides[1])
-        _pack(panel, b, q, unsigned(b_strides[0]), unsigned(b_strides[1]), unsigned(k), unsigned(n))
+    _offsets(rows, row, height, a_sizes[:3], a_strides[:3])
+    for i in range(height, tall):
+        rows[i] = rows[height - 1]  # superfluous rows repeat the last one
+    a0 = unsigned(starts[batch, 1])
+    last = k * (part + 1) // split
+    for first in range(k * part // split, last, DEPTH):
+        deep = min(DEPTH, last - first)
+        _offsets(depth, first, deep, a_sizes[3:], a_strides[3:])
+        q = unsigned(starts[batch, 2] + first * b_strides[0] + column * b_strides[1])
+        _pack(panel, b, q, unsigned(b_strides[0]), unsigned(b_strides[1]), unsigned(deep), unsigned(width))
         for i in range(ZERO, unsigned(tall), _ROWS):
             r0, r1, r2, r3 = rows[i], rows[i + ONE], rows[i + unsigned(2)], rows[i + unsigned(3)]
-            _tile(acc, i * _COLUMNS, a, a0 + r0, a0 + r1, a0 + r2, a0 + r3, depth, panel, unsigned(k))
-    _offsets(rows, row, m, a_sizes[:3], c_strides[:3])
-    start = unsigned(c_start + column * c_strides[3])
-    _store(c, acc, rows, start, unsigned(c_strides[3]), bias, unsigned(bias_start + column), unsigned(m), unsigned(n))
+            _tile(acc, i * _COLUMNS, a, a0 + r0, a0 + r1, a0 + r2, a0 + r3, depth, panel, unsigned(deep))
+    _offsets(rows, row, height, a_sizes[:3], c_strides[:3])
+    start = unsigned(starts[batch, 0] + part * split_stride + column * c_strides[3])
+    bias_start = unsigned(starts[batch, 3] + column)
+    _store(c, acc, rows, start, unsigned(c_strides[3]), bias, bias_start, unsigned(height), unsigned(width))
 
 
 @parallel
-def _product(c, a, b, bias, starts, plan, a_sizes, a_strides, b_strides, c_strides):  # type: ignore[no-untyped-def]
-    m, n, k, block, batches, split, split_stride = plan
-    blocks, panels = (m + block - 1) // block, (n + COLUMNS - 1) // COLUMNS
-    for t in prange(batches * split * blocks * panels):
-        panel, rest = t % panels, t // panels
-        i, rest = rest % blocks, rest // blocks
-        part, batch = rest % split, rest // split
-        offsets = starts[batch, 0] + part * split_stride, starts[batch, 1], starts[batch, 2], starts[batch, 3]
-        k_range = k * part // split, k * (part + 1) // split
-        row, column = i * block, panel * COLUMNS
-        height, width = min(block, m - row), min(COLUMNS, n - column)
-        _task(c, a, b, bias, offsets, row, height, column, width, k_range, a_sizes, a_strides, b_strides, c_strides)
+def _product(c, a, b, bias, starts, plan, tasks):  # type: ignore[no-untyped-def]
+    for t in prange(tasks):
+        _task(np.int64(t), c, a, b, bias, starts, plan)  # prange's own type is unsigned
 
 
 def product(
@@ -195,15 +195,17 @@ def product(
     # sum ranges of k apart, then add the partial sums in order. Only the sizes decide, never the threads.
     tasks = batches * panels * -(-m // block)
     split = max(1, min(TASKS // tasks, k // (4 * DEPTH))) if batches == 1 else 1
-    plan = (m, n, k, block, batches, split)
-    geometry = a_sizes, a_strides, b_strides
+    geometry = *a_sizes, *a_strides, *b_strides
     if split == 1:
-        _product(c, a, b, bias, table, (*plan, 0), *geometry, c_strides)
+        plan = np.array((m, n, k, block, 1, 0, *geometry, *c_strides), np.int64)
+        _product(c, a, b, bias, table, plan, tasks)
         return
     parts = np.empty((split, *a_sizes[:3], n), c.dtype)
-    partial_strides = tuple(stride // c.itemsize for stride in parts.strides[1:])
-    _product(parts.reshape(-1), a, b, np.zeros_like(bias), table, (*plan, m * n), *geometry, partial_strides)
-    start = int(table[0, 0])
-    strides = tuple(stride * c.itemsize for stride in c_strides)
-    view = np.lib.stride_tricks.as_strided(c[start:], parts.shape[1:], strides)
-    view[...] = parts.sum(axis=0) + bias[int(table[0, 3]):][:n]
+    plan = np.array((m, n, k, block, split, m * n, *geometry, *_element_strides(parts[0])), np.int64)
+    _product(parts.reshape(-1), a, b, np.zeros_like(bias), table * (0, 1, 1, 1), plan, tasks * split)
+    result = np.lib.stride_tricks.as_strided(c[table[0, 0] :], parts.shape[1:], [s * c.itemsize for s in c_strides])
+    result[...] = parts.sum(axis=0) + bias[table[0, 3] :][:n]
+
+
+def _element_strides(x: Array) -> tuple[int, ...]:
+    return tuple(stride // x.itemsize for stride in x.strides)
