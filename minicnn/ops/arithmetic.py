@@ -180,13 +180,23 @@ def _binary(operation: str, node: Function, a: Any, b: Any, floating: bool = Fal
     return node(first, second)
 
 
+def _is_bool(x: Any) -> bool:
+    return isinstance(x, bool) or (isinstance(x, Tensor) and x._array.dtype.kind == "b")
+
+
 def _no_bool(operation: str, fix: str, *operands: Any) -> None:
-    if any(isinstance(x, bool) or (isinstance(x, Tensor) and x._array.dtype.kind == "b") for x in operands):
+    if any(map(_is_bool, operands)):
         raise DTypeError(f"{operation}: not defined for bool tensors. Fix: {fix}")
 
 
+def _not_all_bool(operation: str, *operands: Any) -> None:
+    if all(map(_is_bool, operands)):
+        raise DTypeError(f"{operation}: not defined for bools alone. Fix: x.int()")
+
+
 def _check_divisor(operation: str, a: Any, b: Any) -> None:
-    """Integers cannot be divided by zero; there is no infinity for the result."""
+    """Integers cannot be divided by zero (there is no infinity for the result), and bools not at all."""
+    _not_all_bool(operation, a, b)
     if any(isinstance(x, float) or (isinstance(x, Tensor) and x._array.dtype.kind == "f") for x in (a, b)):
         return
     if np.any((b._array if isinstance(b, Tensor) else b) == np.zeros(())):
@@ -308,6 +318,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     >>> 2 ** minicnn.arange(4)
     tensor([1, 2, 4, 8])
     """
+    _not_all_bool("pow", input, exponent)
     base, power = promoted("pow", input, exponent)
     if base._array.dtype.kind in "iu" and (power._array < 0).any():
         raise DTypeError("pow: integers to negative integer powers are not integers. Fix: x.float() ** exponent")
