@@ -155,7 +155,7 @@ class ModuleList(_ModuleSequence):
 
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
+            return type(self)(list(self)[index])
         return self._modules[self._key(index)]
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
@@ -274,7 +274,7 @@ class ParameterList(Module):
             self.extend(values)
 
     def __getitem__(self, index: int | slice) -> Any:
-        values = list(self._parameters.values())
+        values = list(self)
         return type(self)(values[index]) if isinstance(index, slice) else values[_place(index, len(self), self)]
 
     def __setitem__(self, index: int, value: Tensor) -> None:

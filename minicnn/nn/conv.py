@@ -53,8 +53,9 @@ class _Conv(Module):
         self.padding_mode = padding_mode
         rows, columns = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
         self.weight = new_parameter(rows, columns // groups, *self.kernel_size, device=device, dtype=dtype)
-        self.bias = new_parameter(out_channels, device=device, dtype=dtype) if bias else None
-        if not bias:
+        if bias:
+            self.bias = new_parameter(out_channels, device=device, dtype=dtype)
+        else:
             self.register_parameter("bias", None)
         self.reset_parameters()
 
@@ -223,7 +224,12 @@ class ConvTranspose2d(_Conv):
         smallest = [
             (n - 1) * s - 2 * p + d * (k - 1) + 1
             for n, s, p, d, k in zip(
-                x.shape[-2:], self.stride, self.padding, self.dilation, self.kernel_size, strict=True
+                x.shape[-2:],
+                self.stride,
+                (self.pads[0][0], self.pads[1][0]),
+                self.dilation,
+                self.kernel_size,
+                strict=True,
             )
         ]
         extra = tuple(size - least for size, least in zip(sizes, smallest, strict=True))

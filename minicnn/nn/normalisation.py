@@ -112,8 +112,8 @@ class _BatchNorm(_RunningNorm):
             if momentum is None:  # the plain average of all batches so far
                 momentum = 1.0 / int(self.num_batches_tracked)
         use_batch = self.training or self.running_mean is None
-        statistics = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
-        return F.batch_norm(input, *statistics, self.weight, self.bias, use_batch, momentum or 0.0, self.eps)
+        mean, var = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, momentum or 0.0, self.eps)
 
 
 class BatchNorm2d(_BatchNorm):
@@ -257,9 +257,8 @@ class GroupNorm(_Affine):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
-        )
+        sizes = f"{self.num_groups}, {self.num_channels}"
+        return f"{sizes}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class LayerNorm(_Affine):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import OrderedDict, namedtuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,16 +22,13 @@ class StateDictError(LayerError, ValueError, RuntimeError):
     """A state_dict that does not fit the module."""
 
 
-class _IncompatibleKeys(NamedTuple):
+class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What ``load_state_dict`` returns: the keys that did not find their counterpart."""
 
-    missing_keys: list[str]
-    unexpected_keys: list[str]
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        if not self.missing_keys and not self.unexpected_keys:
-            return "<All keys matched successfully>"
-        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return super().__repr__() if self.missing_keys or self.unexpected_keys else "<All keys matched successfully>"
 
     __str__ = __repr__
 
@@ -46,7 +43,7 @@ def as_state_tensor(value: Any) -> Tensor | None:
     return from_numpy(array) if array.dtype.kind in "bifu" else None
 
 
-def _table(title: str, rows: list[tuple[str, ...]]) -> str:
+def _table(title: str, rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n    ".join([f"  {title}", *lines])
@@ -191,8 +188,8 @@ class Stateful(Tree):
                 local_metadata["copies"].append((self, name, value))
         for key in state_dict:
             if key.startswith(prefix):
-                name = key.removeprefix(prefix).split(".", 1)
-                if name[0] not in own and (len(name) == 1 or self._modules.get(name[0]) is None):
+                name, _, below = key.removeprefix(prefix).partition(".")
+                if name not in own and (not below or self._modules.get(name) is None):
                     unexpected_keys.append(key)
 
     def _set_state(self, name: str, value: Tensor, assign: bool) -> None:

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
 _NAMES = {"_parameters": "parameter", "_buffers": "buffer", "_modules": "child module"}
 
 
+def describe(value: Any) -> str:
+    """What was given where a module was expected, with the module that was probably meant."""
+    name = getattr(value, "__name__", None)
+    if name is None:
+        return type(value).__name__
+    if isinstance(value, type):
+        return f"the class {name}. Fix: {name}(), with brackets" if issubclass(value, Tree) else f"the class {name}"
+    from .. import nn
+
+    meant = next((layer for layer in nn.__all__ if layer.lower() == name.replace("_", "")), None)
+    return f"the function {name}" + (f". Fix: nn.{meant}()" if meant else "")
+
+
 class Tree:
     """The part of :class:`~minicnn.nn.Module` that registers attributes and walks over them."""
 
@@ -125,7 +138,7 @@ class Tree:
         """Add a child module, as ``self.name = module`` does."""
         self._check_name(name, "module", "_modules")
         if module is not None and not isinstance(module, Tree):
-            raise TypeError(f"child {name!r} must be an nn.Module or None; got {type(module).__name__}")
+            raise TypeError(f"child {name!r} must be an nn.Module or None; got {describe(module)}")
         self._modules[name] = module
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -143,7 +156,7 @@ class Tree:
             return
         if remove_duplicate:
             memo.add(self)
-        yield prefix, self
+        yield prefix, self  # type: ignore[misc]
         for name, child in self._modules.items():
             if child is not None:
                 yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)

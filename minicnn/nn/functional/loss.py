@@ -33,7 +33,7 @@ def _check_target(operation: str, x: Tensor, target: Tensor, weight: Tensor | No
     classes = x._array.shape[axis]
     if target._array.dtype.kind not in "iu":
         soft = " (probabilities of the same shape as the logits are fine too)" if operation == "cross_entropy" else ""
-        raise DTypeError(f"{operation}: labels must be integers{soft}; got {target.dtype}. Fix: target.long()")
+        raise DTypeError(f"{operation}: labels must be integers, int64{soft}; got {target.dtype}. Fix: target.long()")
     expected = tuple(x.shape[:axis]) + tuple(x.shape[axis + 1 :])
     if tuple(target.shape) != expected:
         raise ShapeError(

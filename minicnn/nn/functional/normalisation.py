@@ -69,7 +69,7 @@ def batch_norm(
         count = x.numel() // max(x.shape[1], 1)
         if count == 1:
             raise ShapeError(
-                f"batch_norm: training needs more than one number per channel; the input {tuple(x.shape)} has one, "
+                f"batch_norm: training needs more than 1 value per channel; the input {tuple(x.shape)} has one, "
                 "so its variance is 0. Fix: a larger batch (drop_last=True leaves out a last batch of one), "
                 "or model.eval()"
             )

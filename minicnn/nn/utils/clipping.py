@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from ...core.tensor import Tensor
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Any]:
     """The gradients that are there, of one tensor or of several."""
     tensors = [parameters] if isinstance(parameters, Tensor) else parameters
     return [t.grad for t in tensors if t.grad is not None]

@@ -1,0 +1,1 @@
+"""The modules and nn.functional."""
