@@ -310,7 +310,7 @@ def _prelu_grads(gx, g, x, weight, m, c, rows):  # type: ignore[no-untyped-def]
 def _prelu_plan(x: Array, weight: Array) -> tuple[Array, int, int, int]:
     """One weight for each channel, the number of pixels and channels, and the pixels in a task."""
     c = x.shape[1]
-    return np.ascontiguousarray(np.broadcast_to(weight, (c,))), x.size // max(c, 1), c, max(1, CHUNK // max(c, 1))
+    return np.broadcast_to(weight, (c,)).astype(x.dtype), x.size // max(c, 1), c, max(1, CHUNK // max(c, 1))
 
 
 @numba_kernel("prelu.forward")
@@ -331,7 +331,6 @@ def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     weights, m, c, rows = _prelu_plan(x, weight)
     _prelu_grads(grad_x.reshape(-1), g.reshape(-1), memory.reshape(-1), weights, m, c, rows)
     negative = memory - relu_forward(memory)  # min(x, 0)
-    zero = np.float64(0)
-    products = centred_dots(g.reshape(1, m, c), zero, negative.reshape(1, m, c), zero)[0]  # (C,)
+    products = centred_dots(g.reshape(1, m, c), 0.0, negative.reshape(1, m, c), 0.0)[0]  # (C,)
     grad_weight = products if len(weight) == c else products.sum(keepdims=True)
     return channels_first(grad_x), grad_weight.astype(x.dtype)

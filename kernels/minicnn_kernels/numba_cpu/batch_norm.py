@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from .columns import affine, blend, centred_dots, sums
+from .columns import affine, blend, centred_dots, in_shape_of, or_default, sums
 from .jit import numba_kernel
-from .layout import channels_first, channels_last
+from .layout import channels_last
 
 
 def _one_sample(x: Array) -> Array:
@@ -25,25 +25,15 @@ def _one_sample(x: Array) -> Array:
     return channels_last(x).reshape(1, pixels, x.shape[1])
 
 
-def _back(y: Array, like: Array) -> Array:
-    """``(1, N*..., C)`` in the shape of ``like (N, C, *)``."""
-    return channels_first(y.reshape(len(like), *like.shape[2:], like.shape[1]))
-
-
-def _or(vector: Array | None, default: float) -> Array:
-    return np.float64(default) if vector is None else vector.astype(np.float64)
-
-
 @numba_kernel("batch_norm.forward")
-def batch_norm_forward(
-    x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
+def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise by the batch's own statistics; return y, mean (C,) and the biased variance (C,)."""
     rows = _one_sample(x)
-    mean = sums(rows)[0] / rows.shape[1]
-    var = centred_dots(rows, mean, rows, mean)[0] / rows.shape[1]
-    y = affine(rows, mean, _or(weight, 1) / np.sqrt(var + eps), _or(bias, 0))
-    return _back(y, x), mean.astype(x.dtype), var.astype(x.dtype)
+    m = max(rows.shape[1], 1)
+    mean = sums(rows)[0] / m
+    var = centred_dots(rows, mean, rows, mean)[0] / m
+    y = affine(rows, mean, or_default(weight, 1) / np.sqrt(var + eps), or_default(bias, 0))
+    return in_shape_of(x, y), mean.astype(x.dtype), var.astype(x.dtype)
 
 
 @numba_kernel("batch_norm.normalize")
@@ -51,8 +41,8 @@ def batch_norm_normalize(
     x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> Array:
     """Normalise by given statistics."""
-    scale = _or(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
-    return _back(affine(_one_sample(x), mean, scale, _or(bias, 0)), x)
+    scale = or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
+    return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0)))
 
 
 @numba_kernel("batch_norm.grad")
@@ -61,13 +51,13 @@ def batch_norm_grad(
 ) -> tuple[Array, Array, Array]:
     """Return grad_x, grad_weight (C,) and grad_bias (C,); ``fixed`` statistics do not depend on x."""
     g, rows = _one_sample(grad_y), _one_sample(x)
-    m = rows.shape[1]
+    m = max(rows.shape[1], 1)
     rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
     grad_bias = sums(g)[0]
-    grad_weight = centred_dots(g, np.float64(0), rows, mean)[0] * rstd
-    scale = _or(weight, 1) * rstd
+    grad_weight = centred_dots(g, 0.0, rows, mean)[0] * rstd
+    scale = or_default(weight, 1) * rstd
     if fixed:
-        grad_x = affine(g, np.float64(0), scale, np.float64(0))
+        grad_x = affine(g, 0.0, scale, 0.0)
     else:
         grad_x = blend(g, rows, mean, scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m)
-    return _back(grad_x, x), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+    return in_shape_of(x, grad_x), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)

@@ -5,9 +5,9 @@ normalisation has statistics per sample and channel; batch normalisation, and th
 batch as one sample of ``N*H*W`` pixels.
 
 Rows are dealt out in chunks whose size depends on the shape alone, each chunk's sum is kept apart, and NumPy adds
-the chunks' sums in order: the result is the same for every number of threads. Sums are float64, so a mean over a million
-pixels is as accurate as one over ten. Four rows are added up before they meet the float64 total:
-it lives in memory, and waiting for each row's store measured 3 times slower.
+the chunks' sums in order: the result is the same for every number of threads. Sums are float64, so a mean
+over a million pixels is as accurate as one over ten. Four rows are added up before they meet the float64 total:
+it lives in memory, and waiting for the store of every row would take longer than the sum.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from numba import prange
 
 from ..arrays import Array
 from .jit import parallel, serial_no_alias, unsigned
+from .layout import channels_first
 
 CHUNK = 32768  # elements in a chunk, about
 
@@ -115,7 +116,17 @@ def _blend(out, g, x, mean, a, b, d, samples, pixels, c, chunk):  # type: ignore
         _blend_rows(out, g, x, mean, a, b, d, sample * c, (sample * pixels + first) * c, rows, c)
 
 
-def _vectors(like: Array, *vectors: Array) -> list[Array]:
+def or_default(vector: Array | None, default: float) -> Array:
+    """``vector`` in float64, or one number for all channels where it is None."""
+    return np.asarray(default if vector is None else vector, np.float64)
+
+
+def in_shape_of(x: Array, y: Array) -> Array:
+    """``y (S, P, C)`` in the shape of ``x (N, C, *)``."""
+    return channels_first(y.reshape(len(x), *x.shape[2:], x.shape[1]))
+
+
+def _vectors(like: Array, *vectors: Array | float) -> list[Array]:
     """Numbers per (sample, channel) as flat arrays of the element type of ``like``."""
     shape = like.shape[0], like.shape[2]
     return [np.broadcast_to(v, shape).astype(like.dtype, order="C").reshape(-1) for v in vectors]
@@ -135,7 +146,7 @@ def sums(x: Array) -> Array:
     return totals.sum(axis=1)
 
 
-def centred_dots(x: Array, x_mean: Array, y: Array, y_mean: Array) -> Array:
+def centred_dots(x: Array, x_mean: Array | float, y: Array, y_mean: Array | float) -> Array:
     """Sum ``(x - x_mean) * (y - y_mean)`` over the pixels of ``(S, P, C)`` arrays -> ``(S, C)`` float64."""
     samples, pixels, channels, chunk = _plan(x)
     totals = np.zeros((samples, -(-pixels // chunk), channels))
@@ -145,7 +156,7 @@ def centred_dots(x: Array, x_mean: Array, y: Array, y_mean: Array) -> Array:
     return totals.sum(axis=1)
 
 
-def affine(x: Array, mean: Array, scale: Array, shift: Array) -> Array:
+def affine(x: Array, mean: Array | float, scale: Array, shift: Array | float) -> Array:
     """``(x - mean)*scale + shift`` with one number of each per sample and channel."""
     y = np.empty_like(x)
     if x.size:

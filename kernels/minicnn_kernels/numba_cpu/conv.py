@@ -17,14 +17,15 @@ Every input pixel *gathers* its gradient, so no two threads add to one number::
 
     dx[h] = sum of dy[i] * w[k] over all i, k with i*stride + k*dilation - padding = h
 
-For a stride ``s``, the pixels ``h = r, r+s, r+2s, ...`` of one *phase* ``r`` use the same every so-manieth ``k`` and
-evenly spaced ``i``: one product per phase, on the weights of that phase.
+With a stride ``s``, the pixels ``h = r, r+s, r+2s, ...`` of one *phase* ``r`` use the same few ``k``, evenly spaced,
+and neighbouring pixels use neighbouring ``i``: each phase is a product of its own, with the weights of that phase.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import gcd
+
 import numpy as np
 
 from ..arrays import Array
@@ -182,4 +183,5 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
 def conv2d_grad_bias(grad_y: Array) -> Array:
     """``db[o] = sum over n, oh, ow of dy[n, o, oh, ow]``."""
     g = channels_last(grad_y)
-    return sums(g.reshape(1, -1, g.shape[-1]) if g.size else np.zeros((1, 0, g.shape[-1]), g.dtype))[0].astype(g.dtype)
+    n, oh, ow, o = g.shape
+    return sums(g.reshape(1, n * oh * ow, o))[0].astype(g.dtype)

@@ -15,7 +15,7 @@ def memory_order(x: Array) -> list[int]:
 
 
 def aligned(x: Array, *others: Array) -> list[Array]:
-    """The elements of ``x`` and ``others`` as flat arrays, all in the memory order of ``x``; copies only where needed."""
+    """The elements of ``x`` and ``others`` as flat arrays, all in the memory order of ``x``; copies where needed."""
     order = memory_order(x)
     return [np.ascontiguousarray(y.transpose(order)).reshape(-1) for y in (x, *others)]
 

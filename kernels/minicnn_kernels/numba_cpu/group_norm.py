@@ -12,9 +12,9 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .columns import affine, blend, centred_dots, sums
+from .columns import affine, blend, centred_dots, in_shape_of, or_default, sums
 from .jit import numba_kernel, parallel, serial_reordered
-from .layout import channels_first, channels_last
+from .layout import channels_last
 
 
 def _samples(x: Array) -> Array:
@@ -32,10 +32,6 @@ def _per_group(values: Array, groups: int) -> Array:
     return values.reshape(len(values), groups, values.shape[1] // groups).sum(axis=2)
 
 
-def _or(vector: Array | None, default: float) -> Array:
-    return np.float64(default) if vector is None else vector.astype(np.float64)
-
-
 @numba_kernel("group_norm.forward")
 def group_norm_forward(
     x: Array, num_groups: int, weight: Array | None, bias: Array | None, eps: float
@@ -48,12 +44,8 @@ def group_norm_forward(
     means = _per_channel(mean, channels)
     var = _per_group(centred_dots(samples, means, samples, means), num_groups) / count
     rstd = 1 / np.sqrt(var + eps)
-    y = affine(samples, means, _per_channel(rstd, channels) * _or(weight, 1), _or(bias, 0))
-    return _back(y, x), mean.astype(x.dtype), rstd.astype(x.dtype)
-
-
-def _back(y: Array, like: Array) -> Array:
-    return channels_first(y.reshape(len(like), *like.shape[2:], like.shape[1]))
+    y = affine(samples, means, _per_channel(rstd, channels) * or_default(weight, 1), or_default(bias, 0))
+    return in_shape_of(x, y), mean.astype(x.dtype), rstd.astype(x.dtype)
 
 
 @numba_kernel("group_norm.grad")
@@ -67,12 +59,12 @@ def group_norm_grad(
     means = _per_channel(mean, channels)
     rstds = _per_channel(rstd.astype(np.float64), channels)
     plain = sums(g)  # (N, C): sum of g
-    hatted = centred_dots(g, np.float64(0), samples, means) * rstds  # (N, C): sum of g * x_hat
-    w = _or(weight, 1)
+    hatted = centred_dots(g, 0.0, samples, means) * rstds  # (N, C): sum of g * x_hat
+    w = or_default(weight, 1)
     mean_h = _per_channel(_per_group(plain * w, num_groups) / count, channels)
     mean_h_hat = _per_channel(_per_group(hatted * w, num_groups) / count, channels)
     grad_x = blend(g, samples, means, w * rstds, -rstds * rstds * mean_h_hat, -rstds * mean_h)
-    return _back(grad_x, x), hatted.sum(axis=0).astype(x.dtype), plain.sum(axis=0).astype(x.dtype)
+    return in_shape_of(x, grad_x), hatted.sum(axis=0).astype(x.dtype), plain.sum(axis=0).astype(x.dtype)
 
 
 ROWS = 16  # rows of a layer normalisation in one task
@@ -134,7 +126,8 @@ def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: 
     x = np.ascontiguousarray(x)
     y, mean, rstd = np.empty_like(x), np.empty(m, x.dtype), np.empty(m, x.dtype)
     if m:
-        _layer_norm(y.reshape(-1), mean, rstd, x.reshape(-1), _weight(weight, 1, x), _weight(bias, 0, x), float(eps), m, d)
+        vectors = _weight(weight, 1, x), _weight(bias, 0, x)
+        _layer_norm(y.reshape(-1), mean, rstd, x.reshape(-1), *vectors, float(eps), m, d)
     return y, mean, rstd
 
 

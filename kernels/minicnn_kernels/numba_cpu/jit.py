@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from ..registry import kernel
 from ..threads import get_num_threads
 
-JIT = not numba.config.DISABLE_JIT
+JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 # Offsets into flat arrays are unsigned: Numba then omits the test for Python's negative indices
 # in the innermost loop, without which LLVM could not vectorise it. (Plain Python has no such cost.)
@@ -127,7 +127,7 @@ def _writable(argument: Any) -> Any:
 def _launch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     threads = get_num_threads()
     if getattr(_here, "threads", None) != threads:  # Numba keeps one number per Python thread
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
         _here.threads = threads
     function(*map(_writable, arguments))
 

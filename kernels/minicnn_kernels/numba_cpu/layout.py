@@ -101,7 +101,7 @@ def contiguous(x: Array) -> Array:
 
 
 def copy_into(out: Array, x: Array) -> None:
-    """``out[...] = x`` for 4-d arrays of any strides whose memories do not overlap; ``out``'s axes are contiguous in some order."""
+    """``out[...] = x`` for 4-d arrays; ``out`` is contiguous with its axes in some order, ``x`` has any strides."""
     memory, strides = flat(x)
     target, steps = flat(out)
     if x.size:

@@ -80,9 +80,7 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
 
 
 @numba_kernel("local_response_norm.grad")
-def local_response_norm_grad(
-    grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float
-) -> Array:
+def local_response_norm_grad(grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float) -> Array:
     """Return grad_x like x."""
     memory, g, scales = channels_last(x), channels_last(grad_y), channels_last(scale)
     grad_x = np.empty_like(memory)

@@ -13,9 +13,9 @@ from .product import product
 def _starts(x: Array, strides: tuple[int, ...], batch: tuple[int, ...]) -> Array:
     """Where each matrix of the batch begins in the memory of ``x``; axes of length 1 are repeated."""
     starts = np.zeros(batch, np.int64)
-    for size, stride, length, axis in zip(x.shape[-3::-1], strides[-3::-1], batch[::-1], range(len(batch)), strict=False):
-        step = stride if size > 1 else 0
-        starts += (np.arange(length) * step).reshape(-1, *(1,) * axis)
+    for axis, (size, stride) in enumerate(zip(x.shape[-3::-1], strides[-3::-1], strict=True)):  # the last one first
+        if size > 1:
+            starts += (np.arange(size) * stride).reshape(-1, *(1,) * axis)
     return starts.ravel()
 
 
@@ -41,7 +41,7 @@ def matmul(a: Array, b: Array) -> Array:
             n=n,
             a_sizes=(1, 1, m, 1, 1, k),
             a_strides=(0, 0, strides_a[-2], 0, 0, strides_a[-1]),
-            b_strides=strides_b[-2:],
+            b_strides=(strides_b[-2], strides_b[-1]),
             c_strides=(0, 0, n, 1),
             starts=starts,
         )

@@ -1,4 +1,4 @@
-"""One step of the optimisers, in place, in a single pass over the memory; the formulas are in ``reference/optimizers.py``.
+"""One step of the optimisers, in place, in one pass over the memory; formulas: ``reference/optimizers.py``.
 
 An optimiser computes little and moves much: Adam reads four arrays and writes three. The whole formula is applied while
 an element is in a register, so each array crosses the memory bus once each way.

@@ -186,7 +186,7 @@ def _averages(window: Window2d, axis: int, count_include_pad: bool, divisor_over
     counted = end - start if count_include_pad else high - low
     if divisor_override is not None:
         counted = np.full_like(start, divisor_override if axis == 0 else 1)
-    return windows_to_sparse([(int(a), int(b)) for a, b in zip(low, high, strict=True)], counted)
+    return windows_to_sparse(list(zip(low.tolist(), high.tolist(), strict=True)), counted.tolist())
 
 
 @numba_kernel("avg_pool2d.forward")

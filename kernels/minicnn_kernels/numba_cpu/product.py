@@ -35,7 +35,9 @@ from .jit import parallel, serial, serial_no_alias, unsigned
 
 def _has_avx512() -> bool:
     """Whether LLVM compiles for 512-bit vectors here."""
-    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else binding.get_host_cpu_features().flatten()
+    features = config.CPU_FEATURES  # type: ignore[attr-defined]
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
     return "+avx512f" in features
 
 

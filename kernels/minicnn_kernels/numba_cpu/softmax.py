@@ -5,8 +5,8 @@
     softmax(x)_i = e^(x_i - max) / sum_j e^(x_j - max)        log_softmax(x)_i = x_i - max - log(sum_j e^(x_j - max))
     grad_x = y * (grad_y - sum of grad_y*y)                   grad_x = grad_y - e^y * (sum of grad_y)
 
-Subtracting the maximum changes nothing and keeps ``e^x`` from overflowing. A row is read three times, from the cache the
-second and third.
+Subtracting the maximum changes nothing and keeps ``e^x`` from overflowing. A row is read three times, from the cache
+the second and third.
 """
 
 from __future__ import annotations
