@@ -18,7 +18,7 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
-    "gradcheck",
+    "gradcheck",  # noqa: F822 - loaded when first used
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

@@ -93,7 +93,6 @@ def _category(kind: str) -> int:
     return {"b": 0, "u": 1, "i": 1, "f": 2}[kind]
 
 
-
 def promote(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     """Common type of two dimensioned operands: float beats int beats bool, then the wider.
 

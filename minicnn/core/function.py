@@ -30,18 +30,10 @@ import numpy as np
 from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
-from .tensor import Tensor
+from .tensor import Edge, Tensor
 
 _sequence = itertools.count()
 _OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks"}
-
-
-class Edge(NamedTuple):
-    """Where the gradient of one input goes: output ``index`` of ``node``, or a leaf's ``.grad``."""
-
-    node: Function | None
-    index: int
-    leaf: Tensor | None
 
 
 class _Saved(NamedTuple):
@@ -52,6 +44,9 @@ class _Saved(NamedTuple):
     output: int | None
     versions: Any  # the version counter shared by all tensors on this memory, or None
     version: int
+
+
+_NOTHING = _Saved(None, None, None, None, 0)
 
 
 class Function:
@@ -103,8 +98,7 @@ class Function:
         if self.inplace:
             inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
 
-        with np.errstate(all="ignore"):  # inf and NaN are results, as in PyTorch; detect_anomaly finds them
-            result = self.forward(*[None if t is None else t._array for t in inputs])
+        result = self.forward(*[None if t is None else t._array for t in inputs])
 
         arrays = result if isinstance(result, tuple) else (result,)
         if recording:
@@ -128,7 +122,7 @@ class Function:
             self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
         del self._to_save
         if grad_mode.is_anomaly_enabled():
-            self._check_nan("forward", [a for a in arrays])
+            self._check_nan("forward", list(arrays))
             self.made_at = "".join(traceback.format_stack(limit=8)[:-1])
         return outputs if isinstance(result, tuple) else outputs[0]
 
@@ -144,6 +138,8 @@ class Function:
 
     @staticmethod
     def _keep(array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
+        if array is None:
+            return _NOTHING
         for index, t in enumerate(outputs):
             if array is t._array:  # the tensor itself would be a cycle: it points to this node
                 return _Saved(array, None, index, t._versions, t._versions.count)
@@ -193,7 +189,7 @@ class Function:
 
     def release(self) -> None:
         """Let go of the saved arrays: backward through this node is over."""
-        if self._saved:
+        if self._saved and any(s.array is not None for s in self._saved):
             self._saved = None
 
     @np.errstate(all="ignore")
@@ -205,7 +201,7 @@ class Function:
                 grad = Tensor._wrap(np.zeros(shape, kind))
             filled.append(grad)
         if self.differentiable:
-            with grad_mode.set_grad_enabled(create_graph):
+            with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # checked as a whole, below
                 result = self.backward(*filled)
         else:
             if create_graph:
@@ -213,8 +209,7 @@ class Function:
                     f"create_graph=True: the gradient of {self.name} cannot itself be differentiated here. "
                     "Fix: backward without create_graph, or check second derivatives with finite differences"
                 )
-            with np.errstate(all="ignore"):
-                result = self.backward(*[None if g is None else g._array for g in filled])
+            result = self.backward(*[None if g is None else g._array for g in filled])
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
             g if g is None or isinstance(g, Tensor) else Tensor._wrap(np.asarray(g)) if need else None

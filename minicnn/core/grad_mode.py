@@ -41,7 +41,9 @@ class _Mode:
         setattr(_state, self.setting, self.value)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         setattr(_state, self.setting, self._before.pop())
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,6 +133,12 @@ class inference_mode(_FixedMode):  # noqa: N801
     """The same as :class:`no_grad` here (PyTorch's also forbids later use in autograd)."""
 
     fixed = False
+
+
+class anomaly_checks(_Mode):  # noqa: N801
+    """Check every operation for NaN, or not, inside a ``with`` block."""
+
+    setting = "anomaly"
 
 
 class detect_anomaly(_FixedMode):  # noqa: N801

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from .errors import AutogradError, ShapeError
-from .function import Edge, Function
-from .tensor import Tensor
+from .function import Function
+from .tensor import Edge, Tensor
 
 
 class _Pass:
@@ -58,11 +58,11 @@ def run_backward(
     state = _Pass(create_graph)
     for t, grad in zip(tensors, grad_tensors, strict=True):
         state.send(t._edge(), _seed(t, grad))
-    wanted: dict[tuple[int, int], int] = {}
+    wanted: dict[tuple[int, int], list[int]] = {}
     results: list[Tensor | None] = [None] * len(inputs or ())
     for position, t in enumerate(inputs or ()):
-        edge = t._edge()
-        wanted[(id(edge.node), edge.index) if edge.node is not None else (id(edge.leaf), -1)] = position
+        wanted.setdefault(_key(t._edge()), []).append(position)
+    useful = None if inputs is None else _on_the_way(tensors, wanted)
 
     while state.heap:
         node = heapq.heappop(state.heap)[1]
@@ -71,8 +71,10 @@ def run_backward(
             if grads[index] is not None:
                 grads[index] = call_hooks(hooks, grads[index])  # type: ignore[arg-type]
         for index, grad in enumerate(grads):
-            if (position := wanted.get((id(node), index), -1)) >= 0:
+            for position in wanted.get((id(node), index), ()):
                 results[position] = grad
+        if useful is not None and node not in useful:
+            continue
         input_grads = node.run_backward(grads, create_graph)
         if not retain_graph:
             node.release()
@@ -85,9 +87,29 @@ def run_backward(
         grad = call_hooks(leaf._hooks, grad) if leaf._hooks else grad
         if inputs is None:
             _accumulate(leaf, grad, create_graph, given_away)
-        elif (position := wanted.get((id(leaf), -1), -1)) >= 0:
+        for position in wanted.get((id(leaf), -1), ()):
             results[position] = grad
     return results
+
+
+def _key(edge: Edge) -> tuple[int, int]:
+    return (id(edge.leaf), -1) if edge.node is None else (id(edge.node), edge.index)
+
+
+def _on_the_way(tensors: Sequence[Tensor], wanted: dict[tuple[int, int], list[int]]) -> set[Function]:
+    """The nodes that must be gone through to reach one of the wanted edges."""
+    found = {t.grad_fn for t in tensors if t.grad_fn is not None}
+    waiting = list(found)
+    while waiting:
+        for edge in waiting.pop().edges:
+            if edge is not None and edge.node is not None and edge.node not in found:
+                found.add(edge.node)
+                waiting.append(edge.node)
+    useful: set[Function] = set()
+    for node in sorted(found, key=lambda node: node.sequence):  # inputs come before those who use them
+        if any(e is not None and (_key(e) in wanted or e.node in useful) for e in node.edges):
+            useful.add(node)
+    return useful
 
 
 def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool, given_away: set[int]) -> None:
@@ -130,7 +152,8 @@ def _seed(t: Tensor, grad: Tensor | None) -> Tensor:
     if grad is None:
         if t._array.size != 1:
             raise AutogradError(
-                f"backward: a gradient can be created implicitly only for a scalar; this tensor has shape {t._array.shape}. "
+                "backward: a gradient can be created implicitly only for a scalar; "
+                f"this tensor has shape {t._array.shape}. "
                 "Fix: reduce it to a scalar first, as loss.mean(), or give backward(gradient) of the same shape"
             )
         return Tensor._wrap(np.ones_like(t._array))

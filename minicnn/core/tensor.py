@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .device import CPU, device
 from .errors import AutogradError, DTypeError, ShapeError
 
 if TYPE_CHECKING:
-    from .function import Edge, Function
+    from .function import Function
 
 
 class Size(tuple[int, ...]):
@@ -39,6 +39,14 @@ class Size(tuple[int, ...]):
 
     def __repr__(self) -> str:
         return f"minicnn.Size({list(self)})"
+
+
+class Edge(NamedTuple):
+    """Where the gradient of one input goes: output ``index`` of ``node``, or a leaf's ``.grad``."""
+
+    node: Function | None
+    index: int
+    leaf: Tensor | None
 
 
 class _Versions:
@@ -239,7 +247,9 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and not self.is_floating_point():
-            raise DTypeError(f"only floating-point tensors can require a gradient; this one is {self.dtype}. Fix: x.float()")
+            raise DTypeError(
+                f"only floating-point tensors can require a gradient; this one is {self.dtype}. Fix: x.float()"
+            )
         if not value and self.grad_fn is not None:
             raise AutogradError("requires_grad can be switched off for leaves only. Fix: x.detach()")
         self._requires_grad = bool(value)
@@ -254,8 +264,6 @@ class Tensor:
         return self.grad_fn is None
 
     def _edge(self) -> Edge:
-        from .function import Edge
-
         if self.requires_grad and self.grad_fn is not None:
             return Edge(self.grad_fn, self._output_index, None)
         return Edge(None, 0, self)
@@ -318,7 +326,9 @@ class Tensor:
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` after a gradient was added to this leaf's ``.grad``."""
         if not self.is_leaf:
-            raise AutogradError("register_post_accumulate_grad_hook: only leaves accumulate gradients; this is a result")
+            raise AutogradError(
+                "register_post_accumulate_grad_hook: only leaves accumulate gradients; this is a result"
+            )
         return RemovableHandle(self._post_hooks, hook)
 
     def retain_grad(self) -> None:
@@ -371,7 +381,7 @@ class Tensor:
         """Refuse a change in place that would lose a gradient."""
         target = self if self._base is None else self._base
         if recording and target._requires_grad and target.grad_fn is None:
-            what = "a leaf that requires a gradient" if self._base is None else "a view of a leaf that requires a gradient"
+            what = ("" if self._base is None else "a view of ") + "a leaf that requires a gradient"
             raise AutogradError(
                 f"{what} cannot be changed in place while operations are recorded. "
                 "Fix: do it inside `with minicnn.no_grad():`, or use the operation that is not in place"
@@ -393,7 +403,9 @@ class Tensor:
     def numpy(self) -> Any:
         """The array itself (the same memory)."""
         if self.requires_grad:
-            raise AutogradError("numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()")
+            raise AutogradError(
+                "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
+            )
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -402,7 +414,9 @@ class Tensor:
     def item(self) -> Any:
         """The only element, as a Python number."""
         if self._array.size != 1:
-            raise ShapeError(f"item(): expected one element; this tensor has {self._array.size}, shape {self._array.shape}")
+            raise ShapeError(
+                f"item(): expected one element; this tensor has {self._array.size}, shape {self._array.shape}"
+            )
         return self._array.item()
 
     def tolist(self) -> Any:
@@ -423,7 +437,8 @@ class Tensor:
     def __bool__(self) -> bool:
         if self._array.size != 1:
             raise ShapeError(
-                f"the truth of a tensor of shape {self._array.shape} is ambiguous. Fix: x.any(), x.all(), or compare one element"
+                f"the truth of a tensor of shape {self._array.shape} is ambiguous. "
+                "Fix: x.any(), x.all(), or compare one element"
             )
         return bool(self._array.item())
 

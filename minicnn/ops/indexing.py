@@ -136,8 +136,8 @@ def _part(item: Any) -> Any:
         return array.astype(bool)  # masks of old listings
     if array.dtype.kind not in "ib":
         raise IndexError(
-            f"getitem: an index must be made of ints, slices, None, ..., and int or bool tensors; got {type(item).__name__} "
-            f"of type {array.dtype}"
+            "getitem: an index must be made of ints, slices, None, ..., and int or bool tensors; "
+            f"got {type(item).__name__} of type {array.dtype}"
         )
     return int(array) if array.ndim == 0 and array.dtype.kind == "i" else array
 

@@ -25,10 +25,11 @@ def in_place(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
         )
         # what backward needs of the old values must survive the write
         before = input.clone() if recording and operation not in _KEEP_NOTHING else input
-        result = operation(before, *args, **options)
+        result = operation(before, *(before if a is input else a for a in args), **options)
         if result._array.shape != input._array.shape:
             raise ShapeError(
-                f"{name}: the result has shape {tuple(result.shape)}, which does not fit in place into {tuple(input.shape)}"
+                f"{name}: the result has shape {tuple(result.shape)}, "
+                f"which does not fit in place into {tuple(input.shape)}"
             )
         if _CATEGORY[result._array.dtype.kind] > _CATEGORY[input._array.dtype.kind]:
             raise DTypeError(

@@ -71,7 +71,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     widths = [int(w) for w in pad]
     if len(widths) % 2 or len(widths) > 2 * as_tensor(input, "input", "pad").ndim:
         raise ShapeError(
-            f"pad: widths come in pairs (before, after), at most one pair per dimension of {tuple(input.shape)}; got {tuple(pad)}"
+            "pad: widths come in pairs (before, after), at most one pair per dimension of "
+            f"{tuple(input.shape)}; got {tuple(pad)}"
         )
     pairs = list(zip(widths[::2], widths[1::2], strict=True))[::-1]
     pairs = [(0, 0)] * (input.ndim - len(pairs)) + pairs

@@ -218,7 +218,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = tuple(normalize_axis("permute", d, input.ndim) for d in sizes("permute", dims))
     if sorted(order) != list(range(input.ndim)):
         raise ShapeError(
-            f"permute: dims must name each of the {input.ndim} dimensions of shape {tuple(input.shape)} once; got {dims}"
+            f"permute: dims must name each of the {input.ndim} dimensions of {tuple(input.shape)} once; got {dims}"
         )
     return Permute(order)(input)
 

@@ -40,7 +40,9 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
     kind = draw(st.sampled_from(["float32", "float64", "float16", "int64", "int32", "uint8", "bool"]))
     shape = tuple(draw(st.lists(st.integers(0, 9), max_size=4)))
     if draw(st.integers(0, 5)) == 0:
-        shape = draw(st.sampled_from([(1001,), (40, 40), (7, 3, 60), (2, 1001), (1001, 2), (12, 10, 9), (999,), (3, 7, 7, 8)]))
+        shape = draw(
+            st.sampled_from([(1001,), (40, 40), (7, 3, 60), (2, 1001), (1001, 2), (12, 10, 9), (999,), (3, 7, 7, 8)])
+        )
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     values = rng.standard_normal(shape) * 10.0 ** draw(st.integers(-6, 9))
     if draw(st.booleans()):

@@ -13,6 +13,12 @@ from .twin import gradients_agree, values_agree
 
 A, B, V, M = (3, 4), (3, 4), (4,), (2, 3, 4)  # shapes used again and again
 
+UNARY = [
+    *("exp", "expm1", "square", "abs", "sin", "cos", "tan", "atan", "sinh", "cosh", "tanh", "sigmoid"),
+    *("sign", "floor", "ceil", "trunc", "round", "frac"),
+]
+POSITIVE = ["log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal"]
+
 # text, expression(library, *tensors), shapes of the inputs; inputs are standard normal
 SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("add", lambda t, x, y: t.add(x, y, alpha=2), (A, V)),
@@ -34,14 +40,8 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("lerp", lambda t, x, y, w: t.lerp(x, y, w) + x.lerp(y, 0.3), (A, A, A)),
     ("addcmul", lambda t, x, y, z: t.addcmul(x, y, z, value=0.5), (A, V, A)),
     ("addcdiv", lambda t, x, y, z: t.addcdiv(x, y, z * z + 1, value=0.5), (A, V, A)),
-    *[
-        (name, lambda t, x, name=name: getattr(t, name)(x), (A,))
-        for name in "exp expm1 square abs sin cos tan atan sinh cosh sign floor ceil trunc round frac tanh sigmoid".split()
-    ],
-    *[
-        (name, lambda t, x, name=name: getattr(x * x + 0.3, name)(), (A,))
-        for name in "log log2 log10 log1p sqrt rsqrt reciprocal".split()
-    ],
+    *[(name, lambda t, x, name=name: getattr(t, name)(x), (A,)) for name in UNARY],
+    *[(name, lambda t, x, name=name: getattr(x * x + 0.3, name)(), (A,)) for name in POSITIVE],
     ("asin", lambda t, x: t.asin(t.tanh(x)), (A,)),
     ("acos", lambda t, x: t.acos(t.tanh(x)), (A,)),
     ("atan2", lambda t, x, y: t.atan2(x, y), (A, V)),
@@ -57,7 +57,7 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     # reductions
     *[
         (f"{name} {options}", lambda t, x, name=name, options=options: getattr(x, name)(**options) ** 2, (M,))
-        for name in "sum mean std var amax amin".split()
+        for name in ("sum", "mean", "std", "var", "amax", "amin")
         for options in ({}, {"dim": 1}, {"dim": (0, -1), "keepdim": True}, {"dim": [2]})
     ],
     ("var correction", lambda t, x: t.var(x, 1, correction=0) + t.var(x, dim=1, correction=2), (M,)),
@@ -93,7 +93,7 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("clone", lambda t, x: x.clone() * x.T.contiguous(), ((3, 3),)),
     ("flip", lambda t, x: x.flip(0) * x.flip((0, 1)) + t.fliplr(x) * t.flipud(x), (A,)),
     ("roll", lambda t, x: (x.roll(1), x.roll((1, -2), (0, 1)), t.roll(x, 2, 1)), (A,)),
-    ("rot90", lambda t, x: tuple(t.rot90(x, k) for k in range(-1, 5)) + (t.rot90(x, 1, (1, 0)),), (A,)),
+    ("rot90", lambda t, x: (*(t.rot90(x, k) for k in range(-1, 5)), t.rot90(x, 1, (1, 0))), (A,)),
     ("narrow", lambda t, x: (x.narrow(1, 1, 2) ** 2, x.narrow(0, -1, 1), x.select(1, -1)), (A,)),
     ("unbind", lambda t, x: (x.unbind(), t.unbind(x, 1)), (A,)),
     ("split", lambda t, x: (x.split(2), t.split(x, [1, 2, 1], dim=1), x.chunk(3, 1), t.tensor_split(x, 3, 1)), (A,)),
@@ -120,7 +120,11 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("index_select", lambda t, x: t.index_select(x, 1, t.tensor([3, 0, 3])) ** 2, (A,)),
     ("index_add", lambda t, x, y: x.index_add(0, t.tensor([1, 1]), y, alpha=2) ** 2, (A, (2, 4))),
     ("index_fill", lambda t, x: x.index_fill(1, t.tensor([0, 2]), 7.0) * x, (A,)),
-    ("index_put", lambda t, x, y: (x.index_put((t.tensor([0, 1]),), y), x.index_put((t.tensor([1, 1]),), y, True)), (A, (2, 4))),
+    (
+        "index_put",
+        lambda t, x, y: (x.index_put((t.tensor([0, 1]),), y), x.index_put((t.tensor([1, 1]),), y, True)),
+        (A, (2, 4)),
+    ),
     ("take", lambda t, x: t.take(x, t.tensor([[0, 11], [5, 5]])) ** 2, (A,)),
     ("masked_fill", lambda t, x: x.masked_fill(x > 0, -1.0) * x, (A,)),
     ("masked_fill tensor", lambda t, x, y: x.masked_fill(x > 0, y), (A, ())),
@@ -163,7 +167,7 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("pad value", lambda t, x: t.nn.functional.pad(x, (1, -1, 0, 2), value=3.0) ** 2, (A,)),
     ("cast", lambda t, x: (x.float() * 2).double() * x + x.to(t.float32).to(x), (A,)),
     ("meshgrid", lambda t, x, y: t.meshgrid(x, y, indexing="ij") + t.meshgrid(x, y, indexing="xy"), ((2,), (3,))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("expression", "shapes"), [row[1:] for row in SMOOTH], ids=[row[0] for row in SMOOTH])
@@ -213,7 +217,14 @@ def test_not_a_number_and_infinity_behave_as_in_pytorch() -> None:
         lambda t, x: (x.sort(), x.sort(descending=True), x.median(1), x.median(), x.topk(2)),
         lambda t, x: (x.sqrt(), x.log(), 1 / x, x / 0, x**0.5, x.sign(), x.round(), x.clamp(0, 1), x.relu()),
         lambda t, x: (t.maximum(x, x * 0), t.minimum(x, x * 0), x == x, x < 0, x != x, x.isnan(), x.isfinite()),
-        lambda t, x: (x.logsumexp(1), x.nan_to_num(), x.std(1), x.isinf(), t.isclose(x, x), t.isclose(x, x, equal_nan=True)),
+        lambda t, x: (
+            x.logsumexp(1),
+            x.nan_to_num(),
+            x.std(1),
+            x.isinf(),
+            t.isclose(x, x),
+            t.isclose(x, x, equal_nan=True),
+        ),
         lambda t, x: (t.sign(x * 0).argmax(1), (x > 0).float().argmax(), (x == x).int().argmin(0, keepdim=True)),
         lambda t, x: (t.zeros(0).sum(), t.zeros(0).mean(), t.zeros(0).prod(), t.ones(1).std(), t.ones(1, 3).var(0)),
         lambda t, x: (t.logsumexp(t.full((2,), float("-inf")), 0), t.logsumexp(t.zeros(0, 2), 0)),

@@ -14,38 +14,85 @@ from minicnn.core.errors import DTypeError, ShapeError
 from .twin import flat, same
 
 EXPRESSIONS: list[Any] = [
-    lambda t: [t.tensor(v) for v in (1, 1.5, True, [1, 2], [1, 2.0], [[True], [False]], [], [[]], [[1], [2.5]], (1, 2))],
-    lambda t: [t.tensor(v) for v in (np.float64(1), np.float32(1), [np.float64(1)], np.ones(2), [np.ones(2), np.ones(2)])],
-    lambda t: [t.tensor([1, 2], dtype=t.float64), t.tensor([1.7], dtype=t.int32), t.tensor(np.arange(3, dtype=np.int16))],
+    lambda t: [
+        t.tensor(v) for v in (1, 1.5, True, [1, 2], [1, 2.0], [[True], [False]], [], [[]], [[1], [2.5]], (1, 2))
+    ],
+    lambda t: [
+        t.tensor(v) for v in (np.float64(1), np.float32(1), [np.float64(1)], np.ones(2), [np.ones(2), np.ones(2)])
+    ],
+    lambda t: [
+        t.tensor([1, 2], dtype=t.float64),
+        t.tensor([1.7], dtype=t.int32),
+        t.tensor(np.arange(3, dtype=np.int16)),
+    ],
     lambda t: [t.tensor([t.tensor(1.0), t.tensor(2.0)]), t.tensor([t.tensor(1), t.tensor(2)])],
     lambda t: [t.zeros(2, 3), t.zeros((2, 3)), t.zeros([2]), t.zeros(()), t.ones(2, dtype=t.bool), t.zeros(0, 2)],
     lambda t: [t.zeros(t.ones(2, 3).shape), t.zeros(2, 3, dtype=t.int64), t.ones(t.tensor(2).item())],
     lambda t: [t.full((2,), v) for v in (1, 1.0, True)] + [t.full((2, 1), 3, dtype=t.float64), t.full((), 2)],
     lambda t: [t.arange(5), t.arange(2, 5), t.arange(1, 10, 3), t.arange(5, 1, -2), t.arange(5.0), t.arange(0, 1, 0.3)],
-    lambda t: [t.arange(0.5, 3), t.arange(3, dtype=t.float32), t.arange(1, 1), t.arange(0, 1, 0.1), t.arange(-3.5, 3.5, 0.5)],
+    lambda t: [
+        t.arange(0.5, 3),
+        t.arange(3, dtype=t.float32),
+        t.arange(1, 1),
+        t.arange(0, 1, 0.1),
+        t.arange(-3.5, 3.5, 0.5),
+    ],
     lambda t: [t.linspace(0, 1, 5), t.linspace(-2, 3, 7), t.linspace(1, 1, 1), t.linspace(0, 10, 3, dtype=t.float64)],
     lambda t: [t.logspace(0, 3, 4), t.logspace(0, 3, 4, base=2), t.eye(3), t.eye(2, 3), t.eye(2, dtype=t.int64)],
-    lambda t: [t.zeros_like(t.ones(2, dtype=t.int32)), t.ones_like(t.zeros(2), dtype=t.int64), t.full_like(t.ones(2), 3)],
+    lambda t: [
+        t.zeros_like(t.ones(2, dtype=t.int32)),
+        t.ones_like(t.zeros(2), dtype=t.int64),
+        t.full_like(t.ones(2), 3),
+    ],
     lambda t: [t.ones(1).new_zeros(2, 3), t.ones(1, dtype=t.int64).new_ones((2,)), t.ones(1).new_full((2,), 5)],
     lambda t: [t.ones(1, dtype=t.float64).new_tensor([1, 2]), t.ones(1).new_empty(0, 2)],
     lambda t: [t.from_numpy(np.arange(3.0)), t.as_tensor(np.arange(3)), t.as_tensor([1.0]), t.asarray([1, 2])],
     lambda t: [t.Tensor([1, 2]), t.Tensor([[1.5]]), t.Tensor(0), t.scalar if False else t.tensor(3)],
-    lambda t: [t.nonzero(t.tensor([0, 3, 0])), t.nonzero(t.tensor(2)), t.argwhere(t.tensor([[1, 0]])), *t.where(t.eye(2) > 0)],
+    lambda t: [
+        t.nonzero(t.tensor([0, 3, 0])),
+        t.nonzero(t.tensor(2)),
+        t.argwhere(t.tensor([[1, 0]])),
+        *t.where(t.eye(2) > 0),
+    ],
     lambda t: [t.bincount(t.tensor([1, 1, 3])), t.bincount(t.tensor([0, 1]), minlength=4), t.histc(t.arange(5.0), 3)],
     lambda t: [t.bincount(t.tensor([0, 1, 1]), t.tensor([0.5, 1, 2])), t.bincount(t.tensor([], dtype=t.int64))],
-    lambda t: [t.unique(t.tensor([3, 1, 3])), *t.unique(t.tensor([[2, 1], [2, 2]]), return_inverse=True, return_counts=True)],
-    lambda t: [t.unique(t.tensor([[2, 1], [0, 1], [2, 1]]), dim=0), *t.meshgrid(t.arange(2), t.arange(3), indexing="xy")],
-    lambda t: [t.any(t.eye(2) > 0, 1), t.all(t.eye(2) > 0), t.eye(2).any(), t.eye(2).all(0, keepdim=True), t.zeros(0).all()],
+    lambda t: [
+        t.unique(t.tensor([3, 1, 3])),
+        *t.unique(t.tensor([[2, 1], [2, 2]]), return_inverse=True, return_counts=True),
+    ],
+    lambda t: [
+        t.unique(t.tensor([[2, 1], [0, 1], [2, 1]]), dim=0),
+        *t.meshgrid(t.arange(2), t.arange(3), indexing="xy"),
+    ],
+    lambda t: [
+        t.any(t.eye(2) > 0, 1),
+        t.all(t.eye(2) > 0),
+        t.eye(2).any(),
+        t.eye(2).all(0, keepdim=True),
+        t.zeros(0).all(),
+    ],
     lambda t: [t.count_nonzero(t.eye(3)), t.eye(3).count_nonzero(0), t.eye(3).bool().sum(), t.eye(3).bool().sum(1)],
-    lambda t: [t.logical_and(t.eye(2), t.ones(2)), t.logical_not(t.eye(2)), ~t.tensor([1, 2]), t.tensor(5) ^ 1, 1 << t.arange(3)],
+    lambda t: [
+        t.logical_and(t.eye(2), t.ones(2)),
+        t.logical_not(t.eye(2)),
+        ~t.tensor([1, 2]),
+        t.tensor(5) ^ 1,
+        1 << t.arange(3),
+    ],
     lambda t: [t.tensor([1, 2]).type(t.float32), t.ones(2).type_as(t.tensor(1)), t.tensor([1.9, -1.9]).int()],
     lambda t: [t.isclose(t.ones(2), t.ones(2) + 1e-6), t.eq(t.ones(2), 1), t.ones(2) != t.ones(2), t.ones(3).ge(2)],
-    lambda t: [t.hstack((t.tensor(1), t.tensor(2))), t.vstack((t.arange(2), t.arange(2))), t.cat((t.zeros(0), t.ones(2, 1)))],
-]  # fmt: skip
+    lambda t: [
+        t.hstack((t.tensor(1), t.tensor(2))),
+        t.vstack((t.arange(2), t.arange(2))),
+        t.cat((t.zeros(0), t.ones(2, 1))),
+    ],
+]
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS, ids=map(str, range(len(EXPRESSIONS))))
-@pytest.mark.filterwarnings("ignore:.*numpy.ndarrays is extremely slow", "ignore:Converting a tensor with requires_grad")
+@pytest.mark.filterwarnings(
+    "ignore:.*numpy.ndarrays is extremely slow", "ignore:Converting a tensor with requires_grad"
+)
 def test_the_same_tensors(expression: Any) -> None:
     ours, theirs = flat(expression(minicnn)), flat(expression(torch))
     assert len(ours) == len(theirs)
@@ -59,7 +106,11 @@ REFUSED: list[tuple[Any, type[Exception], str]] = [
     (lambda t: t.zeros(2.5), TypeError, "sizes must be ints; got 2.5"),
     (lambda t: t.arange(0, 5, -1), ValueError, "step must lead from start to end"),
     (lambda t: t.ones(2, dtype="text"), DTypeError, "expected an element type"),
-    (lambda t: t.ones(2, dtype=t.int64, requires_grad=True), DTypeError, "only floating-point tensors can require a gradient"),
+    (
+        lambda t: t.ones(2, dtype=t.int64, requires_grad=True),
+        DTypeError,
+        "only floating-point tensors can require a gradient",
+    ),
     (lambda t: t.ones(2, device="cuda"), ValueError, "cannot be used"),
     (lambda t: t.ones(2, 3) + t.ones(2), ShapeError, r"the shapes \(2, 3\) and \(2,\) cannot be broadcast"),
     (lambda t: t.ones(2, 3).reshape(4), ShapeError, r"2 \* 3 = 6 elements, which cannot fill shape \(4,\)"),

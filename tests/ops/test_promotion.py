@@ -66,7 +66,9 @@ def test_types_of_a_tensor_and_a_number(name: str) -> None:
         agree(OPERATIONS[name], [(number, number), operands(kind, values)])
 
 
-@pytest.mark.parametrize("name", ["exp", "sqrt", "sin", "abs", "floor", "round", "square", "sum", "prod", "cumsum", "argmax"])
+@pytest.mark.parametrize(
+    "name", ["exp", "sqrt", "sin", "abs", "floor", "round", "square", "sum", "prod", "cumsum", "argmax"]
+)
 def test_types_of_functions(name: str) -> None:
     for kind in TYPES:
         if kind == "bool" and name in ("abs", "floor", "round", "square", "argmax"):
@@ -94,7 +96,7 @@ def test_joining_and_choosing_promote() -> None:
 def test_conversions() -> None:
     for kind in TYPES:
         ours, theirs = operands(kind, [0, 1, 2])
-        for name in "float double half long int short char byte bool".split():
+        for name in ["float", "double", "half", "long", "int", "short", "char", "byte", "bool"]:
             same(getattr(ours, name)(), getattr(theirs, name)(), 0)
         assert ours.type()[8:] == theirs.type()[6:]
         assert ours.to(ours.dtype) is ours
@@ -109,7 +111,7 @@ def test_the_default_type() -> None:
         assert minicnn.rand(1).dtype == minicnn.arange(1.0).dtype == minicnn.float64
     finally:
         minicnn.set_default_dtype(minicnn.float32)
-    with pytest.raises(minicnn.core.errors.DTypeError, match="expected a floating type; got minicnn.int64"):
+    with pytest.raises(minicnn.core.errors.DTypeError, match=r"expected a floating type; got minicnn.int64"):
         minicnn.set_default_dtype(minicnn.int64)
 
 
