@@ -10,9 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.core import Tensor, from_numpy
-from minicnn.core.device import check_device
-
+from ..core import Tensor, from_numpy
+from ..core.device import check_device
 from . import npy
 from .archive import Archive
 from .atomic import atomic_write

@@ -23,10 +23,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.core import Size, Tensor, dtype
-from minicnn.core.device import device
-from minicnn.core.dtype import ALL
-
+from ..core import Size, Tensor
+from ..core.device import device
+from ..core.dtype import ALL, dtype
 from .archive import Archive
 from .errors import CheckpointError
 from .npy import is_numeric, read_npy, write_npy

@@ -68,7 +68,8 @@ def open_source(path: str | os.PathLike[str] | BinaryIO) -> Iterator[Source]:
     """Open a path, or use an open file from where it stands; name the file in every error about its content."""
     with contextlib.ExitStack() as stack:
         if isinstance(path, (str, os.PathLike)):
-            name, file = os.fspath(path), stack.enter_context(open(path, "rb"))
+            name = os.fspath(path)
+            file: BinaryIO = stack.enter_context(open(path, "rb"))
         elif hasattr(path, "read"):
             name = str(getattr(path, "name", f"<{type(path).__name__}>"))
             file = path if path.seekable() and path.tell() == 0 else io.BytesIO(path.read())

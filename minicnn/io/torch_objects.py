@@ -17,8 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.core import Size, as_dtype
-
+from ..core import Size, as_dtype
 from .errors import CheckpointError
 from .numpy_objects import ElementType, NumpyObjects
 from .pickle_machine import Name, PickleMachine, check_key
