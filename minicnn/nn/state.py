@@ -154,7 +154,7 @@ class Stateful(Tree):
             module._load_from_state_dict(state, prefix, local, strict, missing, unexpected, errors)
         if errors or (strict and (missing or unexpected)):
             shapes = {key: tuple(value.shape) for key, value in self.state_dict(keep_vars=True).items()}
-            raise state_error(type(self).__name__, state, shapes, missing, unexpected, errors, strict)
+            raise state_error(type(self).__name__, state_dict, shapes, missing, unexpected, errors, strict)
         for module, name, value in copies:
             module._set_state(name, value, assign)
         return _IncompatibleKeys(missing, unexpected)

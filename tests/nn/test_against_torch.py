@@ -27,7 +27,9 @@ def test_print(row: Row) -> None:
 
 def parameters(function: Any) -> list[tuple[str, Any, Any]]:
     found = inspect.signature(function).parameters.values()
-    return [(p.name, p.kind, p.default) for p in found if p.kind is not p.VAR_KEYWORD and p.kind is not p.VAR_POSITIONAL]
+    return [
+        (p.name, p.kind, p.default) for p in found if p.kind is not p.VAR_KEYWORD and p.kind is not p.VAR_POSITIONAL
+    ]
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -53,30 +55,29 @@ def test_state(row: Row) -> None:
     assert [t.numpy().dtype for t in ours.values()] == [t.numpy().dtype for t in theirs.values()]
 
 
-def run(module: Any, x: Any, direction: np.ndarray | None, random: bool) -> tuple[np.ndarray, list[np.ndarray | None]]:
-    """Output and gradients of the input and the parameters for a gradient ``direction`` of the output."""
+def run(module: Any, x: Any) -> tuple[np.ndarray, list[np.ndarray | None]]:
+    """Output, and gradients of the input and the parameters for some gradient of the output."""
     library = torch if isinstance(x, torch.Tensor) else minicnn
     y = module(x * 1)  # not a leaf, so that it may be changed in place
     out = y.detach().numpy().copy()
-    if direction is None:
-        direction = draw(out.shape, str(out.dtype))
-    y.backward(library.from_numpy(direction))
+    y.backward(library.from_numpy(draw(out.shape, str(out.dtype))))
     grads = [x.grad, *(p.grad for p in module.parameters())]
     return out, [None if g is None else g.numpy() for g in grads]
 
 
-@each_row
+DETERMINISTIC = [(row, mode) for row in ROWS for mode in ("train", "eval") if not (row.random and mode == "train")]
+
+
+@pytest.mark.parametrize(("row", "mode"), DETERMINISTIC, ids=[f"{row.id}-{mode}" for row, mode in DETERMINISTIC])
 @pytest.mark.parametrize("kind", ["float64", "float32"])
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-def test_values_and_gradients(row: Row, kind: str, training: bool) -> None:
-    if row.random and training:
-        pytest.skip("drawn by another generator")
+def test_values_and_gradients(row: Row, kind: str, mode: str) -> None:
+    training = mode == "train"
     ours, theirs = row.ours().to(getattr(minicnn, kind)), row.theirs()
     randomise(theirs, kind)
     ours.load_state_dict(states(theirs.state_dict()))
     array = draw(row.shape, kind)
-    y, grads = run(ours.train(training), to_ours(array, True), None, row.random)
-    expected, expected_grads = run(theirs.train(training), torch.from_numpy(array).requires_grad_(), None, row.random)
+    y, grads = run(ours.train(training), to_ours(array, True))
+    expected, expected_grads = run(theirs.train(training), torch.from_numpy(array).requires_grad_())
     tolerance = 1e-7 if row.name == "Hardsigmoid" else TOLERANCE[kind]  # PyTorch's factor 1/6 is rounded to float32
     assert y.dtype == expected.dtype
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
@@ -127,7 +128,10 @@ def test_unpooling(kind: str, size: tuple[int, int], output_size: Any) -> None:
 
 
 def test_transposed_convolution_to_a_given_size() -> None:
-    ours, theirs = nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1), torch.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1)
+    ours, theirs = (
+        nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1),
+        torch.nn.ConvTranspose2d(2, 3, 3, stride=2, padding=1),
+    )
     ours.load_state_dict(states(theirs.state_dict()))
     array = draw((1, 2, 4, 4), "float32")
     for size in ([7, 8], [1, 3, 8, 7]):
@@ -137,7 +141,9 @@ def test_transposed_convolution_to_a_given_size() -> None:
         ours(to_ours(array), output_size=[9, 9])
 
 
-@pytest.mark.parametrize("name", ["Conv2d", "ConvTranspose2d", "Linear", "BatchNorm2d", "GroupNorm", "LayerNorm", "PReLU"])
+@pytest.mark.parametrize(
+    "name", ["Conv2d", "ConvTranspose2d", "Linear", "BatchNorm2d", "GroupNorm", "LayerNorm", "PReLU"]
+)
 def test_dtype_argument(name: str) -> None:
     row = next(row for row in ROWS if row.name == name)
     module = getattr(nn, name)(*row.args, dtype=minicnn.float64, device="cpu")

@@ -1,0 +1,145 @@
+"""state_dict and load_state_dict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import minicnn
+from minicnn import nn
+
+
+def net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Sequential(nn.Linear(3, 4)))
+
+
+def test_entries_share_memory_without_history() -> None:
+    model = net()
+    state = model.state_dict()
+    assert not state["0.weight"].requires_grad
+    with minicnn.no_grad():
+        model[0].weight.fill_(5)
+    assert (state["0.weight"] == 5).all()
+    assert model.state_dict(keep_vars=True)["0.weight"] is model[0].weight
+
+
+def test_loading_copies_into_the_same_parameters() -> None:
+    source, target = net(), net()
+    parameters = list(target.parameters())
+    result = target.load_state_dict(source.state_dict())
+    assert repr(result) == "<All keys matched successfully>"
+    assert [id(p) for p in target.parameters()] == [id(p) for p in parameters]
+    for a, b in zip(source.parameters(), target.parameters(), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+        assert not np.shares_memory(a.detach().numpy(), b.detach().numpy())
+
+
+def test_loading_converts_types_unless_assigning() -> None:
+    state = {"weight": minicnn.ones(2, 3, dtype=minicnn.float64), "bias": minicnn.zeros(2, dtype=minicnn.float64)}
+    layer = nn.Linear(3, 2)
+    layer.load_state_dict(state)
+    assert layer.weight.dtype == minicnn.float32
+    layer.load_state_dict(state, assign=True)
+    assert layer.weight.dtype == minicnn.float64
+    assert isinstance(layer.weight, nn.Parameter)
+    assert np.shares_memory(layer.weight.detach().numpy(), state["weight"].numpy())
+
+
+@pytest.mark.parametrize("convert", [lambda t: t, lambda t: t.numpy()], ids=["tensors", "arrays"])
+def test_a_state_of_torch_loads(convert: Any) -> None:
+    theirs = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Sequential(torch.nn.Linear(3, 4))
+    )
+    model = net()
+    model.load_state_dict({name: convert(t) for name, t in theirs.state_dict().items()})
+    np.testing.assert_array_equal(model[0].weight.detach().numpy(), theirs[0].weight.detach().numpy())
+
+
+def test_the_error_lists_everything_and_changes_nothing() -> None:
+    model = net()
+    before = {name: t.numpy().copy() for name, t in model.state_dict().items()}
+    state = {name: t * 0 + 9 for name, t in model.state_dict().items()}
+    del state["0.bias"], state["1.running_mean"]
+    state["2.0.weight"] = minicnn.zeros(10, 3)
+    state["extra"] = minicnn.zeros(2, 2)
+    state["2.1.weight"] = minicnn.zeros(1)
+    state["1.bias"] = "text"
+    with pytest.raises(nn.StateDictError) as caught:
+        model.load_state_dict(state)
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value, RuntimeError)
+    message = str(caught.value)
+    expected = [
+        "load_state_dict: the state_dict does not fit Sequential; nothing was loaded",
+        "missing (the model has them, the state_dict does not):",
+        "0.bias          (2,)",
+        "1.running_mean  (2,)",
+        "unexpected (the state_dict has them, the model does not):",
+        "extra       (2, 2)",
+        "2.1.weight  (1,)",
+        "do not fit:",
+        "1.bias      model (2,)    state_dict str",
+        "2.0.weight  model (4, 3)  state_dict (10, 3)",
+        "Fix: build the model with the sizes it was saved with",
+    ]
+    for line in expected:
+        assert line in message, message
+    for name, values in before.items():
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), values)
+
+
+def test_not_strict_loads_what_fits_and_returns_the_rest() -> None:
+    model = net()
+    state = {"0.weight": minicnn.ones(2, 1, 3, 3), "extra": minicnn.zeros(1)}
+    result = model.load_state_dict(state, strict=False)
+    assert (model[0].weight == 1).all()
+    assert result.unexpected_keys == ["extra"]
+    assert result.missing_keys[:2] == ["0.bias", "1.weight"]
+    assert "1.num_batches_tracked" not in result.missing_keys  # as torch: older states do not have it
+    missing, unexpected = result
+    assert (len(missing), unexpected) == (7, ["extra"])
+    with pytest.raises(RuntimeError, match="do not fit"):
+        model.load_state_dict({"0.weight": minicnn.ones(1)}, strict=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda s: {f"module.{k}": v for k, v in s.items()}, "Every key starts with 'module.'.*removeprefix"),
+        (lambda s: {"model": s, "epoch": 3}, "is it one entry of a checkpoint"),
+        (lambda s: {k: v for k, v in s.items() if k != "0.bias"}, "strict=False"),
+    ],
+    ids=["data parallel", "checkpoint", "one missing"],
+)
+def test_the_error_says_what_probably_happened(change: Any, says: str) -> None:
+    model = net()
+    with pytest.raises(nn.StateDictError, match=f"(?s){says}"):
+        model.load_state_dict(change(model.state_dict()))
+    with pytest.raises(TypeError, match="expected a dict"):
+        model.load_state_dict([1])
+
+
+def test_a_subclass_can_translate_old_keys() -> None:
+    class Renamed(nn.Linear):
+        def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+            if prefix + "w" in state_dict:
+                state_dict[prefix + "weight"] = state_dict.pop(prefix + "w")
+            super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    model = nn.Sequential(Renamed(2, 2))
+    state = {"0.w": minicnn.ones(2, 2), "0.bias": minicnn.zeros(2)}
+    model.load_state_dict(state)
+    assert (model[0].weight == 1).all()
+    assert list(state) == ["0.w", "0.bias"]  # the caller's dictionary is left alone
+
+
+def test_loading_bumps_versions_so_that_backward_notices() -> None:
+    layer = nn.Linear(2, 2)
+    x = minicnn.ones(1, 2, requires_grad=True)
+    y = layer(x).sum()
+    layer.load_state_dict({"weight": minicnn.zeros(2, 2), "bias": minicnn.zeros(2)})
+    with pytest.raises(RuntimeError, match="in place"):
+        y.backward()
