@@ -157,7 +157,7 @@ def load(f: File, map_location: Any = None, weights_only: bool = True) -> Any:
         )
     _check_location(map_location)
     with open_source(f) as source:
-        return _read(source, _tensor)
+        return _read(source, _kind(source))
 
 
 def read_torch(path: File) -> Any:
@@ -198,25 +198,22 @@ def read_torch(path: File) -> Any:
     """
     with open_source(path) as source:
         kind = _kind(source)
-        if kind == "torch":
-            return read_torch_zip(Archive(source), source.length, _tensor)
-        if kind == "torch, before 1.6":
-            return read_torch_legacy(source, _tensor)
-        raise CheckpointError(f"this is a {kind} file, not one of torch.save; minicnn.load reads it")
+        if not kind.startswith("torch"):
+            raise CheckpointError(f"this is a {kind} file, not one of torch.save; minicnn.load reads it")
+        return _read(source, kind)
 
 
-def _read(source: Source, tensor: Callable[[NDArray[Any]], Any]) -> Any:
-    kind = _kind(source)
+def _read(source: Source, kind: str) -> Any:
     if kind == "minicnn":
-        return read_native(Archive(source), tensor)
+        return read_native(Archive(source), _tensor)
     if kind == "torch":
-        return read_torch_zip(Archive(source), source.length, tensor)
+        return read_torch_zip(Archive(source), source.length, _tensor)
     if kind == "torch, before 1.6":
-        return read_torch_legacy(source, tensor)
+        return read_torch_legacy(source, _tensor)
     if kind == ".npy":
-        return tensor(npy.read_npy(np.frombuffer(bytearray(source.take(source.length)), np.uint8)))
+        return _tensor(npy.read_npy(np.frombuffer(bytearray(source.take(source.length)), np.uint8)))
     arrays = npy.read_npz(Archive(source)) if kind == ".npz" else read_safetensors(source)
-    return {name: tensor(array) for name, array in arrays.items()}
+    return {name: _tensor(array) for name, array in arrays.items()}
 
 
 def _kind(source: Source) -> str:

@@ -158,8 +158,8 @@ class Decoder:
         if kind not in _KINDS or set(node) - {kind, "_metadata"}:
             raise CheckpointError(f"its {DOCUMENT} has a value of the unknown kind {kind!r:.40}")
         value = _KINDS[kind](self, content)
-        if "_metadata" in node and isinstance(value, OrderedDict):
-            value._metadata = self.decode(node["_metadata"])  # type: ignore[attr-defined]
+        if isinstance(value, OrderedDict) and isinstance(metadata := self.decode(node.get("_metadata")), dict):
+            value._metadata = metadata  # type: ignore[attr-defined]
         return value
 
     def pairs(self, pairs: Any) -> list[tuple[Any, Any]]:

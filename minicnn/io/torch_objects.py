@@ -156,7 +156,7 @@ class TorchObjects:
             return
         if not isinstance(target, OrderedDict) or not isinstance(state, dict):
             raise CheckpointError(f"the pickle sets attributes of a {type(target).__name__}")
-        if "_metadata" in state:  # versions of the modules, beside the tensors of a state_dict
+        if isinstance(state.get("_metadata"), dict):  # versions of the modules, beside the tensors of a state_dict
             target._metadata = state["_metadata"]  # type: ignore[attr-defined]
 
     def _rebuild(

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minicnn
 from minicnn.core import Size, Tensor, from_numpy
 from minicnn.core.device import device
 from minicnn.core.dtype import ALL, float32
@@ -147,6 +148,13 @@ def test_the_state_of_random_generators():
     again = np.random.default_rng()
     again.bit_generator.state = round_trip(generator.bit_generator.state)
     assert again.random() == generator.random()
+
+
+def test_the_state_of_our_generator():
+    generator = minicnn.Generator().manual_seed(3)
+    minicnn.rand(5, generator=generator)
+    again = minicnn.Generator().set_state(round_trip(generator.get_state()))
+    assert minicnn.equal(minicnn.rand(5, generator=again), minicnn.rand(5, generator=generator))
 
 
 def test_the_same_values_give_the_same_bytes():

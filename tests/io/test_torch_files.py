@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import nn
 
+import minicnn
 from minicnn.core import Size, Tensor
 from minicnn.core.dtype import float32, int64
 from minicnn.io import CheckpointError, load, read_torch
@@ -275,6 +276,20 @@ def test_real_weights_of_numpy():
         assert sorted(ours) == sorted(theirs.files)
         for name in theirs.files:
             np.testing.assert_array_equal(ours[name].numpy(), theirs[name], strict=True)
+
+
+@FORMATS
+def test_weights_of_pytorch_in_a_network_of_ours(zipped):
+    theirs = network().eval()
+    ours = minicnn.nn.Sequential(
+        minicnn.nn.Conv2d(3, 8, 3), minicnn.nn.BatchNorm2d(8), minicnn.nn.ReLU(), minicnn.nn.Flatten(),
+        minicnn.nn.Linear(8 * 36, 4),
+    ).eval()  # fmt: skip
+    ours.load_state_dict(through_torch(theirs.state_dict(), zipped))
+    x = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(ours(minicnn.from_numpy(x)).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_torch_is_not_imported():
