@@ -148,7 +148,7 @@ def huber_loss(
     reduction : {"mean", "sum", "none"}
     delta : float, default 1.0
     weight : Tensor that broadcasts, optional
-        Weight of each element; the mean is then the weighted one.
+        Weight of each element. (As in PyTorch, the mean still divides by the number of elements.)
 
     Returns
     -------
@@ -169,4 +169,5 @@ def huber_loss(
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive; got {delta}")
     x, t = _pair("huber_loss", input, target)
-    return _weighted(ops.huber(x, t, delta), weight, reduction)
+    losses = ops.huber(x, t, delta)
+    return ops.reduce(losses if weight is None else losses * weight, reduction)
