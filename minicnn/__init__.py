@@ -66,6 +66,13 @@ from .ops.comparison import (
     ne,
 )
 from .ops.creation import (
+    BoolTensor,
+    ByteTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
     arange,
     as_tensor,
     asarray,
@@ -137,24 +144,18 @@ from .ops.queries import (
     result_type,
 )
 from .ops.rearranging import (
-    chunk,
     diag,
     diagonal,
     flip,
     fliplr,
     flipud,
-    narrow,
     repeat_interleave,
     roll,
     rot90,
-    select,
-    split,
-    tensor_split,
     tile,
     trace,
     tril,
     triu,
-    unbind,
 )
 from .ops.reductions import all, any, count_nonzero, logsumexp, mean, norm, std, std_mean, sum, var, var_mean
 from .ops.sampling import (
@@ -183,10 +184,13 @@ from .ops.shaping import (
     unflatten,
     unsqueeze,
 )
+from .ops.splitting import chunk, narrow, select, split, tensor_split, unbind
 
 __version__ = "0.1.0"
 
 inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
+
+globals().update({_name: _methods.METHODS[_name] for _name in _methods.NUMPY_NAMED})  # sum(x, axis=0) too
 
 # PyTorch's other names. From here on `float`, `int` and `bool` are element types in this file.
 half, float, double = float16, float32, float64

@@ -30,7 +30,8 @@ import numpy as np
 from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
-from .tensor import Edge, Tensor
+from .parts import Edge
+from .tensor import Tensor
 
 _sequence = itertools.count()
 _OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks"}
@@ -100,7 +101,7 @@ class Function:
 
         result = self.forward(*[None if t is None else t._array for t in inputs])
 
-        arrays = result if isinstance(result, tuple) else (result,)
+        arrays: tuple[Any, ...] = result if isinstance(result, tuple) else (result,)
         if recording:
             self.sequence = next(_sequence)
             self.edges = tuple(t._edge() if t is not None and t.requires_grad else None for t in inputs)
@@ -111,14 +112,16 @@ class Function:
             if recording:
                 inputs[0]._set_history(self)  # type: ignore[union-attr]
         else:
-            outputs = tuple(Tensor._wrap(a) for a in arrays)  # type: ignore[assignment]
+            outputs = tuple(Tensor._wrap(array) for array in arrays)  # type: ignore[assignment]
             for index, t in enumerate(outputs):
                 if recording and t.is_floating_point():  # type: ignore[union-attr]
                     t.requires_grad, t.grad_fn, t._output_index = True, self, index  # type: ignore[union-attr]
             if self.is_view:
                 outputs[0]._become_view(inputs[0], self)  # type: ignore[union-attr, arg-type]
         if recording:
-            self._saved: tuple[_Saved, ...] | None = tuple(self._keep(a, inputs, outputs) for a in self._to_save)
+            self._saved: tuple[_Saved, ...] | None = tuple(
+                self._keep(array, inputs, outputs) for array in self._to_save
+            )
             self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
         del self._to_save
         if grad_mode.is_anomaly_enabled():

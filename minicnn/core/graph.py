@@ -17,7 +17,8 @@ import numpy as np
 
 from .errors import AutogradError, ShapeError
 from .function import Function
-from .tensor import Edge, Tensor
+from .parts import Edge
+from .tensor import Tensor
 
 
 class _Pass:

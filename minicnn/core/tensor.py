@@ -8,10 +8,8 @@ what a tensor *is*: memory, type, history, views and changes in place.
 
 from __future__ import annotations
 
-import copy
-import itertools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,67 +17,14 @@ from . import dtype as dtypes
 from . import grad_mode
 from .device import CPU, device
 from .errors import AutogradError, DTypeError, ShapeError
+from .exchange import Exchange
+from .parts import Edge, RemovableHandle, Size, Versions
 
 if TYPE_CHECKING:
     from .function import Function
 
 
-class Size(tuple[int, ...]):
-    """The shape of a tensor: a tuple that prints as PyTorch's and can count its elements."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        """Number of elements of a tensor of this shape."""
-        return int(np.prod(self, dtype=np.int64))
-
-    def __getitem__(self, key: Any) -> Any:
-        item = tuple.__getitem__(self, key)
-        return Size(item) if isinstance(key, slice) else item
-
-    def __repr__(self) -> str:
-        return f"minicnn.Size({list(self)})"
-
-
-class Edge(NamedTuple):
-    """Where the gradient of one input goes: output ``index`` of ``node``, or a leaf's ``.grad``."""
-
-    node: Function | None
-    index: int
-    leaf: Tensor | None
-
-
-class _Versions:
-    """Counts the changes in place of one piece of memory; shared by all tensors on it."""
-
-    __slots__ = ("count",)
-
-    def __init__(self) -> None:
-        self.count = 0
-
-
-_hook_ids = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook out again."""
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        self._hooks, self.id = hooks, next(_hook_ids)
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook out; a second time does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-class Tensor:
+class Tensor(Exchange):
     """A multi-dimensional array with automatic differentiation.
 
     ``Tensor(2, 3)`` is uninitialised and ``Tensor([1, 2])`` holds floats, as
@@ -104,9 +49,10 @@ class Tensor:
     __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
 
     _array: Any
+    grad: Tensor | None
     grad_fn: Function | None
     _output_index: int
-    _versions: _Versions
+    _versions: Versions
     _base: Tensor | None
     _view_steps: tuple[Function, ...]
     _seen: int
@@ -155,7 +101,7 @@ class Tensor:
         self.grad = None
         self.grad_fn = None
         self._output_index = 0
-        self._versions = _Versions()
+        self._versions = Versions()
         self._base = None
         self._view_steps = ()
         self._seen = 0  # of a base: how often its history was replaced; of a view: how often when it was made
@@ -397,102 +343,6 @@ class Tensor:
         if self._base is None:
             self._requires_grad, self.grad_fn, self._output_index = True, node, 0
             self._seen += 1
-
-    # -------------------------------------------------------------- conversion
-
-    def numpy(self) -> Any:
-        """The array itself (the same memory)."""
-        if self.requires_grad:
-            raise AutogradError(
-                "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
-            )
-        return self._array
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def item(self) -> Any:
-        """The only element, as a Python number."""
-        if self._array.size != 1:
-            raise ShapeError(
-                f"item(): expected one element; this tensor has {self._array.size}, shape {self._array.shape}"
-            )
-        return self._array.item()
-
-    def tolist(self) -> Any:
-        """The elements as nested Python lists (a number for a 0-d tensor)."""
-        return self._array.tolist()
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self._array.dtype.kind == "f":
-            raise DTypeError(f"only integer tensors of one element can be an index; this one is {self.dtype}")
-        return int(self.item())
-
-    def __bool__(self) -> bool:
-        if self._array.size != 1:
-            raise ShapeError(
-                f"the truth of a tensor of shape {self._array.shape} is ambiguous. "
-                "Fix: x.any(), x.all(), or compare one element"
-            )
-        return bool(self._array.item())
-
-    def __len__(self) -> int:
-        if self._array.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return len(self._array)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if self._array.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(len(self)))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
-
-    def __dlpack_device__(self) -> Any:
-        return self._array.__dlpack_device__()
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self._array.ndim == 0 and spec else format(str(self), spec)
-
-    def __repr__(self) -> str:
-        from .printing import format_tensor
-
-        return format_tensor(self)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if self.grad_fn is not None:
-            raise AutogradError("deepcopy: only leaves can be copied deeply; this is a result. Fix: x.detach().clone()")
-        other = type(self).__new__(type(self))
-        other._set_array(self._array.copy())
-        memo[id(self)] = other
-        known = set(other.__dict__)
-        other.requires_grad = self._requires_grad
-        other.grad = copy.deepcopy(self.grad, memo)
-        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in known})
-        return other
-
-    def __reduce__(self) -> Any:
-        """Pickling (for spawned workers) carries the values, not the history."""
-        if self.grad_fn is not None:
-            raise AutogradError("pickle: a result with a history cannot be pickled. Fix: x.detach()")
-        return _unpickle, (type(self), self._array, self._requires_grad)
-
-
-def _unpickle(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
-    return cls._wrap(array).requires_grad_(requires_grad)
 
 
 def from_numpy(array: Any) -> Tensor:

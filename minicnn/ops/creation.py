@@ -330,3 +330,48 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     n = len(given)
     grids = [t.reshape([-1 if i == j else 1 for j in range(n)]).expand(shape) for i, t in enumerate(given)]
     return tuple(g.transpose(0, 1) if indexing == "xy" and n > 1 else g for g in grids)
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Class indices as vectors of zeros with a one at the index: ``(*)`` to ``(*, num_classes)``, int64.
+
+    ``num_classes=-1`` takes one more than the largest index.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn.ops.creation import one_hot
+    >>> one_hot(minicnn.tensor([0, 2]))
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    labels = tensor._array
+    if labels.dtype.kind not in "iu":
+        raise DTypeError(f"one_hot: class indices must be integers; got {tensor.dtype}. Fix: labels.long()")
+    if num_classes == -1 and labels.size == 0:
+        raise ShapeError("one_hot: the number of classes cannot be found from no labels. Fix: give num_classes")
+    classes = int(labels.max()) + 1 if num_classes == -1 else num_classes
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise ShapeError(f"one_hot: class indices must lie in [0, {classes - 1}]; got {labels.min()} to {labels.max()}")
+    return Tensor._wrap((labels[..., None] == np.arange(classes)).astype(np.int64))
+
+
+def _of_type(name: str, kind: dtypes.dtype) -> Any:
+    """PyTorch's older constructors: sizes, uninitialised, or data of one type."""
+
+    def constructor(*data: Any) -> Tensor:
+        if len(data) == 1 and not isinstance(data[0], int):
+            return tensor(data[0], dtype=kind)
+        return empty(data or (0,), dtype=kind)
+
+    constructor.__name__ = constructor.__qualname__ = name
+    constructor.__doc__ = (
+        f"A tensor of {kind.name} from data, or of the given sizes; :func:`minicnn.tensor` is the usual way."
+    )
+    return constructor
+
+
+FloatTensor, DoubleTensor = _of_type("FloatTensor", dtypes.float32), _of_type("DoubleTensor", dtypes.float64)
+HalfTensor, BoolTensor = _of_type("HalfTensor", dtypes.float16), _of_type("BoolTensor", dtypes.bool_)
+LongTensor, IntTensor = _of_type("LongTensor", dtypes.int64), _of_type("IntTensor", dtypes.int32)
+ByteTensor = _of_type("ByteTensor", dtypes.uint8)

@@ -9,10 +9,40 @@ import numpy as np
 
 from ..core import grad_mode
 from ..core.errors import DTypeError, ShapeError
+from ..core.function import Function
 from ..core.tensor import Tensor
 from . import arithmetic, comparison, elementwise, gathering, indexing, masking
 from .indexing import write
+from .operands import unbroadcast
 from .sampling import source
+
+
+class AddInto(Function):
+    """``x += y`` without a copy: the sum at the end of every residual block."""
+
+    differentiable = inplace = True
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.shape = y.shape
+        return np.add(x, y, out=x)
+
+    def backward(self, grad_z: Tensor) -> Any:
+        return grad_z, unbroadcast(grad_z, self.shape) if self.needs_grad[1] else None
+
+
+def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
+    """``input + alpha * other``, in place.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros(2).add_(minicnn.tensor([1.0, 2.0]), alpha=10)
+    tensor([10., 20.])
+    """
+    plain = isinstance(other, Tensor) and other._array.dtype == input._array.dtype and alpha == 1
+    if plain and input._base is None and np.broadcast_shapes(other.shape, input.shape) == input.shape:
+        return AddInto()(input, other)
+    return _ADD(input, other, alpha=alpha)
 
 
 def in_place(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -47,7 +77,7 @@ _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 _KEEP_NOTHING = (arithmetic.add, arithmetic.sub, arithmetic.neg)
 
 OPERATIONS: tuple[Callable[..., Tensor], ...] = (
-    arithmetic.add, arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.pow, arithmetic.remainder,
+    arithmetic.sub, arithmetic.mul, arithmetic.div, arithmetic.pow, arithmetic.remainder,
     arithmetic.fmod, arithmetic.floor_divide, arithmetic.neg, arithmetic.lerp, arithmetic.addcmul, arithmetic.addcdiv,
     elementwise.exp, elementwise.log, elementwise.log1p, elementwise.sqrt, elementwise.rsqrt, elementwise.square,
     elementwise.reciprocal, elementwise.abs, elementwise.sin, elementwise.cos, elementwise.sign, elementwise.floor,
@@ -56,7 +86,8 @@ OPERATIONS: tuple[Callable[..., Tensor], ...] = (
     comparison.bitwise_or, comparison.bitwise_xor, masking.masked_fill, gathering.scatter, gathering.scatter_add,
     gathering.index_add, gathering.index_fill, indexing.index_put,
 )  # fmt: skip
-FORMS = {f"{operation.__name__}_": in_place(operation) for operation in OPERATIONS}
+_ADD = in_place(arithmetic.add)
+FORMS = {"add_": add_} | {f"{operation.__name__}_": in_place(operation) for operation in OPERATIONS}
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:

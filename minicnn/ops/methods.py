@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from . import (
     reductions,
     sampling,
     shaping,
+    splitting,
 )
 from .operands import NUMBERS
 
@@ -44,13 +46,28 @@ _FUNCTIONS: dict[Any, str] = {
     linalg: "matmul mm bmm mv dot outer addmm",
     masking: "masked_fill masked_select nonzero argwhere",
     ordering: "sort argsort topk median kthvalue cumsum cumprod prod unique bincount histc",
-    rearranging: """narrow select unbind split chunk tensor_split flip fliplr flipud roll rot90 diagonal diag trace
-        tril triu repeat tile repeat_interleave""",
+    rearranging: "flip fliplr flipud roll rot90 diagonal diag trace tril triu repeat tile repeat_interleave",
     reductions: "sum mean var std norm logsumexp any all count_nonzero",
     sampling: "bernoulli multinomial",
+    splitting: "narrow select unbind split chunk tensor_split unfold",
     shaping: """reshape reshape_as view view_as flatten ravel unflatten squeeze unsqueeze permute transpose t movedim
         expand expand_as broadcast_to clone contiguous""",
 }
+
+
+def numpy_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function with ``dim`` and ``keepdim`` also take NumPy's names for them, ``axis`` and ``keepdims``."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        if "axis" in options:
+            options["dim"] = options.pop("axis")
+        if "keepdims" in options:
+            options["keepdim"] = options.pop("keepdims")
+        return function(*args, **options)
+
+    return wrapped
+
 
 METHODS: dict[str, Callable[..., Any]] = {
     **{name: getattr(module, name) for module, names in _FUNCTIONS.items() for name in names.split()},
@@ -75,6 +92,14 @@ METHODS: dict[str, Callable[..., Any]] = {
     "swapdims": shaping.transpose,
     "true_divide": arithmetic.div,
 }
+
+
+NUMPY_NAMED = [  # the same functions, as methods and in the package
+    *("sum", "mean", "var", "std", "max", "min", "amax", "amin", "argmax", "argmin", "prod", "any", "all"),
+    *("logsumexp", "cumsum", "cumprod", "argsort", "sort", "median", "count_nonzero", "softmax", "log_softmax"),
+    *("squeeze", "unsqueeze", "flip", "unbind", "split", "chunk", "index_select", "gather", "norm"),
+]
+METHODS.update({name: numpy_names(METHODS[name]) for name in NUMPY_NAMED})
 
 
 def _operator(function: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Any]:
@@ -111,7 +136,8 @@ _COMPARISONS = {name: getattr(comparison, name) for name in ("eq", "ne", "lt", "
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"__{name}__": _operator(f) for name, f in (_BINARY | _COMPARISONS).items()},
     **{f"__r{name}__": _reflected(f) for name, f in _BINARY.items()},
-    **{f"__i{name}__": _operator(inplace.in_place(f)) for name, f in _BINARY.items() if name != "matmul"},
+    **{f"__i{name}__": _operator(inplace.in_place(f)) for name, f in _BINARY.items() if name not in ("add", "matmul")},
+    "__iadd__": _operator(inplace.add_),
     "__neg__": arithmetic.neg,
     "__pos__": lambda self: self,
     "__abs__": elementwise.abs,

@@ -146,11 +146,7 @@ class CumProd(Function):
         n, d = x.shape[self.axis], self.axis
         slopes, before = [], x.narrow(d, 0, 1) * 0 + 1  # the product of the factors before i
         for i in range(n):
-            after = (
-                CumProd(d)(Tensor.new_ones(x, before.shape))
-                if i == n - 1
-                else _with_one(x.narrow(d, i + 1, n - i - 1), d)
-            )
+            after = _with_one(x.narrow(d, i + 1, n - i - 1), d) if i < n - 1 else before * 0 + 1
             slopes.append((grad_y.narrow(d, i, n - i) * before * after).sum(d, keepdim=True))
             before = before * x.narrow(d, i, 1)
         from .joining import cat

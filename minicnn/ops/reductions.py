@@ -235,7 +235,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     if order in (np.inf, -np.inf):
         return x.abs().amax(axes, keepdim) if order > 0 else x.abs().amin(axes, keepdim)  # type: ignore[no-any-return]
     if order == 0:
-        return cast(x != 0, x._array.dtype).sum(axes, keepdim)
+        return Tensor._wrap((x._array != 0).astype(x._array.dtype)).sum(axes, keepdim)  # type: ignore[no-any-return]
     return Norm(axes, keepdim, int(order) if order.is_integer() else order)(x)
 
 

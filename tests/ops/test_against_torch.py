@@ -97,6 +97,8 @@ SMOOTH: list[tuple[str, Any, tuple[tuple[int, ...], ...]]] = [
     ("narrow", lambda t, x: (x.narrow(1, 1, 2) ** 2, x.narrow(0, -1, 1), x.select(1, -1)), (A,)),
     ("unbind", lambda t, x: (x.unbind(), t.unbind(x, 1)), (A,)),
     ("split", lambda t, x: (x.split(2), t.split(x, [1, 2, 1], dim=1), x.chunk(3, 1), t.tensor_split(x, 3, 1)), (A,)),
+    ("unfold", lambda t, x: (x.unfold(1, 2, 1) ** 2, x.unfold(2, 3, 2), x.unfold(0, 2, 1).unfold(-2, 2, 2)), (M,)),
+    ("numpy's names", lambda t, x: (x.sum(axis=0), t.mean(x, axis=1, keepdims=True), t.max(x, axis=0)[0] ** 2), (A,)),
     ("diagonal", lambda t, x: (x.diagonal(), x.diagonal(1, 1, 2), x.diagonal(-1, dim1=2, dim2=0)), (M,)),
     ("diag", lambda t, x: (t.diag(x), t.diag(x, 1), t.diag(x[0], -2), t.trace(x)), (A,)),
     ("tril", lambda t, x: (t.tril(x) * t.triu(x), x.tril(1), x.triu(-1), x.triu(2)), (M,)),

@@ -80,6 +80,8 @@ EXPRESSIONS: list[Any] = [
         1 << t.arange(3),
     ],
     lambda t: [t.tensor([1, 2]).type(t.float32), t.ones(2).type_as(t.tensor(1)), t.tensor([1.9, -1.9]).int()],
+    lambda t: [t.FloatTensor([1, 2]), t.LongTensor([[1], [2]]), t.ByteTensor([3]), t.DoubleTensor([1]), t.IntTensor(0)],
+    lambda t: [t.ones(2, dtype=t.int32).view(t.float32) * 0, t.ones(2).view(t.uint8).view(t.float32)],
     lambda t: [t.isclose(t.ones(2), t.ones(2) + 1e-6), t.eq(t.ones(2), 1), t.ones(2) != t.ones(2), t.ones(3).ge(2)],
     lambda t: [
         t.hstack((t.tensor(1), t.tensor(2))),
@@ -152,6 +154,17 @@ def test_mistakes_are_refused_as_in_pytorch_with_a_text_that_helps(expression: A
         expression(minicnn)
     with pytest.raises((RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError)):
         expression(torch)
+
+
+def test_one_hot() -> None:
+    from minicnn.ops.creation import one_hot
+
+    labels = np.array([[0, 2], [1, 1]])
+    for classes in (-1, 3, 5):
+        theirs = torch.nn.functional.one_hot(torch.from_numpy(labels), classes)
+        same(one_hot(minicnn.from_numpy(labels), classes), theirs, 0)
+    with pytest.raises(ShapeError, match=r"must lie in \[0, 1\]; got 0 to 2"):
+        one_hot(minicnn.from_numpy(labels), 2)
 
 
 def test_element_types_that_do_not_exist_here_are_named() -> None:

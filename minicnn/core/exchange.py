@@ -1,0 +1,119 @@
+"""How a tensor's numbers leave it: to NumPy, to Python, into text, copies and files."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import AutogradError, DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+
+class Exchange:
+    """The methods of :class:`~minicnn.core.tensor.Tensor` that give its elements to others."""
+
+    if TYPE_CHECKING:  # what Tensor has
+        _array: Any
+        _requires_grad: bool
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+
+    def numpy(self) -> Any:
+        """The array itself (the same memory)."""
+        if self.requires_grad:
+            raise AutogradError(
+                "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
+            )
+        return self._array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self._array.size != 1:
+            raise ShapeError(
+                f"item(): expected one element; this tensor has {self._array.size}, shape {self._array.shape}"
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists (a number for a 0-d tensor)."""
+        return self._array.tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self._array.dtype.kind == "f":
+            raise DTypeError(f"only integer tensors of one element can be an index; this one is {self.dtype}")
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self._array.size != 1:
+            raise ShapeError(
+                f"the truth of a tensor of shape {self._array.shape} is ambiguous. "
+                "Fix: x.any(), x.all(), or compare one element"
+            )
+        return bool(self._array.item())
+
+    def __len__(self) -> int:
+        if self._array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self._array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.numpy().__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._array.ndim == 0 and spec else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        from .printing import format_tensor
+
+        return format_tensor(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if self.grad_fn is not None:
+            raise AutogradError("deepcopy: only leaves can be copied deeply; this is a result. Fix: x.detach().clone()")
+        other: Any = type(self).__new__(type(self))
+        other._set_array(self._array.copy())
+        memo[id(self)] = other
+        known = set(other.__dict__)
+        other.requires_grad = self._requires_grad
+        other.grad = copy.deepcopy(self.grad, memo)
+        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in known})
+        return other
+
+    def __reduce__(self) -> Any:
+        """Pickling (for spawned workers) carries the values, not the history."""
+        if self.grad_fn is not None:
+            raise AutogradError("pickle: a result with a history cannot be pickled. Fix: x.detach()")
+        return _unpickle, (type(self), self._array, self._requires_grad)
+
+
+def _unpickle(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+    return cls._wrap(array).requires_grad_(requires_grad)

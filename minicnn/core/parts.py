@@ -1,0 +1,67 @@
+"""What a tensor is made of besides its array: a shape, an edge to its history, a version count, hooks."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .function import Function
+    from .tensor import Tensor
+
+
+class Size(tuple[int, ...]):
+    """The shape of a tensor: a tuple that prints as PyTorch's and can count its elements."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """Number of elements of a tensor of this shape."""
+        return int(np.prod(self, dtype=np.int64))
+
+    def __getitem__(self, key: Any) -> Any:
+        item = tuple.__getitem__(self, key)
+        return Size(item) if isinstance(key, slice) else item
+
+    def __repr__(self) -> str:
+        return f"minicnn.Size({list(self)})"
+
+
+class Edge(NamedTuple):
+    """Where the gradient of one input goes: output ``index`` of ``node``, or a leaf's ``.grad``."""
+
+    node: Function | None
+    index: int  # type: ignore[assignment]
+    leaf: Tensor | None
+
+
+class Versions:
+    """Counts the changes in place of one piece of memory; shared by all tensors on it."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+_hook_ids = itertools.count()
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook out again."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        self._hooks, self.id = hooks, next(_hook_ids)
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        """Take the hook out; a second time does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
