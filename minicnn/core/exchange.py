@@ -77,7 +77,7 @@ class Exchange:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self._array == (value._array if isinstance(value, Tensor) else value)).any())
+        return bool((self._array == (value._array if isinstance(value, Exchange) else value)).any())
 
     def __hash__(self) -> int:
         return id(self)

@@ -76,6 +76,7 @@ class Function:
     is_view = False
     inplace = False
     needs_grad: tuple[bool, ...] = ()
+    _to_save: tuple[Any, ...]
 
     def forward(self, *arrays: Any) -> Any:
         """Compute the result array (or a tuple of them) from the input arrays."""
@@ -90,7 +91,7 @@ class Function:
     @np.errstate(all="ignore")  # infinities and NaN are values, as in PyTorch; detect_anomaly finds the first NaN
     def __call__(self, *inputs: Tensor | None) -> Any:
         """Run forward on tensors, and record this node if a gradient will be needed."""
-        self._to_save: tuple[Any, ...] = ()
+        self.save()
         for t in inputs:
             if t is not None and t._base is not None:
                 t._refresh_view()
