@@ -108,6 +108,9 @@ class Encoder:
 def _advice(value: Any, path: str) -> str:
     if callable(getattr(value, "state_dict", None)):
         return f"Save its values instead: {path}.state_dict()"
+    for plain in (dict, list, tuple, set, str, int, float):  # defaultdict, namedtuple, enumerations
+        if isinstance(value, plain):
+            return f"Save {plain.__name__}({path}) instead"
     if isinstance(value, type) or callable(value):
         return "Functions and classes are code; save what they need to be made again, such as a name"
     return "Save the numbers it is made of instead"

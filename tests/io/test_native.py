@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import zipfile
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,12 @@ class Net:
         ({"a": Net}, r"obj\['a'\] is a builtins.type", ""),
         ({"a": np.array([None])}, r"obj\['a'\] is a numpy.ndarray", "Save the numbers"),
         ({"a": np.array(["text"])}, r"obj\['a'\] is a numpy.ndarray", ""),
+        (
+            {"history": defaultdict(list)},
+            r"obj\['history'\] is a collections.defaultdict",
+            r"Save dict\(obj\['history'\]\)",
+        ),
+        ([os.stat_result(range(10))], r"obj\[0\] is a os.stat_result", r"Save tuple\(obj\[0\]\) instead"),
         ({"a": 1j}, r"obj\['a'\] is a builtins.complex", ""),
         ({2**70: 1}, "obj has the key", "keys are strings"),
         ({(1, (2, 3)): 1}, "obj has the key", "keys are strings"),

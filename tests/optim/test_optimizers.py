@@ -53,7 +53,7 @@ class Pair:
             ours.grad, theirs.grad = minicnn.from_numpy(grad.copy()), torch.from_numpy(grad.copy())
 
     def check(self):
-        tolerance = {"float64": 1e-12, "float32": 3e-6}[self.dtype]
+        tolerance = {"float64": 1e-12, "float32": 3e-6, "float16": 1e-2}[self.dtype]
         for ours, theirs in zip(self.ours, self.theirs, strict=True):
             np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=tolerance, atol=tolerance)
 
@@ -66,7 +66,7 @@ def both(pair, name, options):
 
 @WAYS
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("backend", ["reference", "numpy", "numba"])
 def test_ten_steps(name, options, dtype, backend):
     pair = Pair(dtype, strided=True)
     ours, theirs = both(pair, name, options)
@@ -76,6 +76,19 @@ def test_ten_steps(name, options, dtype, backend):
             ours.step()
             theirs.step()
             pair.check()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_half_precision(name):
+    """(PyTorch's eps of 1e-8 is 0 in float16; a larger one, and few steps, keep the two alike.)"""
+    pair = Pair("float16")
+    ours, theirs = both(pair, name, {"momentum": 0.9, "lr": 0.01} if name == "SGD" else {"eps": 1e-2, "lr": 0.01})
+    for _ in range(3):
+        pair.gradients()
+        ours.step()
+        theirs.step()
+        pair.check()
+    assert all(p.dtype is minicnn.float16 for p in pair.ours)
 
 
 @WAYS
