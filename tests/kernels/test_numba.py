@@ -254,6 +254,20 @@ def test_a_convolution_reads_only_what_its_windows_touch(groups):
     assert (grad_x[:, :, 2::3] == 0).all()
 
 
+def test_exponential_and_tanh_keep_the_accuracy_and_the_edges_of_the_library():
+    """float32 has polynomials of its own; their relative error is a few units in the last place."""
+    x = np.concatenate([np.linspace(-90, 90, 4001), np.linspace(-1, 1, 4001), [np.inf, -np.inf, np.nan]])
+    x = x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        sigmoid = 1 / (1 + np.exp(-x.astype(np.float64)))
+    tanh = np.tanh(x.astype(np.float64))
+    np.testing.assert_allclose(call("sigmoid.forward", x), sigmoid, rtol=5e-7, atol=1e-38)
+    np.testing.assert_allclose(call("tanh.forward", x), tanh, rtol=5e-7, atol=1e-38)
+    assert call("elu.grad", np.ones_like(x), x, 1.0)[-2] == 0
+    logits = np.float32([[0, 1000, -1000], [-np.inf, 0, 0]])
+    np.testing.assert_allclose(call("softmax.forward", logits, 1), [[0, 1, 0], [0, 0.5, 0.5]])
+
+
 def test_results_are_channels_last_and_channels_last_inputs_are_not_copied():
     x = channels_last(np.ones((2, 3, 6, 6), np.float32))
     y = call("conv2d.forward", x, np.ones((4, 3, 3, 3), np.float32), None, conv_window(x.shape, (4, 3, 3, 3)), 1)

@@ -16,7 +16,7 @@ from .columns import centred_dots
 from .elementwise import CHUNK, aligned, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
-from .mathematics import exp
+from .mathematics import exp, tanh
 
 LEAKY_RELU, RELU6, ELU, SILU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH = range(8)
 
@@ -116,7 +116,7 @@ def _value(kind, y, x, a, first, last):  # type: ignore[no-untyped-def]
             y[j] = one / (one + exp(-x[j]))
     elif kind == TANH:
         for j in elements:
-            y[j] = np.tanh(x[j])
+            y[j] = tanh(x[j])
 
 
 @serial_no_alias

@@ -13,7 +13,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .jit import numba_kernel, parallel, serial_reordered
+from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .mathematics import exp
 from .softmax import exp_sum, rows_per_task
 
@@ -22,15 +22,16 @@ from .softmax import exp_sum, rows_per_task
 def _loss_row(log_p, x, p, classes, label, weight, smoothing):  # type: ignore[no-untyped-def]
     """Write the log-probabilities of one sample; return its loss (``label`` -1: ignored)."""
     top, total = exp_sum(x, p, classes)
+    p = unsigned(p)
     shift = top + np.log(total)
-    for c in range(classes):
+    for c in range(unsigned(classes)):
         log_p[p + c] = x[p + c] - shift
     if label < 0:
         return 0.0
-    loss = -(1 - smoothing) * weight[label] * log_p[p + label]
+    loss = -(1 - smoothing) * weight[label] * log_p[p + unsigned(label)]
     if smoothing > 0:
         spread = 0.0
-        for c in range(classes):
+        for c in range(unsigned(classes)):
             spread += weight[c] * log_p[p + c]
         loss -= smoothing / classes * spread
     return loss
@@ -45,17 +46,19 @@ def _losses(losses, log_p, x, labels, m, classes, weight, smoothing, rows):  # t
 
 @serial_reordered
 def _grad_row(grad, grad_loss, log_p, p, classes, label, weight, smoothing):  # type: ignore[no-untyped-def]
+    p = unsigned(p)
     if label < 0:
-        for c in range(classes):
+        for c in range(unsigned(classes)):
             grad[p + c] = 0
         return
-    sharp = (1 - smoothing) * weight[label]
+    number = log_p.dtype.type
+    sharp, smooth = number(1 - smoothing) * weight[label], number(smoothing / classes)
     total = sharp
-    for c in range(classes):
-        total += smoothing / classes * weight[c]
-    for c in range(classes):
-        grad[p + c] = grad_loss * (exp(log_p[p + c]) * total - smoothing / classes * weight[c])
-    grad[p + label] -= grad_loss * sharp
+    for c in range(unsigned(classes)):
+        total += smooth * weight[c]
+    for c in range(unsigned(classes)):
+        grad[p + c] = grad_loss * (exp(log_p[p + c]) * total - smooth * weight[c])
+    grad[p + unsigned(label)] -= grad_loss * sharp
 
 
 @parallel

@@ -13,7 +13,7 @@ from numba import prange
 
 from ..arrays import Array
 from .columns import affine, blend, centred_dots, in_shape_of, or_default, sums
-from .jit import numba_kernel, parallel, serial_reordered
+from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .layout import channels_last
 
 
@@ -72,15 +72,16 @@ ROWS = 16  # rows of a layer normalisation in one task
 
 @serial_reordered
 def _norm_row(y, x, start, d, weight, bias, eps):  # type: ignore[no-untyped-def]
+    start = unsigned(start)
     total = 0.0
-    for j in range(d):
+    for j in range(unsigned(d)):
         total += x[start + j]
     mean = total / d
     squares = 0.0
-    for j in range(d):
+    for j in range(unsigned(d)):
         squares += (x[start + j] - mean) ** 2
     rstd = 1 / np.sqrt(squares / d + eps)
-    for j in range(d):
+    for j in range(unsigned(d)):
         y[start + j] = (x[start + j] - mean) * rstd * weight[j] + bias[j]
     return mean, rstd
 
@@ -94,15 +95,16 @@ def _layer_norm(y, means, rstds, x, weight, bias, eps, m, d):  # type: ignore[no
 
 @serial_reordered
 def _norm_row_grad(gx, gw, gb, part, g, x, start, d, mean, rstd, weight):  # type: ignore[no-untyped-def]
+    part, start = unsigned(part), unsigned(start)
     sum_h, sum_h_hat = 0.0, 0.0
-    for j in range(d):
+    for j in range(unsigned(d)):
         h = g[start + j] * weight[j]
         x_hat = (x[start + j] - mean) * rstd
         sum_h += h
         sum_h_hat += h * x_hat
         gw[part + j] += g[start + j] * x_hat
         gb[part + j] += g[start + j]
-    for j in range(d):
+    for j in range(unsigned(d)):
         x_hat = (x[start + j] - mean) * rstd
         gx[start + j] = rstd * (g[start + j] * weight[j] - sum_h / d - x_hat * sum_h_hat / d)
 

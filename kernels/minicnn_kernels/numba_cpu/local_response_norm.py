@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .jit import numba_kernel, parallel, serial
+from .jit import numba_kernel, parallel, serial, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
 
 TASK = 4096  # elements in one task, about
@@ -25,44 +25,55 @@ def _power(scale, beta):  # type: ignore[no-untyped-def]
     return scale**-beta
 
 
-@serial
-def _normalize(y, scale, x, p, c, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
-    """One pixel: ``c`` channels from ``p`` on."""
-    for j in range(c):
-        total = x[p] * 0
-        for i in range(max(0, j - before), min(c, j + after + 1)):
-            total += x[p + i] * x[p + i]
-        scale[p + j] = k + factor * total
-    for j in range(p, p + c):
+@serial_no_alias
+def _add_shifted(total, p, a, q, factor, shift, c):  # type: ignore[no-untyped-def]
+    """``total[j] += factor * a[j + shift]`` for the channels ``j`` where both exist."""
+    start = unsigned(p + max(0, -shift))
+    other = unsigned(q + max(0, shift))
+    for j in range(unsigned(max(0, c - abs(shift)))):
+        total[start + j] += factor * a[other + j]
+
+
+@serial_no_alias
+def _normalize(y, scale, squares, r, x, p, c, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
+    """One pixel: ``c`` channels from ``p`` on; ``squares[r : r+c]`` is scratch memory."""
+    p, r = unsigned(p), unsigned(r)
+    for j in range(unsigned(c)):
+        squares[r + j] = x[p + j] * x[p + j]
+        scale[p + j] = k
+    for shift in range(-before, after + 1):
+        _add_shifted(scale, p, squares, r, factor, shift, c)
+    for j in range(p, p + unsigned(c)):
         y[j] = x[j] * _power(scale[j], beta)
 
 
 @parallel
-def _normalizes(y, scale, x, pixels, c, rows, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
+def _normalizes(y, scale, squares, x, pixels, c, rows, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
     for t in prange((pixels + rows - 1) // rows):
         for i in range(t * rows, min(pixels, t * rows + rows)):
-            _normalize(y, scale, x, i * c, c, before, after, factor, beta, k)
+            _normalize(y, scale, squares, t * c, x, i * c, c, before, after, factor, beta, k)
 
 
-@serial
-def _normalize_grad(gx, ratio, r, g, x, scale, p, c, before, after, factor, beta):  # type: ignore[no-untyped-def]
-    """One pixel; ``ratio[r : r+c]`` is scratch memory for ``g*x*scale^(-beta - 1)``."""
-    for j in range(c):
+@serial_no_alias
+def _normalize_grad(gx, ratio, sums, r, g, x, scale, p, c, before, after, factor, beta):  # type: ignore[no-untyped-def]
+    """One pixel; ``ratio`` and ``sums`` from ``r`` on are scratch memory."""
+    p, r = unsigned(p), unsigned(r)
+    for j in range(unsigned(c)):
         damped = g[p + j] * _power(scale[p + j], beta)
         gx[p + j] = damped
         ratio[r + j] = damped * x[p + j] / scale[p + j]
-    for j in range(c):
-        total = x[p] * 0
-        for i in range(max(0, j - after), min(c, j + before + 1)):  # the mirrored window
-            total += ratio[r + i]
-        gx[p + j] -= factor * x[p + j] * total
+        sums[r + j] = 0
+    for shift in range(-after, before + 1):  # the mirrored window
+        _add_shifted(sums, r, ratio, r, factor, shift, c)
+    for j in range(unsigned(c)):
+        gx[p + j] -= x[p + j] * sums[r + j]
 
 
 @parallel
-def _normalize_grads(gx, ratio, g, x, scale, pixels, c, rows, before, after, factor, beta):  # type: ignore[no-untyped-def]
+def _normalize_grads(gx, ratio, sums, g, x, scale, pixels, c, rows, before, after, factor, beta):  # type: ignore[no-untyped-def]
     for t in prange((pixels + rows - 1) // rows):
         for i in range(t * rows, min(pixels, t * rows + rows)):
-            _normalize_grad(gx, ratio, t * c, g, x, scale, i * c, c, before, after, factor, beta)
+            _normalize_grad(gx, ratio, sums, t * c, g, x, scale, i * c, c, before, after, factor, beta)
 
 
 @numba_kernel("local_response_norm.forward")
@@ -72,10 +83,11 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
     y, scale = np.empty_like(memory), np.empty_like(memory)
     c, number = x.shape[1], x.dtype.type
     if x.size:
-        memories = y.reshape(-1), scale.reshape(-1), memory.reshape(-1)
+        pixels, rows = x.size // c, max(1, TASK // c)
+        scratch = np.empty(-(-pixels // rows) * c, x.dtype)  # a pixel for each task
+        memories = y.reshape(-1), scale.reshape(-1), scratch, memory.reshape(-1)
         window = size // 2, (size - 1) // 2
-        numbers = number(alpha / size), number(beta), number(k)
-        _normalizes(*memories, x.size // c, c, max(1, TASK // c), *window, *numbers)
+        _normalizes(*memories, pixels, c, rows, *window, number(alpha / size), number(beta), number(k))
     return channels_first(y), channels_first(scale)
 
 
@@ -87,8 +99,8 @@ def local_response_norm_grad(grad_y: Array, x: Array, scale: Array, size: int, a
     c, number = x.shape[1], x.dtype.type
     if x.size:
         pixels, rows = x.size // c, max(1, TASK // c)
-        ratio = np.empty(-(-pixels // rows) * c, x.dtype)
-        memories = grad_x.reshape(-1), ratio, g.reshape(-1), memory.reshape(-1), scales.reshape(-1)
+        ratio, sums = np.empty((2, -(-pixels // rows) * c), x.dtype)  # a pixel for each task
+        memories = grad_x.reshape(-1), ratio, sums, g.reshape(-1), memory.reshape(-1), scales.reshape(-1)
         window = size // 2, (size - 1) // 2
         _normalize_grads(*memories, pixels, c, rows, *window, number(2 * alpha * beta / size), number(beta))
     return channels_first(grad_x)

@@ -40,7 +40,7 @@ def _max_row(y, indices, x, n, i, h, w, c, rows, columns):  # type: ignore[no-un
         left, width, right = columns[j, 0], columns[j, 1], columns[j, 2]
         p = ((n * rows.shape[0] + i) * outputs + j) * c
         first = top * w + left if height > 0 and width > 0 else 0
-        for k in range(p, p + c):
+        for k in range(unsigned(p), unsigned(p + c)):
             y[k] = -np.inf
             indices[k] = first
         for a in range(height):
@@ -86,7 +86,7 @@ def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
 def _scatter_add(gx, g, indices, n, first, last, area, outputs, c):  # type: ignore[no-untyped-def]
     """Channels ``first .. last-1`` of image ``n``."""
     for p in range(n * area, n * area + area):
-        for j in range(p * c + first, p * c + last):
+        for j in range(unsigned(p * c + first), unsigned(p * c + last)):
             gx[j] = 0
     image, c = unsigned(n * area * c), unsigned(c)
     for p in range(unsigned(n * outputs), unsigned(n * outputs + outputs)):
@@ -123,7 +123,7 @@ def max_pool2d_grad_input(grad_y: Array, indices: Array, input_size: Pair) -> Ar
 def _place(y, x, indices, n, first, last, area, inputs, c):  # type: ignore[no-untyped-def]
     """Put channels ``first .. last-1`` of image ``n`` where the indices say, in order, so that the last one stays."""
     for p in range(n * area, n * area + area):
-        for j in range(p * c + first, p * c + last):
+        for j in range(unsigned(p * c + first), unsigned(p * c + last)):
             y[j] = 0
     for p in range(n * inputs, n * inputs + inputs):
         for j in range(first, last):

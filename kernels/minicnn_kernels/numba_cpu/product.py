@@ -16,7 +16,7 @@ Why it is fast (about 85-95 % of what one core can do in float32, as measured):
   of ``B`` and 4 numbers of ``A`` serve 8 fused multiply-adds (16 columns in 256-bit registers).
   The four rows are spelt out because LLVM keeps them in registers only then
   (a loop over the rows measured 14 times slower).
-- ``B`` is copied, 512 x 32 numbers at a time, into a *panel* that is read in order and stays in the
+- ``B`` is copied, 256 x 32 numbers at a time, into a *panel* that is read in order and stays in the
   cache for all rows of the task. The copy also fills a narrow panel up with zeros, so there is
   one kind of tile; the superfluous columns (and rows) are computed and not stored.
 """
@@ -43,9 +43,10 @@ def _has_avx512() -> bool:
 
 ROWS = 4  # rows of a tile, spelt out in _tile
 COLUMNS = 32 if _has_avx512() else 16  # columns of a tile: 8 accumulators of 16 floats, or of 8
-DEPTH = 512  # rows of a panel of B: 64 KiB of float32
+DEPTH = 256  # rows of a panel of B: 32 KiB of float32
 BLOCK = 256  # most rows of C in one task
-TASKS = 16  # wanted at least, so that a few threads finish at about the same time
+SMALL_BLOCK = 64  # with fewer rows, packing B takes more than a tenth of the time
+TASKS = 32  # wanted at least, so that the threads finish at about the same time
 
 ZERO, ONE = unsigned(0), unsigned(1)
 _ROWS, _COLUMNS, _DEPTH = unsigned(ROWS), unsigned(COLUMNS), unsigned(DEPTH)
@@ -189,14 +190,15 @@ def product(
         return
     if bias is None:
         bias = np.zeros(int(table[:, 3].max()) + n, c.dtype)
-    panels = -(-n // COLUMNS)
-    block = BLOCK
-    while block > 4 * ROWS and batches * panels * -(-m // block) < TASKS:
-        block //= 2
-    # A small C over a great depth (the weights of a first layer) has too few blocks to share out:
-    # sum ranges of k apart, then add the partial sums in order. Only the sizes decide, never the threads.
+    panels, blocks = -(-n // COLUMNS), -(-m // BLOCK)
+    tasks = batches * panels * blocks
+    # A small C over a great depth (the gradient of a convolution's weights) makes few tasks: then ranges of k are
+    # summed apart, and the partial sums added in order. Only the sizes decide, never the number of threads.
+    split = max(1, min(-(-TASKS // tasks), k // (4 * DEPTH))) if batches == 1 else 1
+    while tasks * split < TASKS and m > blocks * SMALL_BLOCK:
+        blocks, tasks = 2 * blocks, 2 * tasks
+    block = -(-m // (blocks * ROWS)) * ROWS  # as many rows in each, in whole tiles
     tasks = batches * panels * -(-m // block)
-    split = max(1, min(TASKS // tasks, k // (4 * DEPTH))) if batches == 1 else 1
     geometry = *a_sizes, *a_strides, *b_strides
     if split == 1:
         plan = np.array((m, n, k, block, 1, 0, *geometry, *c_strides), np.int64)

@@ -69,8 +69,8 @@ def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, colum
     """Output row ``i`` of image ``n``."""
     outputs = len(starts) - 1
     p = (n * (len(row_starts) - 1) + i) * outputs * c
-    for j in range(p, p + outputs * c):
-        y[j] = 0
+    for k in range(unsigned(p), unsigned(p + outputs * c)):
+        y[k] = 0
     for a in range(row_starts[i], row_starts[i + 1]):
         q = (n * h + row_columns[a]) * w * c
         for j in range(outputs):

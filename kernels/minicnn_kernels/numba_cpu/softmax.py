@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .jit import numba_kernel, parallel, serial_reordered
+from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .mathematics import exp
 
 TASK = 4096  # elements in one task, about
@@ -25,10 +25,10 @@ TASK = 4096  # elements in one task, about
 def exp_sum(x, p, d):  # type: ignore[no-untyped-def]
     """The maximum of ``x[p : p+d]`` and the sum of ``e^(x - maximum)``."""
     top = x[p]
-    for j in range(p, p + d):
+    for j in range(unsigned(p), unsigned(p + d)):
         top = x[j] if x[j] > top else top
     total = x.dtype.type(0)
-    for j in range(p, p + d):
+    for j in range(unsigned(p), unsigned(p + d)):
         total += exp(x[j] - top)
     return top, total
 
@@ -38,10 +38,10 @@ def _softmax_row(y, x, p, d, logarithm):  # type: ignore[no-untyped-def]
     top, total = exp_sum(x, p, d)
     if logarithm:
         shift = top + np.log(total)
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             y[j] = x[j] - shift
     else:
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             y[j] = exp(x[j] - top) / total
 
 
@@ -56,14 +56,14 @@ def _softmax(y, x, m, d, rows, logarithm):  # type: ignore[no-untyped-def]
 def _softmax_row_grad(gx, g, y, p, d, logarithm):  # type: ignore[no-untyped-def]
     total = y.dtype.type(0)
     if logarithm:
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             total += g[j]
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             gx[j] = g[j] - exp(y[j]) * total
     else:
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             total += g[j] * y[j]
-        for j in range(p, p + d):
+        for j in range(unsigned(p), unsigned(p + d)):
             gx[j] = y[j] * (g[j] - total)
 
 
