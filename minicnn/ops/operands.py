@@ -49,6 +49,9 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
 
     ``floating`` turns integers into the default floating type, as division does.
     """
+    kinds = {v._array.dtype if isinstance(v, Tensor) else None for v in values}
+    if len(kinds) == 1 and (same := kinds.pop()) is not None and (same.kind == "f" or not floating):
+        return list(values)  # the usual case
     known = [v._array if isinstance(v, Tensor) else v for v in values]
     try:
         kind = dtypes.result_dtype(*known)
@@ -67,9 +70,8 @@ def floating(operation: str, x: Any) -> Tensor:
 
 def check_broadcast(operation: str, *tensors: Tensor) -> None:
     """Shapes must agree from the right, where 1 stretches."""
-    first = tensors[0]._array.shape
-    if all(t._array.shape == first for t in tensors):
-        return
+    if len({t._array.shape for t in tensors} - {()}) < 2:
+        return  # the usual case
     try:
         np.broadcast_shapes(*(t._array.shape for t in tensors))
     except ValueError:
