@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 import minicnn
 from minicnn import datasets, nn, optim, transforms
-from minicnn.data import DataLoader, Subset
+from minicnn.data import DataLoader, DownloadError, Subset
 
 TRANSFORM = transforms.Compose(
     [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]  # mean and deviation of MNIST's training pixels
@@ -61,8 +61,8 @@ def load_data(args):
             datasets.MNIST(args.data_dir, train=train, transform=TRANSFORM, download=True) for train in (True, False)
         )
         return "MNIST", train, test
-    except datasets.DownloadError as error:
-        print(f"MNIST is not here and could not be downloaded ({error.reason}); training on scikit-learn's 1,797 digits instead.")
+    except DownloadError:
+        print("MNIST is not on this machine and no mirror could be reached: training on scikit-learn's 1,797 smaller digits instead.")
     return "scikit-learn digits", datasets.Digits(train=True, transform=TRANSFORM), datasets.Digits(train=False, transform=TRANSFORM)
 
 

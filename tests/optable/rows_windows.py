@@ -182,6 +182,6 @@ ROWS = [
     Op("max_unpool2d", max_unpool2d, "nn.functional.max_unpool2d", empty=False),
     Op("interpolate_nearest", interpolate_nearest, "nn.functional.interpolate"),
     Op("interpolate_bilinear", interpolate_bilinear, "nn.functional.interpolate"),
-    Op("pixel_shuffle", pixel_shuffle, "nn.functional.pixel_shuffle"),
+    Op("pixel_shuffle", pixel_shuffle, "nn.functional.pixel_shuffle", empty=False),  # PyTorch fails on a batch of 0
     Op("pad", pad, "nn.functional.pad", empty=False),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,9 @@ def run_torch(op: Op, case: Case, values: list[Any]) -> Result:
     """The same through PyTorch."""
     tensors = [torch.from_numpy(np.ascontiguousarray(v)).clone() if isinstance(v, np.ndarray) else v for v in values]
     leaves = [t.requires_grad_() if _differentiable(case, i) else None for i, t in enumerate(tensors)]
-    result = op.resolve(torch)(*tensors, **case.options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's remarks about its own speed
+        result = op.resolve(torch)(*tensors, **case.options)
     outputs = list(result) if isinstance(result, tuple) else [result]
     outputs[0].backward(torch.from_numpy(direction(outputs[0].shape, outputs[0].detach().numpy().dtype)))
     return Result(

@@ -53,7 +53,7 @@ def test_resuming_continues_bit_for_bit(example: Any, offline: None, tmp_path: P
     pairs = zip(_weights(tmp_path / "parts" / "checkpoint.mcnn"), _weights(tmp_path / "whole" / "checkpoint.mcnn"), strict=True)
     assert all(np.array_equal(a, b) for a, b in pairs)
     said = capsys.readouterr().out
-    assert "MNIST is not here and could not be downloaded" in said
+    assert "MNIST is not on this machine and no mirror could be reached" in said
     assert "Continuing after epoch 1." in said
     assert "scikit-learn digits test images" in said
     assert (tmp_path / "parts" / "training.png").stat().st_size > 10_000
