@@ -121,21 +121,27 @@ def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tenso
     return input
 
 
-def new_zeros(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_zeros(
+    input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of ``size``, of the type of ``input``."""
-    array = np.zeros(sizes("new_zeros", size), creation.kind_of(dtype, input._array.dtype))
+    array = np.zeros(sizes("new_zeros", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
 
-def new_ones(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_ones(
+    input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of ``size``, of the type of ``input``."""
-    array = np.ones(sizes("new_ones", size), creation.kind_of(dtype, input._array.dtype))
+    array = np.ones(sizes("new_ones", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
 
-def new_empty(input: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def new_empty(
+    input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ``size``, of the type of ``input``, not set."""
-    array = np.empty(sizes("new_empty", size), creation.kind_of(dtype, input._array.dtype))
+    array = np.empty(sizes("new_empty", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
 

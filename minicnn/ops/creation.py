@@ -154,7 +154,7 @@ def full(
     return finish(np.full(sizes("full", (size,)), value, kind), device, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros; the size as ``zeros(2, 3)`` or ``zeros((2, 3))``.
 
     Examples
@@ -164,10 +164,10 @@ def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return finish(np.zeros(sizes("zeros", size), kind_of(dtype)), device, requires_grad)
+    return finish(np.zeros(sizes("zeros", given, size), kind_of(dtype)), device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones.
 
     Examples
@@ -176,10 +176,10 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
     >>> minicnn.ones(2, dtype=minicnn.int64)
     tensor([1, 1])
     """
-    return finish(np.ones(sizes("ones", size), kind_of(dtype)), device, requires_grad)
+    return finish(np.ones(sizes("ones", given, size), kind_of(dtype)), device, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose elements are not set: whatever the memory holds.
 
     Examples
@@ -188,7 +188,7 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     >>> minicnn.empty(2, 3).shape
     minicnn.Size([2, 3])
     """
-    return finish(np.empty(sizes("empty", size), kind_of(dtype)), device, requires_grad)
+    return finish(np.empty(sizes("empty", given, size), kind_of(dtype)), device, requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

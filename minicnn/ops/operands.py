@@ -116,8 +116,10 @@ def normalize_axes(operation: str, dim: Any, ndim: int) -> tuple[int, ...]:
     return axes if ndim else ()
 
 
-def sizes(operation: str, given: tuple[Any, ...]) -> tuple[int, ...]:
-    """A shape given as ``f(2, 3)`` or as ``f((2, 3))``."""
+def sizes(operation: str, given: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """A shape given as ``f(2, 3)``, as ``f((2, 3))`` or by its name, ``f(size=(2, 3))``."""
+    if named is not None:
+        given = (*given, named)
     if len(given) == 1 and isinstance(given[0], (Sequence, np.ndarray)):
         given = tuple(given[0])
     for n in given:

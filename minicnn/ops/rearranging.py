@@ -26,7 +26,7 @@ class Flip(Function):
         return Flip(self.axes)(grad_y)
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
     """The order reversed along ``dims``; a copy.
 
     Examples
@@ -36,7 +36,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     tensor([[3, 4],
             [1, 2]])
     """
-    return Flip(normalize_axes("flip", sizes("flip", dims), input.ndim))(input)
+    return Flip(normalize_axes("flip", sizes("flip", given, dims), input.ndim))(input)
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -206,7 +206,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     return input.masked_fill(Tensor._wrap(np.tri(rows, columns, diagonal - 1, dtype=bool)), 0)
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *given: Any, repeats: Any = None) -> Tensor:
     """The whole tensor repeated along every dimension (new ones come in front).
 
     Examples
@@ -216,7 +216,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     tensor([[1, 2, 1, 2],
             [1, 2, 1, 2]])
     """
-    times = sizes("repeat", repeats)
+    times = sizes("repeat", given, repeats)
     if len(times) < input.ndim:
         raise ShapeError(f"repeat: at least one number per dimension of {tuple(input.shape)} expected; got {times}")
     shape = (1,) * (len(times) - input.ndim) + input._array.shape
@@ -225,7 +225,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return spread.clone().reshape([r * s for r, s in zip(times, shape, strict=True)])
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
     """:func:`repeat`, where missing numbers in front count as 1.
 
     Examples
@@ -234,7 +234,7 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     >>> minicnn.tile(minicnn.tensor([1, 2]), (2,))
     tensor([1, 2, 1, 2])
     """
-    times = sizes("tile", dims)
+    times = sizes("tile", given, dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 

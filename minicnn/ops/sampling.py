@@ -29,7 +29,12 @@ def _real(operation: str, draw: Any, kind: np.dtype[Any], shape: tuple[int, ...]
 
 
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *given: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers uniform on [0, 1).
 
@@ -40,12 +45,17 @@ def rand(
     >>> x.shape, bool((x >= 0).all() and (x < 1).all())
     (minicnn.Size([2, 3]), True)
     """
-    array = _real("rand", source(generator).random, kind_of(dtype), sizes("rand", size))
+    array = _real("rand", source(generator).random, kind_of(dtype), sizes("rand", given, size))
     return finish(array, device, requires_grad)
 
 
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    *given: Any,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the standard normal distribution.
 
@@ -55,7 +65,7 @@ def randn(
     >>> minicnn.randn(2, 3).shape
     minicnn.Size([2, 3])
     """
-    array = _real("randn", source(generator).standard_normal, kind_of(dtype), sizes("randn", size))
+    array = _real("randn", source(generator).standard_normal, kind_of(dtype), sizes("randn", given, size))
     return finish(array, device, requires_grad)
 
 

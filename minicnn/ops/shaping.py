@@ -88,7 +88,7 @@ def _complete(operation: str, shape: tuple[int, ...], before: tuple[int, ...]) -
     return shape
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *given: Any, shape: Any = None) -> Tensor:
     """The elements in order, in another shape; one size may be -1, to be worked out.
 
     A view where the memory allows it, else a copy.
@@ -100,7 +100,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    return Reshape(_complete("reshape", sizes("reshape", shape), input._array.shape))(input)
+    return Reshape(_complete("reshape", sizes("reshape", given, shape), input._array.shape))(input)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, other.shape)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *given: Any, size: Any = None) -> Tensor:
     """Like :func:`reshape`, but refuses a transposed tensor, whose elements do not lie in order.
 
     (A result that a kernel laid out channels-last is copied: its layout is no concern of the caller.)
@@ -122,11 +122,11 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     >>> x
     tensor([10,  1,  2,  3,  4,  5])
     """
-    if len(shape) == 1 and not isinstance(shape[0], (int, Sequence)) and not hasattr(shape[0], "__index__"):
+    if len(given) == 1 and not isinstance(given[0], (int, Sequence)) and not hasattr(given[0], "__index__"):
         from ..core.dtype import as_dtype
 
-        return Tensor._wrap(input.detach()._array.view(as_dtype(shape[0]).numpy))
-    wanted = _complete("view", sizes("view", shape), input._array.shape)
+        return Tensor._wrap(input.detach()._array.view(as_dtype(given[0]).numpy))
+    wanted = _complete("view", sizes("view", given, size), input._array.shape)
     result = Reshape(wanted)(input)
     owner = input if input._base is None else input._base
     if result._base is None and input.numel() and owner.is_contiguous():
@@ -206,7 +206,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return reshape(input, (*shape[:d], 1, *shape[d:]))
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order; a view.
 
     Examples
@@ -215,10 +215,11 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     >>> minicnn.permute(minicnn.zeros(3, 32, 48), (1, 2, 0)).shape
     minicnn.Size([32, 48, 3])
     """
-    order = tuple(normalize_axis("permute", d, input.ndim) for d in sizes("permute", dims))
+    order = tuple(normalize_axis("permute", d, input.ndim) for d in sizes("permute", given, dims))
     if sorted(order) != list(range(input.ndim)):
         raise ShapeError(
-            f"permute: dims must name each of the {input.ndim} dimensions of {tuple(input.shape)} once; got {dims}"
+            f"permute: dims must name each of the {input.ndim} dimensions of {tuple(input.shape)} once; "
+            f"got {given or dims}"
         )
     return Permute(order)(input)
 
@@ -284,7 +285,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permute(input, order)
 
 
-def expand(input: Tensor, *size: Any) -> Tensor:
+def expand(input: Tensor, *given: Any, size: Any = None) -> Tensor:
     """Dimensions of size 1 repeated without copying; -1 keeps a size, new dimensions come in front.
 
     Examples
@@ -294,7 +295,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     tensor([[1, 1, 1],
             [2, 2, 2]])
     """
-    wanted = sizes("expand", size)
+    wanted = sizes("expand", given, size)
     extra = len(wanted) - input.ndim
     before = (1,) * extra + input._array.shape
     shape = tuple(b if n == -1 and i >= extra else n for i, (n, b) in enumerate(zip(wanted, before, strict=False)))
