@@ -38,6 +38,10 @@ class _Conv(Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
+        if min(in_channels, out_channels) < 1:
+            raise ShapeError(
+                f"{name}: in_channels and out_channels must be at least 1; got {in_channels} and {out_channels}"
+            )
         geometry.check_groups(name, in_channels, out_channels, groups)
         if padding_mode not in PADDING_MODES:
             raise ValueError(

@@ -18,6 +18,24 @@ from ..core.errors import ShapeError
 from ..core.random import Generator, default_generator
 from ..core.tensor import Tensor
 
+__all__ = [
+    "calculate_gain",
+    "constant_",
+    "dirac_",
+    "eye_",
+    "kaiming_normal_",
+    "kaiming_uniform_",
+    "normal_",
+    "ones_",
+    "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
+    "uniform_",
+    "xavier_normal_",
+    "xavier_uniform_",
+    "zeros_",
+]
+
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     """Write values into the tensor's memory, which counts as a change in place."""

@@ -99,9 +99,7 @@ def test_constants_and_sparse() -> None:
     assert sparse[sparse != 0].std() == pytest.approx(0.5, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in dir(init) if n.endswith("_") and not n.startswith("_")] + ["calculate_gain"]
-)
+@pytest.mark.parametrize("name", init.__all__)
 def test_signature(name: str) -> None:
     ours = inspect.signature(getattr(init, name)).parameters
     theirs = inspect.signature(getattr(torch.nn.init, name)).parameters

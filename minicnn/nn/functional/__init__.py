@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from ...ops.creation import one_hot
 from ...ops.padding import pad
 from .activation import (
     elu,
@@ -73,6 +74,7 @@ __all__ = [
     "mse_loss",
     "nll_loss",
     "normalize",
+    "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
