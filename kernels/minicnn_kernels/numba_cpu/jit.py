@@ -13,8 +13,8 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 - compiled functions see flat C-contiguous arrays and numbers only, whatever the caller's shapes and
   strides: one compilation per element type, not one per layout;
 - the result is cached on disk (``cache=True``), next to the source or in the user's cache directory;
-- Numba's passes that look for parallelism in array expressions are off: they cost
-  compile time in every parallel function and our parallelism is spelt ``prange``.
+- a loop over tasks costs about 0.4 s to compile whatever it does, so there are few, shared where possible;
+- of Numba's passes that turn array code into parallel loops only ``prange`` is on: there is no such code here.
 
 ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python, for debugging.
 """
