@@ -104,7 +104,7 @@ class Module(Stateful):
         """Forget the gradients of all parameters, or fill them with zeros."""
         for param in self.parameters():
             if param.grad is not None:
-                param.grad = None if set_to_none else param.grad.detach() * 0
+                param.grad = None if set_to_none else param.grad.detach().zero_()
 
     def _convert(self, kind: dtypes.dtype | None) -> Module:
         if kind is None:

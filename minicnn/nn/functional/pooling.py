@@ -11,7 +11,7 @@ from ...core.errors import DTypeError, ShapeError
 from ...core.tensor import Tensor
 from ...ops import pooling as ops
 from ...ops.operands import as_tensor
-from .checks import image, on_image
+from .checks import floating, image, on_image
 
 
 def max_pool2d(
@@ -326,9 +326,10 @@ def lp_pool2d(
     >>> F.lp_pool2d(minicnn.tensor([[[3.0, 4.0]]]), 2, (1, 2))
     tensor([[[5.]]])
     """
+    x = floating("lp_pool2d", input)
     if math.isinf(norm_type):
         sign = 1 if norm_type > 0 else -1
-        return max_pool2d(input.abs() * sign, kernel_size, stride, ceil_mode=ceil_mode) * sign
+        return max_pool2d(x.abs() * sign, kernel_size, stride, ceil_mode=ceil_mode) * sign
     kh, kw = geometry.pair(kernel_size, "kernel_size", "lp_pool2d", 1)
-    mean = avg_pool2d(input**norm_type, kernel_size, stride, 0, ceil_mode)
-    return (mean.relu() * (kh * kw)) ** (1.0 / norm_type)
+    mean = avg_pool2d(x**norm_type, kernel_size, stride, 0, ceil_mode)
+    return (mean.sign() * mean.abs().relu() * (kh * kw)) ** (1.0 / norm_type)  # relu: gradient 0, not NaN, at 0
