@@ -6,10 +6,9 @@
 (tensor(12.),)
 """
 
-from typing import Any
-
 from .core.function import Function
 from .core.grad_mode import detect_anomaly, enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .core.gradcheck import gradcheck, gradgradcheck
 from .core.graph import backward, grad
 
 __all__ = [
@@ -18,17 +17,10 @@ __all__ = [
     "detect_anomaly",
     "enable_grad",
     "grad",
-    "gradcheck",  # noqa: F822 - loaded when first used
+    "gradcheck",
+    "gradgradcheck",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "gradcheck":
-        from .core.gradcheck import gradcheck
-
-        return gradcheck
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
