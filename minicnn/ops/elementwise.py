@@ -338,18 +338,18 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
 class Where(Function):
     differentiable = True
 
-    def __init__(self, condition: Any) -> None:
-        self.condition = condition
-
-    def forward(self, a: Any, b: Any) -> Any:
+    def forward(self, condition: Any, a: Any, b: Any) -> Any:
         self.shapes = a.shape, b.shape
-        return np.where(self.condition, a, b)
+        self.save(condition)
+        return np.where(condition, a, b)
 
     def backward(self, grad_y: Tensor) -> Any:
-        chosen, zero = Tensor._wrap(self.condition), grad_y.new_zeros(())
+        (condition,) = self.saved
+        zero = grad_y.new_zeros(())
         return (
-            unbroadcast(where(chosen, grad_y, zero), self.shapes[0]) if self.needs_grad[0] else None,
-            unbroadcast(where(chosen, zero, grad_y), self.shapes[1]) if self.needs_grad[1] else None,
+            None,
+            unbroadcast(where(condition, grad_y, zero), self.shapes[0]) if self.needs_grad[1] else None,
+            unbroadcast(where(condition, zero, grad_y), self.shapes[1]) if self.needs_grad[2] else None,
         )
 
 
@@ -377,7 +377,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         raise DTypeError(f"where: condition must be a bool tensor; got {condition.dtype}. Fix: condition != 0")
     a, b = promoted("where", input, other)
     check_broadcast("where", condition, a, b)
-    return Where(condition._array)(a, b)
+    return Where()(condition, a, b)
 
 
 def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:

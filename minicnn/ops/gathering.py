@@ -14,7 +14,7 @@ from .operands import as_tensor, normalize_axis
 
 def _along(operation: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
     """The NumPy index that takes, at each place of ``index``, element ``index[place]`` along ``dim``."""
-    positions = as_tensor(index, "index", operation)._array
+    positions = as_tensor(index, "index", operation)._array.copy()  # backward uses it, whatever happens to index
     if positions.dtype.kind not in "iu":
         raise DTypeError(f"{operation}: index must have an integer type; got {index.dtype}")
     d = normalize_axis(operation, dim, x.ndim)
@@ -105,7 +105,7 @@ def _cropped(operation: str, src: Tensor, index: Tensor) -> Tensor:
 
 def _selecting(operation: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
     d = normalize_axis(operation, dim, x.ndim)
-    positions = as_tensor(index, "index", operation)._array
+    positions = as_tensor(index, "index", operation)._array.copy()
     if positions.ndim > 1 or positions.dtype.kind != "i":
         raise DTypeError(
             f"{operation}: index must be a vector of integers; got shape {tuple(index.shape)}, {index.dtype}"

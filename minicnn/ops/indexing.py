@@ -131,7 +131,7 @@ def _part(item: Any) -> Any:
     if isinstance(item, (list, tuple, range)):
         item = np.asarray([i._array if isinstance(i, Tensor) else i for i in item])
         item = item.astype(np.int64) if item.size == 0 else item
-    array = np.asarray(item)
+    array = np.array(item)  # a copy: backward uses it, whatever happens to the index tensor
     if array.dtype.kind == "u" and array.ndim:
         return array.astype(bool)  # masks of old listings
     if array.dtype.kind not in "ib":

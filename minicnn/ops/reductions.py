@@ -39,10 +39,23 @@ class Reduction(Function):
         """The result, from the array."""
         raise TypeError(f"{self.name} must define reduce")
 
+    def total(self, x: Any, keepdims: bool) -> Any:
+        """The sum, possibly of a wider type than x.
+
+        NumPy adds pairwise when it sums all axes, but one by one along some:
+        there long sums of float32 are made in float64, and all of float16 in float32.
+        """
+        kind = x.dtype
+        if kind == np.float16:
+            kind = np.dtype(np.float32)
+        elif kind == np.float32 and len(self.axes) < x.ndim and self.count(x) > 1024:
+            kind = np.dtype(np.float64)
+        return np.sum(x, axis=self.axes, keepdims=keepdims, dtype=kind)
+
 
 class Sum(Reduction):
     def reduce(self, x: Any) -> Any:
-        return np.sum(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype)
+        return self.total(x, self.keepdim).astype(x.dtype)
 
     def backward(self, grad_y: Tensor) -> Tensor:
         return self.spread(grad_y).expand(self.shape)
@@ -50,7 +63,7 @@ class Sum(Reduction):
 
 class Mean(Reduction):
     def reduce(self, x: Any) -> Any:
-        return np.sum(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype) / x.dtype.type(self.count(x))
+        return (self.total(x, self.keepdim) / self.count(x)).astype(x.dtype)
 
     def backward(self, grad_y: Tensor) -> Tensor:
         count = Size(self.shape[i] for i in self.axes).numel()
@@ -66,9 +79,10 @@ class Var(Reduction):
 
     def reduce(self, x: Any) -> Any:
         freedom = builtins.max(0.0, self.count(x) - self.correction)
-        centred = x - x.mean(axis=self.axes, keepdims=True)
-        y = np.sum(centred * centred, axis=self.axes, keepdims=self.keepdim) / x.dtype.type(freedom)
-        y = np.asarray(np.sqrt(y) if self.root else y)
+        mean = self.total(x, True) / self.count(x)
+        centred = x - (mean.astype(x.dtype) if x.dtype == np.float32 else mean)
+        y = self.total(centred * centred, self.keepdim) / np.float64(freedom)
+        y = np.asarray(np.sqrt(y) if self.root else y, x.dtype)
         self.save(x, y)
         return y
 
@@ -104,9 +118,10 @@ class Norm(Reduction):
         self.p = p
 
     def reduce(self, x: Any) -> Any:
-        magnitude = x if self.p == 2 else np.abs(x)
-        total = np.sum(magnitude**self.p, axis=self.axes, keepdims=self.keepdim)
-        y = np.asarray(total if self.p == 1 else np.sqrt(total) if self.p == 2 else total ** (1 / self.p))
+        magnitude = x.astype(np.float32) if x.dtype == np.float16 else x
+        total = self.total(np.abs(magnitude) ** self.p if self.p != 2 else magnitude * magnitude, self.keepdim)
+        y = total if self.p == 1 else np.sqrt(total) if self.p == 2 else total ** (1 / self.p)
+        y = np.asarray(y, x.dtype)
         self.save(x, y)
         return y
 

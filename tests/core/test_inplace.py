@@ -104,6 +104,7 @@ def test_as_in_pytorch_without_recording(text: str) -> None:
 
 
 LOST = [
+    "c = y > 0; out = t.where(c, x, -x); c[0] = False",
     "for i in range(4): y[:, i] = y[:, i - 1] * x[:, i]",
     "out = y.exp(); out.mul_(2)",
     "out = y * x; y.add_(1)",
@@ -149,6 +150,15 @@ def test_a_leaf_is_not_changed_while_recording(text: str) -> None:
     assert x.is_leaf
     assert x.requires_grad
     assert not np.array_equal(x.detach().numpy(), X)
+
+
+def test_an_index_tensor_may_change_after_its_use() -> None:
+    x = minicnn.ones(3, requires_grad=True)
+    index = minicnn.tensor([0, 1])
+    y = x[index].sum() + x.gather(0, index).sum() + x.index_select(0, index).sum()
+    index.fill_(2)
+    y.backward()
+    assert x.grad.tolist() == [3, 3, 0]
 
 
 def test_what_has_no_memory_of_its_own_cannot_be_written() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import minicnn
 
@@ -232,3 +233,23 @@ def test_not_a_number_and_infinity_behave_as_in_pytorch() -> None:
         lambda t, x: (t.logsumexp(t.full((2,), float("-inf")), 0), t.logsumexp(t.zeros(0, 2), 0)),
     ):
         values_agree(expression, [x])
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_long_sums_keep_their_digits(order: Any) -> None:
+    x = np.asarray(np.random.default_rng(0).random((20000, 8)) + 10, np.float32, order=order)
+    t, wide = minicnn.from_numpy(x), x.astype(np.float64)
+    for ours, exact in (
+        (t.sum(0), wide.sum(0)),
+        (t.mean(0), wide.mean(0)),
+        (t.mean(), wide.mean()),
+        (t.var(0), wide.var(0, ddof=1)),
+        (t.std(), wide.std(ddof=1)),
+        (t.norm(dim=0), np.linalg.norm(wide, axis=0)),
+    ):
+        assert ours.dtype == minicnn.float32
+        np.testing.assert_allclose(ours.numpy(), exact, rtol=1e-6)
+    half = minicnn.full((70000, 2), 3.0, dtype=minicnn.float16)
+    assert half.mean(0).tolist() == [3, 3]
+    assert half.var().item() == 0
+    assert (half / 300).norm().item() == pytest.approx(torch.full((70000, 2), 0.01).half().norm().item(), rel=1e-3)
