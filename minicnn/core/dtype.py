@@ -61,12 +61,28 @@ _default = float32
 
 
 def get_default_dtype() -> dtype:
-    """The type that Python floats become: ``float32`` unless changed."""
+    """The type that Python floats become: ``float32`` unless changed.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.get_default_dtype()
+    minicnn.float32
+    """
     return _default
 
 
 def set_default_dtype(d: Any) -> None:
-    """Make Python floats become ``d``, a floating type."""
+    """Make Python floats become ``d``, a floating type.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.set_default_dtype(minicnn.float64)
+    >>> minicnn.tensor(1.5).dtype
+    minicnn.float64
+    >>> minicnn.set_default_dtype(minicnn.float32)
+    """
     global _default
     chosen = as_dtype(d)
     if not chosen.is_floating_point:

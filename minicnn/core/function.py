@@ -187,7 +187,7 @@ class Function:
         t = Tensor._wrap(saved.array)
         if saved.versions is not None:
             t._versions = saved.versions
-        if node is not None:
+        if node is not None and t.is_floating_point():
             t.requires_grad, t.grad_fn, t._output_index = True, node, index
         return t
 

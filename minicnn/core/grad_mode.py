@@ -18,7 +18,14 @@ _state = _State()
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations on tensors that require a gradient are being recorded."""
+    """Whether operations on tensors that require a gradient are being recorded.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.is_grad_enabled()
+    True
+    """
     return _state.enabled
 
 

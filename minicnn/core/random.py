@@ -81,20 +81,51 @@ def manual_seed(seed: int) -> Generator:
 
 
 def seed() -> int:
-    """Seed the default generator with a number the operating system draws; returns it."""
+    """Seed the default generator with a number the operating system draws; returns it.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.seed() == minicnn.initial_seed()
+    True
+    """
     return default_generator.seed()
 
 
 def initial_seed() -> int:
-    """The seed of the default generator."""
+    """The seed of the default generator.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> _ = minicnn.manual_seed(5)
+    >>> minicnn.initial_seed()
+    5
+    """
     return default_generator.initial_seed()
 
 
 def get_rng_state() -> dict[str, Any]:
-    """State of the default generator (a dictionary of numbers, where PyTorch returns a byte tensor)."""
+    """State of the default generator (a dictionary of numbers, where PyTorch returns a byte tensor).
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> state = minicnn.get_rng_state()
+    >>> a = minicnn.rand(2)
+    >>> minicnn.set_rng_state(state)
+    >>> minicnn.equal(a, minicnn.rand(2))
+    True
+    """
     return default_generator.get_state()
 
 
 def set_rng_state(new_state: dict[str, Any]) -> None:
-    """Continue the default generator from a state that :func:`get_rng_state` returned."""
+    """Continue the default generator from a state that :func:`get_rng_state` returned.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.set_rng_state(minicnn.get_rng_state())
+    """
     default_generator.set_state(new_state)

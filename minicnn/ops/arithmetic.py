@@ -232,7 +232,14 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 
 def rsub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
-    """``other - alpha * input``: :func:`sub` with the operands exchanged."""
+    """``other - alpha * input``: :func:`sub` with the operands exchanged.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.rsub(minicnn.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
     return sub(other, input, alpha=alpha)
 
 

@@ -45,7 +45,14 @@ def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
 
 
 def type(input: Tensor, dtype: Any = None) -> Any:
-    """The type's name, as ``"minicnn.FloatTensor"``; with ``dtype``, the tensor converted to it."""
+    """The type's name, as ``"minicnn.FloatTensor"``; with ``dtype``, the tensor converted to it.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(2).type()
+    'minicnn.FloatTensor'
+    """
     if dtype is None:
         return f"minicnn.{_CLASS[input._array.dtype.name]}"
     if isinstance(dtype, str):
@@ -61,57 +68,134 @@ _CLASS = {
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` with the element type of ``other``."""
+    """``input`` with the element type of ``other``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).type_as(minicnn.zeros(1))
+    tensor([1., 2.])
+    """
     return cast(input, other._array.dtype)
 
 
 def float(input: Tensor) -> Tensor:
-    """``input`` as float32."""
+    """``input`` as float32.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).float()
+    tensor([1., 2.])
+    """
     return cast(input, dtypes.float32.numpy)
 
 
 def double(input: Tensor) -> Tensor:
-    """``input`` as float64."""
+    """``input`` as float64.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).double()
+    tensor([1., 2.], dtype=minicnn.float64)
+    """
     return cast(input, dtypes.float64.numpy)
 
 
 def half(input: Tensor) -> Tensor:
-    """``input`` as float16."""
+    """``input`` as float16.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1, 2]).half()
+    tensor([1., 2.], dtype=minicnn.float16)
+    """
     return cast(input, dtypes.float16.numpy)
 
 
 def long(input: Tensor) -> Tensor:
-    """``input`` as int64, fractions cut off."""
+    """``input`` as int64, fractions cut off.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([-1.9]).long()
+    tensor([-1])
+    """
     return cast(input, dtypes.int64.numpy)
 
 
 def int(input: Tensor) -> Tensor:
-    """``input`` as int32, fractions cut off."""
+    """``input`` as int32, fractions cut off.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1.9]).int()
+    tensor([1], dtype=minicnn.int32)
+    """
     return cast(input, dtypes.int32.numpy)
 
 
 def short(input: Tensor) -> Tensor:
-    """``input`` as int16, fractions cut off."""
+    """``input`` as int16, fractions cut off.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1.9]).short()
+    tensor([1], dtype=minicnn.int16)
+    """
     return cast(input, dtypes.int16.numpy)
 
 
 def char(input: Tensor) -> Tensor:
-    """``input`` as int8, fractions cut off."""
+    """``input`` as int8, fractions cut off.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([-1.9]).char()
+    tensor([-1], dtype=minicnn.int8)
+    """
     return cast(input, dtypes.int8.numpy)
 
 
 def byte(input: Tensor) -> Tensor:
-    """``input`` as uint8, fractions cut off."""
+    """``input`` as uint8, fractions cut off.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1.9]).byte()
+    tensor([1], dtype=minicnn.uint8)
+    """
     return cast(input, dtypes.uint8.numpy)
 
 
 def bool_(input: Tensor) -> Tensor:
-    """``input`` as bool: whether each element is not 0."""
+    """``input`` as bool: whether each element is not 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([0, 2]).bool()
+    tensor([False,  True])
+    """
     return cast(input, dtypes.bool_.numpy)
 
 
 def cpu(input: Tensor) -> Tensor:
-    """``input`` on the CPU, where it is."""
+    """``input`` on the CPU, where it is.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(2).cpu()
+    tensor([1., 1.])
+    """
     return input
 
 
@@ -124,7 +208,14 @@ def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tenso
 def new_zeros(
     input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Zeros of ``size``, of the type of ``input``."""
+    """Zeros of ``size``, of the type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1]).new_zeros(2)
+    tensor([0, 0])
+    """
     array = np.zeros(sizes("new_zeros", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
@@ -132,7 +223,14 @@ def new_zeros(
 def new_ones(
     input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Ones of ``size``, of the type of ``input``."""
+    """Ones of ``size``, of the type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1]).new_ones(2)
+    tensor([1, 1])
+    """
     array = np.ones(sizes("new_ones", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
@@ -140,7 +238,14 @@ def new_ones(
 def new_empty(
     input: Tensor, *given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of ``size``, of the type of ``input``, not set."""
+    """A tensor of ``size``, of the type of ``input``, not set.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1]).new_empty(2, 3).shape
+    minicnn.Size([2, 3])
+    """
     array = np.empty(sizes("new_empty", given, size), creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
@@ -148,7 +253,14 @@ def new_empty(
 def new_full(
     input: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """``fill_value`` everywhere, of the type of ``input``."""
+    """``fill_value`` everywhere, of the type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(1).new_full((2,), 3)
+    tensor([3., 3.])
+    """
     array = np.full(sizes("new_full", (size,)), fill_value, creation.kind_of(dtype, input._array.dtype))
     return creation.finish(array, device, requires_grad)
 
@@ -156,5 +268,12 @@ def new_full(
 def new_tensor(
     input: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """:func:`minicnn.tensor` of ``data``, with the type of ``input``."""
+    """:func:`minicnn.tensor` of ``data``, with the type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(1).new_tensor([1, 2])
+    tensor([1., 2.])
+    """
     return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)

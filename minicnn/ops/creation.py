@@ -216,7 +216,14 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of the shape and type of ``input``, not set."""
+    """A tensor of the shape and type of ``input``, not set.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.empty_like(minicnn.ones(2, 3)).shape
+    minicnn.Size([2, 3])
+    """
     return finish(np.empty_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
 
 

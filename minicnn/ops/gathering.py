@@ -55,7 +55,15 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """:func:`gather` whose index is broadcast; without ``dim``, positions among all elements."""
+    """:func:`gather` whose index is broadcast; without ``dim``, positions among all elements.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.tensor([[3, 1, 2]])
+    >>> minicnn.take_along_dim(x, x.argsort(1), 1)
+    tensor([[1, 2, 3]])
+    """
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     d = normalize_axis("take_along_dim", dim, input.ndim)
@@ -141,5 +149,12 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: float) -> Tensor:
-    """A copy of ``input`` with ``value`` in the slices that ``index`` names."""
+    """A copy of ``input`` with ``value`` in the slices that ``index`` names.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.index_fill(minicnn.zeros(3), 0, minicnn.tensor([0, 2]), 5)
+    tensor([5., 0., 5.])
+    """
     return write(input.clone(), _selecting("index_fill", input, dim, index), value)

@@ -222,7 +222,14 @@ def _same_memory(a: Tensor, b: Tensor) -> bool:
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
-    """A copy of ``input`` with ``values`` written (or added) at a tuple of index tensors."""
+    """A copy of ``input`` with ``values`` written (or added) at a tuple of index tensors.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.index_put(minicnn.zeros(3), (minicnn.tensor([1, 1]),), minicnn.ones(2), accumulate=True)
+    tensor([0., 2., 0.])
+    """
     if accumulate:
         places = plan(input, tuple(indices))[1]
         return input + PutItem(input._array.shape, places)(values.expand(input._array[places].shape))
@@ -232,5 +239,12 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
-    """Elements by their position among all elements."""
+    """Elements by their position among all elements.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.take(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([3, 0]))
+    tensor([4, 1])
+    """
     return input.reshape(-1)[index]

@@ -103,7 +103,14 @@ def fill_(input: Tensor, value: Any) -> Tensor:
 
 
 def zero_(input: Tensor) -> Tensor:
-    """Set every element to 0."""
+    """Set every element to 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ones(2).zero_()
+    tensor([0., 0.])
+    """
     return write(input, ..., 0)
 
 
@@ -121,7 +128,15 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 
 def fill_diagonal_(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Set the diagonal of a matrix to ``fill_value``."""
+    """Set the diagonal of a matrix to ``fill_value``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros(2, 2).fill_diagonal_(1)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     if wrap:
         raise ValueError("fill_diagonal_: wrap=True is not supported")
     write(input.diagonal(), ..., fill_value)
@@ -129,7 +144,14 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor
 
 
 def normal_(input: Tensor, mean: float = 0, std: float = 1, *, generator: Any = None) -> Tensor:
-    """Fill with normally distributed numbers."""
+    """Fill with normally distributed numbers.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.empty(3).normal_(0, 0.01).shape
+    minicnn.Size([3])
+    """
     return _drawn(input, mean + std * source(generator).standard_normal(input._array.shape, _precision(input)))
 
 
@@ -150,13 +172,27 @@ def uniform_(input: Tensor, from_: float = 0, to: float = 1, *, generator: Any =
 
 
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-    """Fill with 1 with probability ``p`` (a number or a tensor), else 0."""
+    """Fill with 1 with probability ``p`` (a number or a tensor), else 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.empty(2).bernoulli_(1.0)
+    tensor([1., 1.])
+    """
     chance = p._array if isinstance(p, Tensor) else p
     return _drawn(input, source(generator).random(input._array.shape) < chance)
 
 
 def random_(input: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
-    """Fill with integers from ``low`` to ``high - 1``; with one argument, from 0 to before it."""
+    """Fill with integers from ``low`` to ``high - 1``; with one argument, from 0 to before it.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.empty(2).random_(3, 4)
+    tensor([3., 3.])
+    """
     if high is None:
         top = np.iinfo(input._array.dtype).max if input._array.dtype.kind in "iu" else 2**24
         low, high = (0, low) if low else (0, int(top))

@@ -139,7 +139,14 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix and a vector."""
+    """The product of a matrix and a vector.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.mv(minicnn.tensor([[1, 2], [3, 4]]), minicnn.tensor([1, 1]))
+    tensor([3, 7])
+    """
     _of_dims("mv", (input, 2), (vec, 1))
     return matmul(input, vec)
 
@@ -172,7 +179,15 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """``beta * input + alpha * mat1 @ mat2``."""
+    """``beta * input + alpha * mat1 @ mat2``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.addmm(minicnn.ones(1), minicnn.eye(2), minicnn.ones(2, 1), beta=10)
+    tensor([[11.],
+            [11.]])
+    """
     product = mm(mat1, mat2)
     return (input if beta == 1 else input * beta) + (product if alpha == 1 else product * alpha)
 

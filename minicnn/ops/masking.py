@@ -64,5 +64,12 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 
 def argwhere(input: Tensor) -> Tensor:
-    """Indices of the elements that are not 0, one row each: :func:`nonzero`."""
+    """Indices of the elements that are not 0, one row each: :func:`nonzero`.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.argwhere(minicnn.tensor([0, 5]))
+    tensor([[1]])
+    """
     return nonzero(input)  # type: ignore[no-any-return]

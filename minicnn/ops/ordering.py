@@ -93,7 +93,14 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The ``k``-th smallest element along ``dim`` (from 1), and its index."""
+    """The ``k``-th smallest element along ``dim`` (from 1), and its index.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.kthvalue(minicnn.tensor([3, 1, 2]), 2).values
+    tensor(2)
+    """
     axis = normalize_axis("kthvalue", dim, input.ndim)
     if not 1 <= k <= (input._array.shape[axis] if input.ndim else 1):
         raise ShapeError(f"kthvalue: k must lie in [1, {input._array.shape[axis] if input.ndim else 1}]; got {k}")

@@ -37,7 +37,14 @@ def numel(input: Tensor) -> int:
 
 
 def is_floating_point(input: Tensor) -> bool:
-    """Whether the elements are floating-point numbers."""
+    """Whether the elements are floating-point numbers.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.is_floating_point(minicnn.tensor([1]))
+    False
+    """
     return input.is_floating_point()
 
 

@@ -40,12 +40,26 @@ def flip(input: Tensor, *given: Any, dims: Any = None) -> Tensor:
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """Left and right exchanged: :func:`flip` along dimension 1."""
+    """Left and right exchanged: :func:`flip` along dimension 1.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.fliplr(minicnn.tensor([[1, 2]]))
+    tensor([[2, 1]])
+    """
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
-    """Up and down exchanged: :func:`flip` along dimension 0."""
+    """Up and down exchanged: :func:`flip` along dimension 0.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.flipud(minicnn.tensor([1, 2]))
+    tensor([2, 1])
+    """
     return flip(input, 0)
 
 

@@ -222,7 +222,14 @@ def std(
 def var_mean(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """:func:`var` and :func:`mean`."""
+    """:func:`var` and :func:`mean`.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.var_mean(minicnn.tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
     variance, axes = _variance("var_mean", input, dim, unbiased, keepdim, correction, root=False)
     return variance, mean(input, axes, keepdim)
 
@@ -230,7 +237,14 @@ def var_mean(
 def std_mean(
     input: Tensor, dim: Any = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
 ) -> tuple[Tensor, Tensor]:
-    """:func:`std` and :func:`mean`."""
+    """:func:`std` and :func:`mean`.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.std_mean(minicnn.tensor([1.0, 3.0]))
+    (tensor(1.4142), tensor(2.))
+    """
     deviation, axes = _variance("std_mean", input, dim, unbiased, keepdim, correction, root=True)
     return deviation, mean(input, axes, keepdim)
 

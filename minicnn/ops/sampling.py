@@ -107,17 +107,38 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """:func:`rand` in the shape and type of ``input``."""
+    """:func:`rand` in the shape and type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.rand_like(minicnn.zeros(2, 3)).shape
+    minicnn.Size([2, 3])
+    """
     return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """:func:`randn` in the shape and type of ``input``."""
+    """:func:`randn` in the shape and type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.randn_like(minicnn.zeros(2, 3)).shape
+    minicnn.Size([2, 3])
+    """
     return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None) -> Tensor:
-    """:func:`randint` in the shape and type of ``input``."""
+    """:func:`randint` in the shape and type of ``input``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.randint_like(minicnn.zeros(2), 3, 4)
+    tensor([3., 3.])
+    """
     return randint(low, high, input.shape, dtype=dtype or input.dtype)
 
 

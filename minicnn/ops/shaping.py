@@ -104,7 +104,15 @@ def reshape(input: Tensor, *given: Any, shape: Any = None) -> Tensor:
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` in the shape of ``other``."""
+    """``input`` in the shape of ``other``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.arange(4).reshape_as(minicnn.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(input, other.shape)
 
 
@@ -138,7 +146,15 @@ def view(input: Tensor, *given: Any, size: Any = None) -> Tensor:
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` viewed in the shape of ``other``."""
+    """``input`` viewed in the shape of ``other``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.arange(2).view_as(minicnn.zeros(2, 1))
+    tensor([[0],
+            [1]])
+    """
     return view(input, other.shape)
 
 
@@ -159,7 +175,14 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension."""
+    """All elements in one dimension.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.ravel(minicnn.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1) if input.numel() else reshape(input, 0)
 
 
@@ -308,12 +331,27 @@ def expand(input: Tensor, *given: Any, size: Any = None) -> Tensor:
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` expanded to the shape of ``other``."""
+    """``input`` expanded to the shape of ``other``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor([1]).expand_as(minicnn.zeros(3))
+    tensor([1, 1, 1])
+    """
     return expand(input, other.shape)
 
 
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
-    """``input`` expanded to the shape ``size``."""
+    """``input`` expanded to the shape ``size``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.broadcast_to(minicnn.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, size)
 
 
@@ -333,5 +371,12 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
-    """``input`` itself if its elements lie in memory in order, else such a copy."""
+    """``input`` itself if its elements lie in memory in order, else such a copy.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros(2, 3).t().contiguous().stride()
+    (2, 1)
+    """
     return input if input.is_contiguous() else Clone("C")(input)

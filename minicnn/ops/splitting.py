@@ -101,7 +101,14 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Exactly that many pieces, sizes differing by one at most, or pieces between the given positions; views."""
+    """Exactly that many pieces, sizes differing by one at most, or pieces between the given positions; views.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.tensor_split(minicnn.arange(4), 3)
+    (tensor([0, 1]), tensor([2]), tensor([3]))
+    """
     d = normalize_axis("tensor_split", dim, input.ndim)
     size = input._array.shape[d]
     if isinstance(indices_or_sections, Sequence):
