@@ -27,7 +27,7 @@ class _Selecting(Function):
     def forward(self, x: Any) -> Any:
         self.input_size = x.shape[2:]
         y, indices = self.select(x)
-        self.save(indices.view())  # not the result itself, which would count as part of the graph
+        self.save(indices)
         return y, indices
 
     def backward(self, grad_y: Tensor, _: None) -> Tensor:

@@ -18,7 +18,7 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
 @kernel("relu.grad", backend="numpy")
 def relu_grad(grad_y: Array, y: Array) -> Array:
     """Return grad_y where y > 0, else 0."""
-    return grad_y * (y > 0)
+    return np.where(y > 0, grad_y, grad_y.dtype.type(0))  # not a product: 0 * inf would be NaN
 
 
 @kernel("leaky_relu.forward", backend="numpy")
@@ -42,7 +42,7 @@ def relu6_forward(x: Array) -> Array:
 @kernel("relu6.grad", backend="numpy")
 def relu6_grad(grad_y: Array, x: Array) -> Array:
     """Return grad_y where 0 < x < 6, else 0."""
-    return grad_y * ((x > 0) & (x < 6))
+    return np.where((x > 0) & (x < 6), grad_y, grad_y.dtype.type(0))
 
 
 @kernel("elu.forward", backend="numpy")
@@ -103,7 +103,7 @@ def hardsigmoid_forward(x: Array) -> Array:
 @kernel("hardsigmoid.grad", backend="numpy")
 def hardsigmoid_grad(grad_y: Array, x: Array) -> Array:
     """Return grad_y/6 where -3 < x < 3, else 0."""
-    return grad_y / 6 * ((x > -3) & (x < 3))
+    return np.where((x > -3) & (x < 3), grad_y / 6, grad_y.dtype.type(0))
 
 
 @kernel("hardswish.forward", backend="numpy")
