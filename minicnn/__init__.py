@@ -41,6 +41,7 @@ from .core.tensor import Size, Tensor, from_numpy
 from .ops import methods as _methods  # attaches the methods to Tensor
 from .ops.activations import log_softmax, relu, sigmoid, softmax, tanh
 from .ops.arithmetic import add, addcdiv, addcmul, div, floor_divide, fmod, lerp, mul, neg, pow, remainder, rsub, sub
+from .ops.choosing import clamp, clamp_max, clamp_min, maximum, minimum, nan_to_num, where
 from .ops.comparison import (
     allclose,
     bitwise_and,
@@ -97,9 +98,6 @@ from .ops.elementwise import (
     atan,
     atan2,
     ceil,
-    clamp,
-    clamp_max,
-    clamp_min,
     cos,
     cosh,
     exp,
@@ -110,9 +108,6 @@ from .ops.elementwise import (
     log1p,
     log2,
     log10,
-    maximum,
-    minimum,
-    nan_to_num,
     reciprocal,
     round,
     rsqrt,
@@ -123,7 +118,6 @@ from .ops.elementwise import (
     square,
     tan,
     trunc,
-    where,
 )
 from .ops.extremes import amax, amin, argmax, argmin, max, min
 from .ops.gathering import gather, index_add, index_fill, index_select, scatter, scatter_add, take_along_dim

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.tensor import Tensor
-from .elementwise import maximum, minimum
+from .choosing import maximum, minimum
 from .gathering import gather
 from .operands import as_tensor, normalize_axis
 from .reductions import Reduction, reduced_axes

@@ -11,7 +11,7 @@ from ..core import grad_mode
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
-from . import arithmetic, comparison, elementwise, gathering, indexing, masking
+from . import arithmetic, choosing, comparison, elementwise, gathering, indexing, masking
 from .indexing import write
 from .operands import unbroadcast
 from .sampling import source
@@ -81,8 +81,8 @@ OPERATIONS: tuple[Callable[..., Tensor], ...] = (
     arithmetic.fmod, arithmetic.floor_divide, arithmetic.neg, arithmetic.lerp, arithmetic.addcmul, arithmetic.addcdiv,
     elementwise.exp, elementwise.log, elementwise.log1p, elementwise.sqrt, elementwise.rsqrt, elementwise.square,
     elementwise.reciprocal, elementwise.abs, elementwise.sin, elementwise.cos, elementwise.sign, elementwise.floor,
-    elementwise.ceil, elementwise.round, elementwise.trunc, elementwise.clamp, elementwise.clamp_min,
-    elementwise.clamp_max, elementwise.nan_to_num, comparison.logical_not, comparison.bitwise_and,
+    elementwise.ceil, elementwise.round, elementwise.trunc, choosing.clamp, choosing.clamp_min,
+    choosing.clamp_max, choosing.nan_to_num, comparison.logical_not, comparison.bitwise_and,
     comparison.bitwise_or, comparison.bitwise_xor, masking.masked_fill, gathering.scatter, gathering.scatter_add,
     gathering.index_add, gathering.index_fill, indexing.index_put,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
 from .activations import log_softmax, sigmoid
-from .elementwise import where
+from .choosing import where
 
 
 class CrossEntropy(Function):

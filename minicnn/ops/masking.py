@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import DTypeError
 from ..core.tensor import Tensor
-from .elementwise import where
+from .choosing import where
 from .operands import as_tensor, cast
 
 

@@ -12,6 +12,7 @@ from ..core.tensor import Tensor
 from . import (
     activations,
     arithmetic,
+    choosing,
     comparison,
     conversion,
     elementwise,
@@ -33,12 +34,13 @@ from .operands import NUMBERS
 _FUNCTIONS: dict[Any, str] = {
     activations: "relu relu_ sigmoid tanh softmax log_softmax",
     arithmetic: "add sub mul div pow neg remainder fmod floor_divide lerp addcmul addcdiv",
+    choosing: "clamp clamp_min clamp_max maximum minimum nan_to_num",
     comparison: """eq ne lt le gt ge isnan isinf isfinite isclose allclose equal logical_and logical_or logical_xor
         logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift""",
     conversion: """to type type_as float double half long int short char byte cpu cuda
         new_zeros new_ones new_empty new_full new_tensor""",
     elementwise: """exp expm1 log log2 log10 log1p sqrt rsqrt square reciprocal abs sin cos tan asin acos atan sinh cosh
-        atan2 sign floor ceil trunc round frac clamp clamp_min clamp_max maximum minimum nan_to_num""",
+        atan2 sign floor ceil trunc round frac""",
     extremes: "max min amax amin argmax argmin",
     gathering: "gather take_along_dim scatter scatter_add index_select index_add index_fill",
     indexing: "index_put take",
@@ -75,7 +77,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     # other names for the same
     "absolute": elementwise.abs,
     "bool": conversion.bool_,
-    "clip": elementwise.clamp,
+    "clip": choosing.clamp,
     "clip_": inplace.FORMS["clamp_"],
     "divide": arithmetic.div,
     "greater": comparison.gt,

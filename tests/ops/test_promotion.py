@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import minicnn
+from minicnn.core.errors import DTypeError
 
 from .twin import same
 
@@ -111,7 +112,7 @@ def test_the_default_type() -> None:
         assert minicnn.rand(1).dtype == minicnn.arange(1.0).dtype == minicnn.float64
     finally:
         minicnn.set_default_dtype(minicnn.float32)
-    with pytest.raises(minicnn.core.errors.DTypeError, match=r"expected a floating type; got minicnn.int64"):
+    with pytest.raises(DTypeError, match=r"expected a floating type; got minicnn.int64"):
         minicnn.set_default_dtype(minicnn.int64)
 
 
