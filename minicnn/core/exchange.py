@@ -24,9 +24,9 @@ class Exchange:
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, index: Any) -> Tensor: ...
 
-    def numpy(self) -> Any:
-        """The array itself (the same memory)."""
-        if self.requires_grad:
+    def numpy(self, *, force: bool = False) -> Any:
+        """The array itself (the same memory); ``force`` detaches the tensor first."""
+        if self.requires_grad and not force:
             raise AutogradError(
                 "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
             )

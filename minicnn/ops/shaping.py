@@ -305,7 +305,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     order = [d for d in range(input.ndim) if d not in there]
     for d, s in sorted(zip(here, there, strict=True)):
         order.insert(d, s)
-    return permute(input, order)
+    return permute(input, order if input.ndim else ())
 
 
 def expand(input: Tensor, *given: Any, size: Any = None) -> Tensor:
