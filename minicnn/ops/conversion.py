@@ -277,3 +277,24 @@ def new_tensor(
     tensor([1., 2.])
     """
     return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def _of_type(name: str, kind: dtypes.dtype) -> Any:
+    """PyTorch's older constructors: sizes, uninitialised, or data of one type."""
+
+    def constructor(*data: Any) -> Tensor:
+        if len(data) == 1 and isinstance(data[0], (list, tuple, np.ndarray, Tensor)):
+            return creation.tensor(data[0], dtype=kind)
+        return creation.empty(data or (0,), dtype=kind)
+
+    constructor.__name__ = constructor.__qualname__ = name
+    constructor.__doc__ = (
+        f"A tensor of {kind.name} from data, or of the given sizes; :func:`minicnn.tensor` is the usual way."
+    )
+    return constructor
+
+
+FloatTensor, DoubleTensor = _of_type("FloatTensor", dtypes.float32), _of_type("DoubleTensor", dtypes.float64)
+HalfTensor, BoolTensor = _of_type("HalfTensor", dtypes.float16), _of_type("BoolTensor", dtypes.bool_)
+LongTensor, IntTensor = _of_type("LongTensor", dtypes.int64), _of_type("IntTensor", dtypes.int32)
+ByteTensor = _of_type("ByteTensor", dtypes.uint8)

@@ -137,6 +137,19 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     return tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
 
 
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor on the memory of another library's array, handed over by the DLPack protocol.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> import numpy as np
+    >>> minicnn.from_dlpack(np.arange(3))
+    tensor([0, 1, 2])
+    """
+    return from_numpy(np.from_dlpack(ext_tensor))
+
+
 def full(
     size: Sequence[int], fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -361,24 +374,3 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ShapeError(f"one_hot: class indices must lie in [0, {classes - 1}]; got {labels.min()} to {labels.max()}")
     return Tensor._wrap((labels[..., None] == np.arange(classes)).astype(np.int64))
-
-
-def _of_type(name: str, kind: dtypes.dtype) -> Any:
-    """PyTorch's older constructors: sizes, uninitialised, or data of one type."""
-
-    def constructor(*data: Any) -> Tensor:
-        if len(data) == 1 and not isinstance(data[0], int):
-            return tensor(data[0], dtype=kind)
-        return empty(data or (0,), dtype=kind)
-
-    constructor.__name__ = constructor.__qualname__ = name
-    constructor.__doc__ = (
-        f"A tensor of {kind.name} from data, or of the given sizes; :func:`minicnn.tensor` is the usual way."
-    )
-    return constructor
-
-
-FloatTensor, DoubleTensor = _of_type("FloatTensor", dtypes.float32), _of_type("DoubleTensor", dtypes.float64)
-HalfTensor, BoolTensor = _of_type("HalfTensor", dtypes.float16), _of_type("BoolTensor", dtypes.bool_)
-LongTensor, IntTensor = _of_type("LongTensor", dtypes.int64), _of_type("IntTensor", dtypes.int32)
-ByteTensor = _of_type("ByteTensor", dtypes.uint8)

@@ -80,7 +80,14 @@ EXPRESSIONS: list[Any] = [
         1 << t.arange(3),
     ],
     lambda t: [t.tensor([1, 2]).type(t.float32), t.ones(2).type_as(t.tensor(1)), t.tensor([1.9, -1.9]).int()],
-    lambda t: [t.FloatTensor([1, 2]), t.LongTensor([[1], [2]]), t.ByteTensor([3]), t.DoubleTensor([1]), t.IntTensor(0)],
+    lambda t: [
+        t.FloatTensor([1, 2]),
+        t.LongTensor([[1], [2]]),
+        t.ByteTensor([3]),
+        t.LongTensor(np.arange(3)),
+        t.DoubleTensor([1]),
+        t.IntTensor(0),
+    ],
     lambda t: [t.ones(2, dtype=t.int32).view(t.float32) * 0, t.ones(2).view(t.uint8).view(t.float32)],
     lambda t: [t.isclose(t.ones(2), t.ones(2) + 1e-6), t.eq(t.ones(2), 1), t.ones(2) != t.ones(2), t.ones(3).ge(2)],
     lambda t: [
@@ -228,6 +235,10 @@ def test_memory_shared_with_numpy() -> None:
     assert a.tolist() == t.tolist() == [1, 2, 0]
     assert t.numpy() is a
     assert np.from_dlpack(t)[0] == 1
+    assert torch.from_dlpack(t).data_ptr() == t.data_ptr()
+    other = torch.arange(3.0)
+    assert minicnn.from_dlpack(other).data_ptr() == other.data_ptr()
+    assert minicnn.ones(1, requires_grad=True).numpy(force=True).tolist() == [1]
     assert minicnn.as_tensor(a).numpy() is a
     assert minicnn.tensor(a).numpy() is not a
     assert np.asarray(t).sum() == 3.0
