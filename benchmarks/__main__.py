@@ -14,9 +14,13 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help="only cases whose name contains one of these (default: all)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads on both sides (default: %(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count(), help="threads on both sides (default: %(default)s)"
+    )
     parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="measured time per side and case (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="measured time per side and case (default: %(default)s)"
+    )
     parser.add_argument("--backend", help="minicnn's backend (default: the fastest)")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     parser.add_argument("--write", action="store_true", help=f"write the table to {RESULTS.name}")
@@ -52,8 +56,9 @@ def main() -> None:
     if args.write:
         lines = "\n".join(f"- {key}: {value}" for key, value in description.items())
         RESULTS.write_text(
-            f"# Speed against PyTorch\n\n`python -m benchmarks --write`, {date.today()}. Both sides run in the same process, in turns "
-            f"({args.rounds} of each); the figures are medians of single calls in float32. A ratio above 1 means that minicnn is faster.\n\n"
+            f"# Speed against PyTorch\n\n`python -m benchmarks --write`, {date.today()}. Both sides run in the same "
+            f"process, in turns ({args.rounds} of each); the figures are medians of single calls in float32. "
+            "A ratio above 1 means that minicnn is faster.\n\n"
             f"{lines}\n\n{table(measurements)}\n"
         )
 

@@ -118,7 +118,8 @@ def machine(threads: int) -> dict[str, str]:
         fields = {key.strip(): value.strip() for key, value in lines.items()}
         flags = fields.get("flags", "").split()
         width = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
-        model = f"{fields.get('model name', model)} (family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}) {width}"
+        number = f"family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"
+        model = f"{fields.get('model name', model)} ({number}) {width}"
     return {
         "cpu": f"{model}, {os.cpu_count()} cores",
         "threads on both sides": str(threads),

@@ -36,7 +36,9 @@ def cases(batch: int = 100) -> Iterator[Case]:
         optimizer = root.optim.Adam(model.parameters(), lr=0.001)
         x, y = root.from_numpy(images), root.from_numpy(labels)
 
-        def step(model: Any = model, criterion: Any = criterion, optimizer: Any = optimizer, x: Any = x, y: Any = y) -> float:
+        def step(
+            model: Any = model, criterion: Any = criterion, optimizer: Any = optimizer, x: Any = x, y: Any = y
+        ) -> float:
             model.train()
             optimizer.zero_grad()
             loss = criterion(model(x), y)

@@ -19,7 +19,9 @@ def _normal(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype(np.float32)
 
 
-def _pair(name: str, function: str, inputs: tuple[Any, ...], options: dict[str, Any], flops: float | None) -> Iterator[Case]:
+def _pair(
+    name: str, function: str, inputs: tuple[Any, ...], options: dict[str, Any], flops: float | None
+) -> Iterator[Case]:
     """The same call here and in PyTorch: forward alone, then forward and backward."""
 
     def sides(root: Any, wrap: Callable[[np.ndarray], Any]) -> tuple[Callable[[], object], Callable[[], object]]:
@@ -56,7 +58,9 @@ def _conv(n: int, c: int, size: int, o: int, k: int, stride: int = 1, groups: in
     name += f", groups {groups}" if groups > 1 else ""
     inputs = (_normal(n, c, size, size), _normal(o, c // groups, k, k), _normal(o))
     flops = 2.0 * n * out * out * o * (c // groups) * k * k
-    yield from _pair(name, "nn.functional.conv2d", inputs, {"stride": stride, "padding": padding, "groups": groups}, flops)
+    yield from _pair(
+        name, "nn.functional.conv2d", inputs, {"stride": stride, "padding": padding, "groups": groups}, flops
+    )
 
 
 def cases() -> Iterator[Case]:
@@ -71,10 +75,14 @@ def cases() -> Iterator[Case]:
     x = _normal(32, 64, 28, 28)
     yield from _pair("max_pool2d 2x2, (32, 64, 28, 28)", "nn.functional.max_pool2d", (x,), {"kernel_size": 2}, None)
     yield from _pair("avg_pool2d 2x2, (32, 64, 28, 28)", "nn.functional.avg_pool2d", (x,), {"kernel_size": 2}, None)
-    yield from _pair("adaptive_avg_pool2d 1, (32, 64, 28, 28)", "nn.functional.adaptive_avg_pool2d", (x,), {"output_size": 1}, None)
+    yield from _pair(
+        "adaptive_avg_pool2d 1, (32, 64, 28, 28)", "nn.functional.adaptive_avg_pool2d", (x,), {"output_size": 1}, None
+    )
     norm = (x, None, None, _normal(64), _normal(64))
     yield from _pair("batch_norm, (32, 64, 28, 28)", "nn.functional.batch_norm", norm, {"training": True}, None)
-    yield from _pair("group_norm 8, (32, 64, 28, 28)", "nn.functional.group_norm", (x, 8, _normal(64), _normal(64)), {}, None)
+    yield from _pair(
+        "group_norm 8, (32, 64, 28, 28)", "nn.functional.group_norm", (x, 8, _normal(64), _normal(64)), {}, None
+    )
     yield from _pair("local_response_norm 5, (32, 64, 28, 28)", "nn.functional.local_response_norm", (x, 5), {}, None)
     yield from _pair("relu, (32, 64, 28, 28)", "nn.functional.relu", (x,), {}, None)
     yield from _pair("sigmoid, (32, 64, 28, 28)", "nn.functional.sigmoid", (x,), {}, None)
@@ -82,8 +90,16 @@ def cases() -> Iterator[Case]:
     bilinear = {"scale_factor": 2, "mode": "bilinear"}
     yield from _pair("interpolate bilinear x2, (32, 64, 28, 28)", "nn.functional.interpolate", (x,), bilinear, None)
     flops = 2.0 * 100 * 3136 * 1000
-    yield from _pair("linear 3136->1000, N=100", "nn.functional.linear", (_normal(100, 3136), _normal(1000, 3136), _normal(1000)), {}, flops)
+    yield from _pair(
+        "linear 3136->1000, N=100",
+        "nn.functional.linear",
+        (_normal(100, 3136), _normal(1000, 3136), _normal(1000)),
+        {},
+        flops,
+    )
     yield from _pair("matmul 512x512x512", "matmul", (_normal(512, 512), _normal(512, 512)), {}, 2.0 * 512**3)
     labels = RNG.integers(0, 1000, 256)
-    yield from _pair("cross_entropy, (256, 1000)", "nn.functional.cross_entropy", (_normal(256, 1000), labels), {}, None)
+    yield from _pair(
+        "cross_entropy, (256, 1000)", "nn.functional.cross_entropy", (_normal(256, 1000), labels), {}, None
+    )
     yield from _pair("softmax, (256, 1000)", "nn.functional.softmax", (_normal(256, 1000),), {"dim": 1}, None)

@@ -62,8 +62,14 @@ def load_data(args):
         )
         return "MNIST", train, test
     except DownloadError:
-        print("MNIST is not on this machine and no mirror could be reached: training on scikit-learn's 1,797 smaller digits instead.")
-    return "scikit-learn digits", datasets.Digits(train=True, transform=TRANSFORM), datasets.Digits(train=False, transform=TRANSFORM)
+        print(
+            "MNIST is not on this machine and no mirror could be reached: training on scikit-learn's 1,797 smaller digits instead."
+        )
+    return (
+        "scikit-learn digits",
+        datasets.Digits(train=True, transform=TRANSFORM),
+        datasets.Digits(train=False, transform=TRANSFORM),
+    )
 
 
 def train_epoch(model, loader, criterion, optimizer, epoch, epochs, history):
@@ -85,7 +91,8 @@ def train_epoch(model, loader, criterion, optimizer, epoch, epochs, history):
         bar.set_postfix(loss=f"{loss.item():.4f}", accuracy=f"{accuracy:.2%}")
         if i % 100 == 0 or i == len(loader):
             tqdm.write(
-                f"Epoch [{epoch}/{epochs}], Step [{i}/{len(loader)}], Loss: {loss.item():.4f}, Accuracy: {accuracy * 100:.2f}%"
+                f"Epoch [{epoch}/{epochs}], Step [{i}/{len(loader)}], "
+                f"Loss: {loss.item():.4f}, Accuracy: {accuracy * 100:.2f}%"
             )
 
 
@@ -122,7 +129,11 @@ def draw(path, model, data, history, title):
     for k, axes in enumerate(right.subplots(4, 4).flat):
         axes.imshow(images[k, 0].numpy(), cmap="gray")
         right_answer = predicted[k].item() == labels[k].item()
-        axes.set_title(f"{predicted[k].item()} ({probabilities[k].item():.0%})", fontsize=9, color="green" if right_answer else "red")
+        axes.set_title(
+            f"{predicted[k].item()} ({probabilities[k].item():.0%})",
+            fontsize=9,
+            color="green" if right_answer else "red",
+        )
         axes.axis("off")
     right.suptitle("predictions on test images")
     figure.savefig(path, dpi=120)
@@ -130,15 +141,25 @@ def draw(path, model, data, history, title):
 
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, help="passes over the training images (default: 5; 30 for the small digits)")
+    parser.add_argument(
+        "--epochs", type=int, help="passes over the training images (default: 5; 30 for the small digits)"
+    )
     parser.add_argument("--batch-size", type=int, default=100, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.001, help="Adam's learning rate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of initialisation, order and dropout (default: %(default)s)")
-    parser.add_argument("--backend", choices=("numba", "numpy", "reference"), help="which kernels compute (default: the fastest)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of initialisation, order and dropout (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--backend", choices=("numba", "numpy", "reference"), help="which kernels compute (default: the fastest)"
+    )
     parser.add_argument("--device", default="cpu", help="where to compute (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="threads of the kernels (default: one per core)")
-    parser.add_argument("--data-dir", type=Path, help="folder of the MNIST files (default: $MINICNN_DATA, the cache, a download)")
-    parser.add_argument("--output", type=Path, default=Path("output/mnist_convnet"), help="folder of the results (default: %(default)s)")
+    parser.add_argument(
+        "--data-dir", type=Path, help="folder of the MNIST files (default: $MINICNN_DATA, the cache, a download)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("output/mnist_convnet"), help="folder of the results (default: %(default)s)"
+    )
     parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     parser.add_argument("--quick", action="store_true", help="one epoch of 300 steps, 2,000 test images")
     args = parser.parse_args(argv)
@@ -173,7 +194,13 @@ def main(argv=None):
     done = 0
 
     # What a checkpoint must agree with for the continued run to be the same run.
-    settings = {"data": name, "images": len(train_data), "batch_size": args.batch_size, "lr": args.lr, "seed": args.seed}
+    settings = {
+        "data": name,
+        "images": len(train_data),
+        "batch_size": args.batch_size,
+        "lr": args.lr,
+        "seed": args.seed,
+    }
     checkpoint = args.output / "checkpoint.mcnn"
     if args.resume:
         if not checkpoint.exists():
@@ -181,7 +208,9 @@ def main(argv=None):
         state = minicnn.load(checkpoint)
         for key, value in settings.items():
             if state["settings"][key] != value:
-                sys.exit(f"--resume: the checkpoint was made with {key} {state['settings'][key]!r}, this run has {value!r}")
+                sys.exit(
+                    f"--resume: the checkpoint was made with {key} {state['settings'][key]!r}, this run has {value!r}"
+                )
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         train_loader.load_state_dict(state["loader"])

@@ -57,7 +57,9 @@ def pair(value: int | Sequence[int], name: str, operation: str, least: int) -> P
     if len(values) == 1:
         values *= 2
     if len(values) != 2:
-        raise ShapeError(f"{operation}: {name} must be an int or a pair (height, width); got {len(values)} values: {value!r}")
+        raise ShapeError(
+            f"{operation}: {name} must be an int or a pair (height, width); got {len(values)} values: {value!r}"
+        )
     if min(values) < least:
         raise ShapeError(f"{operation}: {name} must be at least {least}; got {value!r}")
     return values  # type: ignore[return-value]
@@ -177,7 +179,9 @@ def conv_window(
     dilations = pair(dilation, "dilation", operation, least=1)
     pads = conv_padding(operation, padding, kernel, strides, dilations)
     sizes = (x_shape[2], x_shape[3])
-    return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+    return Window2d(
+        sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
+    )
 
 
 def conv_transpose_window(
@@ -219,7 +223,9 @@ def conv_transpose_window(
     extra = pair(output_padding, "output_padding", operation, least=0)
     pads = (rows, rows), (columns, columns)
     sizes = []
-    for axis, size, k, s, d, p, e in zip(AXES, x_shape[2:], kernel, strides, dilations, (rows, columns), extra, strict=True):
+    for axis, size, k, s, d, p, e in zip(
+        AXES, x_shape[2:], kernel, strides, dilations, (rows, columns), extra, strict=True
+    ):
         if e >= max(s, d):
             raise ShapeError(
                 f"{operation}: output_padding must be smaller than stride or dilation; "
@@ -228,7 +234,8 @@ def conv_transpose_window(
         length = (size - 1) * s - 2 * p + d * (k - 1) + e + 1
         if length < 1:
             raise ShapeError(
-                f"{operation}: output {axis} = (size - 1)*stride - 2*padding + dilation*(kernel - 1) + output_padding + 1 = "
+                f"{operation}: output {axis} = "
+                "(size - 1)*stride - 2*padding + dilation*(kernel - 1) + output_padding + 1 = "
                 f"({size} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {e} + 1 = {length}; it must be at least 1. "
                 f"Fix: a padding of at most {max((p * 2 + length - 1) // 2, 0)}"
             )
@@ -251,7 +258,9 @@ def check_groups(operation: str, in_channels: int, out_channels: int, groups: in
 
 def _check_bias(operation: str, bias_shape: Sequence[int] | None, channels: int) -> None:
     if bias_shape is not None and tuple(bias_shape) != (channels,):
-        raise ShapeError(f"{operation}: expected a bias of shape ({channels},), one per output channel; got {tuple(bias_shape)}")
+        raise ShapeError(
+            f"{operation}: expected a bias of shape ({channels},), one per output channel; got {tuple(bias_shape)}"
+        )
 
 
 def pool_window(
@@ -292,7 +301,9 @@ def pool_window(
     pads = (rows, rows), (columns, columns)
     sizes = (x_shape[2], x_shape[3])
     if not ceil_mode:
-        return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+        return Window2d(
+            sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
+        )
     lengths = []
     for axis, size, k, s, (before, after), d in zip(AXES, sizes, kernel, strides, pads, dilations, strict=True):
         length = -(-(size + before + after - d * (k - 1) - 1) // s) + 1
@@ -322,7 +333,9 @@ def unfold_window(
     dilations = pair(dilation, "dilation", operation, least=1)
     rows, columns = pair(padding, "padding", operation, least=0)
     pads = (rows, rows), (columns, columns)
-    return Window2d(sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations))
+    return Window2d(
+        sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
+    )
 
 
 def adaptive_bins(size: int, bins: int) -> list[Pair]:

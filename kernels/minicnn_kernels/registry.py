@@ -121,7 +121,9 @@ class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with stat
     def __enter__(self) -> use_backend:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         global _active
         _active = self._before
 

@@ -107,7 +107,9 @@ def gradcheck(
         raise ValueError("gradcheck: no input requires a gradient. Fix: requires_grad=True")
     for i in checked:
         if arguments[i]._array.dtype != np.float64:
-            raise DTypeError(f"gradcheck: input {i} is {arguments[i].dtype}; finite differences need float64. Fix: x.double()")
+            raise DTypeError(
+                f"gradcheck: input {i} is {arguments[i].dtype}; finite differences need float64. Fix: x.double()"
+            )
 
     outputs = _outputs(func(*arguments))
     rng = np.random.default_rng(seed)
@@ -121,11 +123,15 @@ def gradcheck(
         x = arguments[i]._array
         gradient = np.zeros_like(x) if first is None else np.asarray(first._array)
         if first is not None and not np.array_equal(gradient, second._array, equal_nan=True):  # type: ignore[union-attr]
-            raise GradcheckError(f"gradient of input {i} changes from one backward pass to the next: it is not deterministic")
+            raise GradcheckError(
+                f"gradient of input {i} changes from one backward pass to the next: it is not deterministic"
+            )
         if gradient.shape != x.shape:
             raise GradcheckError(f"gradient of input {i} has shape {gradient.shape}; the input has {x.shape}")
         found = _compare(func, arguments, i, gradient, directions, eps, atol, rtol)
-        if found is not None and (worst is None or abs(found.analytic - found.numeric) > abs(worst.analytic - worst.numeric)):
+        if found is not None and (
+            worst is None or abs(found.analytic - found.numeric) > abs(worst.analytic - worst.numeric)
+        ):
             worst = found
     if worst is None:
         return True
@@ -155,7 +161,7 @@ def _compare(
 
     def scalar(values: Any) -> float:
         replaced = [Tensor._wrap(values).requires_grad_() if i == position else a for i, a in enumerate(arguments)]
-        results = [y for y in _outputs(func(*replaced))]
+        results = _outputs(func(*replaced))
         return float(sum(np.vdot(v, y._array) for v, y in zip(weights, results, strict=True)))
 
     def slopes(index: tuple[int, ...], step: float) -> tuple[float, float, float]:

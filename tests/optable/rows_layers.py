@@ -33,7 +33,9 @@ def batch_norm_training(s: Source) -> Case:
 def batch_norm_evaluation(s: Source) -> Case:
     c = s.integer(1, 9)
     shape = s.choice(((s.samples(), c), (s.samples(), c, 3, 4)))
-    return Case((s.normal(*shape), s.normal(c), s.positive(c), s.normal(c), s.normal(c)), {"training": False}, fixed=(1, 2))
+    return Case(
+        (s.normal(*shape), s.normal(c), s.positive(c), s.normal(c), s.normal(c)), {"training": False}, fixed=(1, 2)
+    )
 
 
 def group_norm(s: Source) -> Case:
@@ -41,7 +43,11 @@ def group_norm(s: Source) -> Case:
     c = groups * s.integer(1, 3)
     shape = s.choice(((s.samples(), c, 3), (s.samples(), c, 2, 4)))
     weight, bias = s.choice(((None, None), (s.normal(c), s.normal(c))))
-    return Case((s.normal(*shape),), {"num_groups": groups}) if weight is None else Case((s.normal(*shape), groups, weight, bias))
+    return (
+        Case((s.normal(*shape),), {"num_groups": groups})
+        if weight is None
+        else Case((s.normal(*shape), groups, weight, bias))
+    )
 
 
 def layer_norm(s: Source) -> Case:
@@ -56,11 +62,16 @@ def instance_norm(s: Source) -> Case:
 
 
 def local_response_norm(s: Source) -> Case:
-    options = {"size": s.integer(1, 6), "alpha": s.choice((1e-4, 0.3)), "beta": s.choice((0.75, 0.5)), "k": s.choice((1.0, 2.0))}
+    options = {
+        "size": s.integer(1, 6),
+        "alpha": s.choice((1e-4, 0.3)),
+        "beta": s.choice((0.75, 0.5)),
+        "k": s.choice((1.0, 2.0)),
+    }
     return Case((s.normal(s.samples(), s.integer(1, 7), 3, 4),), options)
 
 
-def _activation(**choices: tuple[object, ...]):  # noqa: ANN202
+def _activation(**choices: tuple[object, ...]):
     def draw(s: Source) -> Case:
         shape = s.choice(((s.samples(), 7), (s.samples(), 3, 4, 5)))
         return Case((s.distinct(*shape) * 8,), {name: s.choice(options) for name, options in choices.items()})
@@ -88,7 +99,10 @@ def cross_entropy(s: Source) -> Case:
     tail = s.choice(((), (3,), (2, 3)))
     n = s.samples()
     target = s.labels(classes, n, *tail)
-    options: dict[str, object] = {"reduction": s.choice(("mean", "sum", "none")), "label_smoothing": s.choice((0.0, 0.1))}
+    options: dict[str, object] = {
+        "reduction": s.choice(("mean", "sum", "none")),
+        "label_smoothing": s.choice((0.0, 0.1)),
+    }
     if s.boolean() and target.size > 1:
         target.flat[0] = options["ignore_index"] = s.choice((-100, 0))
         target.flat[-1] = classes - 1
@@ -109,10 +123,12 @@ def nll_loss(s: Source) -> Case:
     classes, n, tail = s.integer(1, 6), s.samples(), s.choice(((), (2, 3)))
     target = s.labels(classes, n, *tail)
     weight = s.choice((None, s.positive(classes)))
-    return Case((s.normal(n, classes, *tail), target, weight), {"reduction": s.choice(("mean", "sum", "none"))}, fixed=(2,))
+    return Case(
+        (s.normal(n, classes, *tail), target, weight), {"reduction": s.choice(("mean", "sum", "none"))}, fixed=(2,)
+    )
 
 
-def _pairwise(**choices: tuple[object, ...]):  # noqa: ANN202
+def _pairwise(**choices: tuple[object, ...]):
     def draw(s: Source) -> Case:
         shape = (s.samples(), s.integer(1, 5))
         a = s.distinct(*shape)
@@ -125,7 +141,9 @@ def _pairwise(**choices: tuple[object, ...]):  # noqa: ANN202
 def binary_cross_entropy(s: Source) -> Case:
     shape = (s.samples(), s.integer(1, 5))
     weight = s.choice((None, s.positive(*shape)))
-    return Case((s.unit(*shape), s.unit(*shape), weight), {"reduction": s.choice(("mean", "sum", "none"))}, fixed=(1, 2))
+    return Case(
+        (s.unit(*shape), s.unit(*shape), weight), {"reduction": s.choice(("mean", "sum", "none"))}, fixed=(1, 2)
+    )
 
 
 def binary_cross_entropy_with_logits(s: Source) -> Case:

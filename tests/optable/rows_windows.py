@@ -48,7 +48,10 @@ def conv2d_wide(s: Source) -> Case:
     """Enough channels to fill vector registers and blocks, with a remainder."""
     c, o, k = s.choice((16, 17, 33)), s.choice((16, 31, 65)), s.choice((1, 3))
     h, w = s.integer(k, 8), s.integer(k, 8)
-    return Case((s.normal(s.samples(), c, h, w), s.normal(o, c, k, k), s.normal(o)), {"padding": k // 2, "stride": s.integer(1, 2)})
+    return Case(
+        (s.normal(s.samples(), c, h, w), s.normal(o, c, k, k), s.normal(o)),
+        {"padding": k // 2, "stride": s.integer(1, 2)},
+    )
 
 
 def conv2d_unbatched(s: Source) -> Case:
@@ -59,9 +62,21 @@ def conv_transpose2d(s: Source) -> Case:
     groups = s.choice((1, 1, 2))
     c, o = groups * s.integer(1, 3), s.integer(1, 3)
     kernel, stride, dilation = (s.integer(2, 4), s.integer(2, 4)), s.pair(1, 3), s.pair(1, 2)
-    output_padding = tuple(min(s.integer(0, 2), max(a, b) - 1) for a, b in zip(_two(stride), _two(dilation), strict=True))
-    inputs = (s.normal(s.samples(), c, s.integer(2, 5), s.integer(2, 5)), s.normal(c, o, *kernel), s.choice((None, s.normal(o * groups))))
-    options = {"stride": stride, "padding": s.pair(0, 1), "output_padding": output_padding, "groups": groups, "dilation": dilation}
+    output_padding = tuple(
+        min(s.integer(0, 2), max(a, b) - 1) for a, b in zip(_two(stride), _two(dilation), strict=True)
+    )
+    inputs = (
+        s.normal(s.samples(), c, s.integer(2, 5), s.integer(2, 5)),
+        s.normal(c, o, *kernel),
+        s.choice((None, s.normal(o * groups))),
+    )
+    options = {
+        "stride": stride,
+        "padding": s.pair(0, 1),
+        "output_padding": output_padding,
+        "groups": groups,
+        "dilation": dilation,
+    }
     return Case(inputs, options)
 
 
@@ -73,13 +88,22 @@ def unfold(s: Source) -> Case:
 
 
 def fold(s: Source) -> Case:
-    kernel, dilation, padding, stride = (s.integer(1, 3), s.integer(1, 3)), (s.integer(1, 2),) * 2, (s.integer(0, 2),) * 2, (s.integer(1, 3),) * 2
+    kernel, dilation, padding, stride = (
+        (s.integer(1, 3), s.integer(1, 3)),
+        (s.integer(1, 2),) * 2,
+        (s.integer(0, 2),) * 2,
+        (s.integer(1, 3),) * 2,
+    )
     h, w = _plane(s, kernel, dilation, padding)
     oh, ow = (
-        (n + 2 * p - d * (k - 1) - 1) // t + 1 for n, p, d, k, t in zip((h, w), padding, dilation, kernel, stride, strict=True)
+        (n + 2 * p - d * (k - 1) - 1) // t + 1
+        for n, p, d, k, t in zip((h, w), padding, dilation, kernel, stride, strict=True)
     )
     columns = s.normal(s.samples(), s.integer(1, 3) * kernel[0] * kernel[1], oh * ow)
-    return Case((columns,), {"output_size": (h, w), "kernel_size": kernel, "dilation": dilation, "padding": padding, "stride": stride})
+    return Case(
+        (columns,),
+        {"output_size": (h, w), "kernel_size": kernel, "dilation": dilation, "padding": padding, "stride": stride},
+    )
 
 
 def _pool(s: Source, dilated: bool) -> tuple[tuple[int, int], dict[str, object]]:
@@ -115,7 +139,12 @@ def avg_pool2d(s: Source) -> Case:
 
 
 def lp_pool2d(s: Source) -> Case:
-    options = {"norm_type": s.choice((1.0, 2.0, 3.0)), "kernel_size": (2, 3), "stride": s.choice((None, 1)), "ceil_mode": s.boolean()}
+    options = {
+        "norm_type": s.choice((1.0, 2.0, 3.0)),
+        "kernel_size": (2, 3),
+        "stride": s.choice((None, 1)),
+        "ceil_mode": s.boolean(),
+    }
     return Case((s.positive(s.samples(), 2, s.integer(4, 7), s.integer(4, 7)),), options)
 
 
@@ -138,7 +167,9 @@ def max_unpool2d(s: Source) -> Case:
 
 
 def interpolate_nearest(s: Source) -> Case:
-    return Case((s.normal(s.samples(), s.integer(1, 3), s.integer(1, 6), s.integer(1, 6)),), {**_target(s), "mode": "nearest"})
+    return Case(
+        (s.normal(s.samples(), s.integer(1, 3), s.integer(1, 6), s.integer(1, 6)),), {**_target(s), "mode": "nearest"}
+    )
 
 
 def interpolate_bilinear(s: Source) -> Case:
@@ -154,7 +185,9 @@ def _target(s: Source) -> dict[str, object]:
 
 def pixel_shuffle(s: Source) -> Case:
     r = s.integer(1, 3)
-    return Case((s.normal(s.samples(), r * r * s.integer(1, 2), s.integer(1, 4), s.integer(1, 4)),), {"upscale_factor": r})
+    return Case(
+        (s.normal(s.samples(), r * r * s.integer(1, 2), s.integer(1, 4), s.integer(1, 4)),), {"upscale_factor": r}
+    )
 
 
 def pad(s: Source) -> Case:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from minicnn_kernels import registry
 
 import minicnn
-from minicnn_kernels import registry
 
 from . import rows_layers, rows_windows
 from .case import Case, Op, Source
@@ -86,7 +86,9 @@ def test_gradcheck(op: Op, backend: str) -> None:
             if isinstance(t, minicnn.Tensor) and t.is_floating_point() and i not in case.fixed:
                 t.requires_grad_()
         with minicnn.use_backend(backend):
-            minicnn.autograd.gradcheck(lambda *xs: op.resolve(minicnn)(*xs, **case.options), tensors, atol=1e-6, rtol=1e-5)
+            minicnn.autograd.gradcheck(
+                lambda *xs: op.resolve(minicnn)(*xs, **case.options), tensors, atol=1e-6, rtol=1e-5
+            )
 
     check(op, 3, body)
 

@@ -26,7 +26,18 @@ def test_import_takes_less_than_0_4_seconds() -> None:
 def test_import_loads_no_heavy_package() -> None:
     code = "import json, sys, minicnn; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
     loaded = set(json.loads(_python(code)))
-    assert not loaded & {"numba", "llvmlite", "cupy", "torch", "matplotlib", "PIL", "tqdm", "safetensors", "scipy", "sklearn"}
+    assert not loaded & {
+        "numba",
+        "llvmlite",
+        "cupy",
+        "torch",
+        "matplotlib",
+        "PIL",
+        "tqdm",
+        "safetensors",
+        "scipy",
+        "sklearn",
+    }
 
 
 def test_import_changes_no_global_state() -> None:

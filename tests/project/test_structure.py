@@ -55,7 +55,9 @@ def _imports(module: str, path: Path) -> list[tuple[str, bool]]:
             parent = package.split(".")
             parent = parent[: len(parent) - node.level + 1] if node.level else []
             base = ".".join([*parent, *([node.module] if node.module else [])])
-            names += [(f"{base}.{alias.name}" if base == "minicnn" else base, id(node) not in lazy) for alias in node.names]
+            names += [
+                (f"{base}.{alias.name}" if base == "minicnn" else base, id(node) not in lazy) for alias in node.names
+            ]
     return names
 
 
@@ -82,7 +84,9 @@ def test_heavy_packages_are_imported_inside_functions(room: str, module: str, pa
 
 def test_torch_is_never_imported_by_the_library() -> None:
     for _, module, path in SOURCES:
-        assert not [n for n, _ in _imports(module, path) if n.split(".")[0] in ("torch", "torchvision", "tensorflow")], module
+        assert not [
+            n for n, _ in _imports(module, path) if n.split(".")[0] in ("torch", "torchvision", "tensorflow")
+        ], module
 
 
 def _library_files() -> list[Path]:

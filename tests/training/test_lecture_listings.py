@@ -123,7 +123,8 @@ class Inception(nn.Module):
     def forward(self, x):
         return torch.cat([self.b1(x), self.b2(x), self.b3(x)], 1)
 
-model = nn.Sequential(Inception(1), nn.LeakyReLU(0.1), Inception(8), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 36, 10))
+model = nn.Sequential(
+    Inception(1), nn.LeakyReLU(0.1), Inception(8), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8 * 36, 10))
 """
 
 SEGMENTATION = """
@@ -178,15 +179,23 @@ with torch.no_grad():
     final = model(images).detach().cpu().numpy()
 """
 
-MODELS = {"convnet": CONVNET, "lenet": LENET, "residual": RESIDUAL, "inception": INCEPTION, "segmentation": SEGMENTATION}
+MODELS = {
+    "convnet": CONVNET,
+    "lenet": LENET,
+    "residual": RESIDUAL,
+    "inception": INCEPTION,
+    "segmentation": SEGMENTATION,
+}
 OPTIMIZERS = [
     "SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)",
     "Adam(model.parameters(), lr=0.01)",
-    "RMSprop([{'params': list(model.parameters())[:2], 'lr': 1e-3}, {'params': list(model.parameters())[2:]}], lr=1e-2)",
+    "RMSprop([{'params': [*model.parameters()][:2], 'lr': 1e-3}, {'params': [*model.parameters()][2:]}], lr=1e-2)",
 ]
 
 
-def _run(imports: str, root: Any, listing: str, optimizer: str, weights: dict[str, np.ndarray] | None) -> dict[str, Any]:
+def _run(
+    imports: str, root: Any, listing: str, optimizer: str, weights: dict[str, np.ndarray] | None
+) -> dict[str, Any]:
     """Define the model in double precision, give it ``weights``, train it; the listing's variables."""
     rng = np.random.default_rng(0)
     images, labels = rng.standard_normal((20, 1, 12, 12)), rng.integers(0, 10, 20)

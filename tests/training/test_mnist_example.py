@@ -44,13 +44,17 @@ def _weights(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_resuming_continues_bit_for_bit(example: Any, offline: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_resuming_continues_bit_for_bit(
+    example: Any, offline: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     whole = example.main(["--epochs", "3", "--output", str(tmp_path / "whole")])
     example.main(["--epochs", "1", "--output", str(tmp_path / "parts")])
     minicnn.manual_seed(12345)  # whatever happened in between
     parts = example.main(["--epochs", "3", "--resume", "--output", str(tmp_path / "parts")])
     assert parts == whole
-    pairs = zip(_weights(tmp_path / "parts" / "checkpoint.mcnn"), _weights(tmp_path / "whole" / "checkpoint.mcnn"), strict=True)
+    pairs = zip(
+        _weights(tmp_path / "parts" / "checkpoint.mcnn"), _weights(tmp_path / "whole" / "checkpoint.mcnn"), strict=True
+    )
     assert all(np.array_equal(a, b) for a, b in pairs)
     said = capsys.readouterr().out
     assert "MNIST is not on this machine and no mirror could be reached" in said
@@ -58,7 +62,7 @@ def test_resuming_continues_bit_for_bit(example: Any, offline: None, tmp_path: P
     assert "scikit-learn digits test images" in said
     assert (tmp_path / "parts" / "training.png").stat().st_size > 10_000
 
-    with pytest.raises(SystemExit, match="made with lr 0.001, this run has 0.01"):
+    with pytest.raises(SystemExit, match=r"made with lr 0\.001, this run has 0\.01"):
         example.main(["--epochs", "4", "--resume", "--lr", "0.01", "--output", str(tmp_path / "parts")])
 
 
@@ -78,7 +82,9 @@ def test_resume_without_a_checkpoint_says_so(example: Any, offline: None, tmp_pa
 
 def test_help_names_every_flag() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
-    done = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
     flags = "epochs batch-size lr seed backend device data-dir threads output resume quick"
     for flag in flags.split():
