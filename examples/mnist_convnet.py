@@ -63,7 +63,8 @@ def load_data(args):
         return "MNIST", train, test
     except DownloadError:
         print(
-            "MNIST is not on this machine and no mirror could be reached: training on scikit-learn's 1,797 smaller digits instead."
+            "MNIST is not on this machine and no mirror could be reached: "
+            "training on scikit-learn's 1,797 smaller digits instead."
         )
     return (
         "scikit-learn digits",
