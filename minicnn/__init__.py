@@ -34,7 +34,14 @@ from .core.dtype import (
     set_default_dtype,
     uint8,
 )
-from .core.grad_mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from .core.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_anomaly_enabled,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from .core.printing import set_printoptions
 from .core.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .core.tensor import Size, Tensor, from_numpy
@@ -190,10 +197,7 @@ divide, multiply, negative, subtract, true_divide = div, mul, neg, sub, div
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 
-_MODULES = {
-    name: f"minicnn.{name}"
-    for name in ("autograd", "backends", "cuda", "data", "datasets", "explain", "io", "models", "nn", "optim", "train")
-} | {"transforms": "minicnn.transforms", "kernels": "minicnn_kernels"}
+_MODULES = ("autograd", "backends", "cuda", "data", "datasets", "io", "kernels", "nn", "optim", "transforms", "utils")
 _ELSEWHERE = {
     "save": "minicnn.io",
     "load": "minicnn.io",
@@ -210,11 +214,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Parts that are loaded when first used."""
     if name in _MODULES:
-        value: Any = importlib.import_module(_MODULES[name])
+        value: Any = importlib.import_module(f"minicnn.{name}")
     elif name in _ELSEWHERE:
         value = getattr(importlib.import_module(_ELSEWHERE[name]), name)
     else:
-        raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+        from .core.left_out import left_out
+
+        raise left_out(name, __name__)
     globals()[name] = value
     return value
 

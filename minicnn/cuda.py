@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .core.device import check_device
+from .core.left_out import left_out
 
 
 def is_available() -> bool:
@@ -71,3 +72,7 @@ def memory_allocated(device: Any = None) -> int:
 def max_memory_allocated(device: Any = None) -> int:
     """The most bytes of GPU memory that were in use: 0."""
     return 0
+
+
+def __getattr__(name: str) -> Any:
+    raise left_out(name, __name__)

@@ -1,7 +1,6 @@
 """``minicnn.datasets`` is :mod:`minicnn.data.datasets` by its shorter name."""
 
-import sys
-
+from .core.aliases import alias
 from .data import datasets
 
-sys.modules[__name__] = datasets
+alias(__name__, datasets)

@@ -1,7 +1,6 @@
 """``minicnn.transforms`` is :mod:`minicnn.data.transforms` by its shorter name."""
 
-import sys
-
+from .core.aliases import alias
 from .data import transforms
 
-sys.modules[__name__] = transforms
+alias(__name__, transforms)

@@ -30,7 +30,7 @@ import numpy as np
 from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
-from .parts import Edge
+from .parts import AccumulateGrad, Edge
 from .tensor import Tensor
 
 _sequence = itertools.count()
@@ -155,19 +155,30 @@ class Function:
     # ----------------------------------------------------------------- backward
 
     @property
-    def name(self) -> str:
-        """The operation's name."""
+    def operation(self) -> str:
+        """The operation's name, for messages."""
         return type(self).__name__
 
+    def name(self) -> str:
+        """The node's name as PyTorch writes it, such as ``MulBackward0``."""
+        return "".join(word[:1].upper() + word[1:] for word in self.operation.split("_")) + "Backward0"
+
     def __repr__(self) -> str:
-        return f"<{self.name}Backward0>"
+        return f"<{self.name()}>"
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """For each input, the node its gradient goes to and which of the node's results it was."""
+        return tuple(
+            (None, 0) if edge is None else (edge.node or AccumulateGrad(edge.leaf), edge.index) for edge in self.edges
+        )
 
     @property
     def saved(self) -> tuple[Any, ...]:
         """What :meth:`save` kept: tensors if ``differentiable``, else arrays."""
         if self._saved is None:
             raise AutogradError(
-                f"backward through {self.name} a second time: its saved arrays were freed by the first. "
+                f"backward through {self.operation} a second time: its saved arrays were freed by the first. "
                 "Fix: backward(retain_graph=True) the first time, or compute the loss again"
             )
         return tuple(self._unpack(s) for s in self._saved)
@@ -175,7 +186,7 @@ class Function:
     def _unpack(self, saved: _Saved) -> Any:
         if saved.versions is not None and saved.versions.count != saved.version:
             raise AutogradError(
-                f"backward of {self.name} needs an array of shape {saved.array.shape} that was changed in place since: "
+                f"backward of {self.operation} needs an array of shape {saved.array.shape} that was changed in place since: "
                 f"it is at version {saved.versions.count}, expected version {saved.version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
@@ -210,7 +221,7 @@ class Function:
         else:
             if create_graph:
                 raise AutogradError(
-                    f"create_graph=True: the gradient of {self.name} cannot itself be differentiated here. "
+                    f"create_graph=True: the gradient of {self.operation} cannot itself be differentiated here. "
                     "Fix: backward without create_graph, or check second derivatives with finite differences"
                 )
             result = self.backward(*[None if g is None else g._array for g in filled])
@@ -228,7 +239,7 @@ class Function:
             if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
                 where = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
                 error = AnomalyError(
-                    f"{direction} of {self.name} made the first NaN: "
+                    f"{direction} of {self.operation} made the first NaN: "
                     f"{int(bad.sum())} of {bad.size} elements, at index {where}"
                 )
                 error.layer = getattr(self, "layer", None) or layer_path()

@@ -30,7 +30,14 @@ def is_grad_enabled() -> bool:
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether every operation is checked for NaN."""
+    """Whether every operation is checked for NaN.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.is_anomaly_enabled()
+    False
+    """
     return _state.anomaly
 
 
@@ -53,16 +60,38 @@ class _Mode:
     ) -> None:
         setattr(_state, self.setting, self._before.pop())
 
+    def _fresh(self) -> _Mode:
+        """Another one of the same kind, for one call of a decorated function."""
+        return type(self)(self.value)
+
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)(self.value):
+            with self._fresh():
                 return function(*args, **kwargs)
 
         return wrapped
 
 
-class set_grad_enabled(_Mode):  # noqa: N801 - PyTorch's name
+class _Switch(_Mode):
+    """A mode that begins when it is made; used in a ``with`` block or as a decorator, it ends there."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__(bool(mode))
+        self._at_creation = getattr(_state, self.setting)
+        setattr(_state, self.setting, self.value)
+
+    def __enter__(self) -> _Switch:
+        self._before.append(self._at_creation)
+        setattr(_state, self.setting, self.value)
+        return self
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        setattr(_state, self.setting, self._at_creation)  # only the function's body is switched
+        return super().__call__(function)
+
+
+class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name
     """Record operations, or not, from here on or inside a ``with`` block.
 
     Examples
@@ -73,21 +102,6 @@ class set_grad_enabled(_Mode):  # noqa: N801 - PyTorch's name
     ...     print((x * 2).requires_grad)
     False
     """
-
-    def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
-        self._at_creation = _state.enabled
-        _state.enabled = self.value
-
-    def __enter__(self) -> set_grad_enabled:
-        self._before.append(self._at_creation)
-        _state.enabled = self.value
-        return self
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        _state.enabled = self._at_creation  # used as a decorator: only the function's body is switched
-        mode = no_grad() if not self.value else enable_grad()
-        return mode(function)
 
 
 class _FixedMode(_Mode):
@@ -105,13 +119,8 @@ class _FixedMode(_Mode):
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         super().__init__(self.fixed)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)():
-                return function(*args, **kwargs)
-
-        return wrapped
+    def _fresh(self) -> _Mode:
+        return type(self)()
 
 
 class no_grad(_FixedMode):  # noqa: N801
@@ -137,9 +146,16 @@ class enable_grad(_FixedMode):  # noqa: N801
 
 
 class inference_mode(_FixedMode):  # noqa: N801
-    """The same as :class:`no_grad` here (PyTorch's also forbids later use in autograd)."""
+    """The same as :class:`no_grad` here (PyTorch's also forbids later use in autograd).
 
-    fixed = False
+    ``inference_mode(False)`` is :class:`enable_grad`.
+    """
+
+    def __init__(self, mode: Any = True) -> None:
+        _Mode.__init__(self, not mode)
+
+    def _fresh(self) -> _Mode:
+        return type(self)(not self.value)
 
 
 class anomaly_checks(_Mode):  # noqa: N801
@@ -166,3 +182,17 @@ class detect_anomaly(_FixedMode):  # noqa: N801
 
     setting = "anomaly"
     fixed = True
+
+
+class set_detect_anomaly(_Switch):  # noqa: N801
+    """:class:`detect_anomaly` from here on, or no longer; also inside a ``with`` block.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> with minicnn.autograd.set_detect_anomaly(True):
+    ...     print(minicnn.is_anomaly_enabled())
+    True
+    """
+
+    setting = "anomaly"

@@ -37,6 +37,22 @@ class Edge(NamedTuple):
     leaf: Tensor | None
 
 
+class AccumulateGrad:
+    """The end of a path in the graph that ``next_functions`` shows: adds to the ``.grad`` of ``variable``, a leaf."""
+
+    next_functions: tuple[Any, ...] = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def name(self) -> str:
+        """PyTorch's name for it."""
+        return "AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+
 class Versions:
     """Counts the changes in place of one piece of memory; shared by all tensors on it."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..core.left_out import left_out
 from . import functional, init, utils
 from .activation import (
     ELU,
@@ -131,6 +132,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    from .left_out import explain
-
-    raise AttributeError(explain(name, __name__))
+    raise left_out(name, __name__)

@@ -31,7 +31,7 @@ class Activation(Function):
         self.kind, self.settings = kind, settings
 
     @property
-    def name(self) -> str:
+    def operation(self) -> str:
         return self.kind
 
     def forward(self, x: Any) -> Any:
@@ -71,7 +71,7 @@ class ActivationGrad(Function):
         self.kind, self.settings = kind, settings
 
     @property
-    def name(self) -> str:
+    def operation(self) -> str:
         return f"{self.kind}.grad"
 
     def forward(self, grad_y: Any, saved: Any) -> Any:

@@ -24,7 +24,7 @@ class Binary(Function):
 
     def compute(self, a: Any, b: Any) -> Any:
         """The result, from arrays."""
-        raise TypeError(f"{self.name} must define compute")
+        raise TypeError(f"{self.operation} must define compute")
 
     def backward(self, grad_y: Tensor) -> Any:
         a, b = self.saved
@@ -149,6 +149,7 @@ class PowNumber(Function):
     """A power whose exponent is a Python number. NumPy is fast for 2 and 0.5, products for 3 and 4."""
 
     differentiable = True
+    operation = "Pow"  # type: ignore[assignment]
 
     def __init__(self, exponent: float) -> None:
         self.exponent = exponent

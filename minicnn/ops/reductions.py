@@ -37,7 +37,7 @@ class Reduction(Function):
 
     def reduce(self, x: Any) -> Any:
         """The result, from the array."""
-        raise TypeError(f"{self.name} must define reduce")
+        raise TypeError(f"{self.operation} must define reduce")
 
     def total(self, x: Any, keepdims: bool) -> Any:
         """The sum, possibly of a wider type than x.

@@ -285,7 +285,7 @@ def test_memory_is_freed_by_reference_count_alone() -> None:
     x.grad = w.grad = None
     del loss
     assert node() is None
-    kinds = (minicnn.Tensor, minicnn.autograd.Function)
+    kinds = (minicnn.Tensor, minicnn.core.function.Function)
     left = [o for o in gc.get_objects() if issubclass(type(o), kinds) and id(o) not in before]
     assert left == []
     representative(x, w)  # without going back

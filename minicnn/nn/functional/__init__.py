@@ -5,6 +5,7 @@
 
 from typing import Any
 
+from ...core.left_out import left_out
 from ...ops.creation import one_hot
 from ...ops.padding import pad
 from .activation import (
@@ -92,6 +93,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    from ..left_out import explain
-
-    raise AttributeError(explain(name, __name__))
+    raise left_out(name, __name__)

@@ -1,0 +1,57 @@
+"""What PyTorch has and minicnn leaves out, with what to use instead."""
+
+from __future__ import annotations
+
+import sys
+
+_GPU_ONLY = "this version of minicnn computes on the CPU, in full precision"
+_INSTEAD = {  # a part of the name, in lower case
+    "1d": "minicnn computes on images; a sequence (N, C, L) is an image (N, C, 1, L) for the 2-d layer",
+    "3d": "minicnn computes on images; volumes are left out",
+    "lazy": "layers whose input size is found out later are left out; give in_channels or in_features",
+    "lstm": "recurrent networks are left out",
+    "gru": "recurrent networks are left out",
+    "rnn": "recurrent networks are left out",
+    "transformer": "attention is left out",
+    "attention": "attention is left out",
+    "embedding": "embeddings are left out",
+    "gelu": "use SiLU, which is close to it",
+    "dataparallel": "there is one device here; call the model itself",
+    "syncbatchnorm": "there is one process here; use BatchNorm2d",
+    "compile": "there is nothing to compile; call the model itself",
+    "jit": "there is nothing to compile; call the model itself",
+    "autocast": _GPU_ONLY,
+    "gradscaler": _GPU_ONLY,
+    "bfloat16": "NumPy has no bfloat16; use float32, or float16 to save memory",
+    "complex": "complex numbers are left out",
+    "sparse": "sparse tensors are left out",
+    "quant": "quantised tensors are left out",
+    "jacobian": "use autograd.grad for each output, with retain_graph=True",
+    "hessian": "use autograd.grad twice, with create_graph=True the first time",
+    "lbfgs": "use SGD with momentum, or Adam",
+    "adamax": "use Adam",
+    "nadam": "use Adam or AdamW",
+    "radam": "use Adam or AdamW",
+}
+_PARTS = {  # the whole name
+    "amp": _GPU_ONLY,
+    "distributed": "there is one process here",
+    "fft": "use numpy.fft on x.numpy()",
+    "func": "use autograd.grad",
+    "functional": "use autograd.grad",
+    "hub": "weights are loaded from files, with load",
+    "linalg": "use numpy.linalg on x.numpy()",
+    "onnx": "exporting is left out",
+    "profiler": "use Python's cProfile",
+    "vmap": "use the batch dimension",
+}
+
+
+def left_out(name: str, module: str) -> AttributeError:
+    """The error for an attribute that ``module`` does not have."""
+    lowered = name.lower()
+    reason = _PARTS.get(name) or next((text for part, text in _INSTEAD.items() if part in lowered), None)
+    message = f"module {module!r} has no attribute {name!r}"
+    if reason is not None and not name.startswith("_"):
+        message += f": PyTorch has it, minicnn leaves it out; {reason}"
+    return AttributeError(message, name=name, obj=sys.modules[module])
