@@ -65,43 +65,60 @@ def pair(value: int | Sequence[int], name: str, operation: str, least: int) -> P
     return values  # type: ignore[return-value]
 
 
-def output_length(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> int:
+def output_length(size: int, kernel: int, stride: int, pads: Pair, dilation: int, ceil_mode: bool = False) -> int:
     """Return ``floor((size + pads - dilation*(kernel-1) - 1) / stride) + 1``.
+
+    ``ceil_mode`` rounds up instead, unless the last window would then start in the padding after the input.
 
     Examples
     --------
     >>> output_length(227, kernel=11, stride=4, pads=(0, 0), dilation=1)  # AlexNet's first layer
     55
     """
-    return (size + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
+    steps = size + sum(pads) - dilation * (kernel - 1) - 1
+    if not ceil_mode:
+        return steps // stride + 1
+    length = -(-steps // stride) + 1
+    return length - 1 if (length - 1) * stride >= size + pads[0] else length
 
 
-def _formula(size: int, kernel: int, stride: int, pads: Pair, dilation: int) -> str:
-    return (
-        "floor((size + padding - dilation*(kernel - 1) - 1) / stride) + 1 = "
-        f"floor(({size} + {sum(pads)} - {dilation}*({kernel} - 1) - 1) / {stride}) + 1"
-    )
-
-
-def _sliding(operation: str, sizes: Pair, kernel: Pair, stride: Pair, padding: Pads, dilation: Pair) -> Pair:
-    """Output size of a window that must fit at least once along both axes."""
+def _sliding(
+    operation: str, sizes: Pair, kernel: Pair, stride: Pair, padding: Pads, dilation: Pair, ceil_mode: bool = False
+) -> Window2d:
+    """Window that must fit at least once along both axes."""
     lengths = []
+    rounding = "ceil" if ceil_mode else "floor"
     for axis, size, k, s, pads, d in zip(AXES, sizes, kernel, stride, padding, dilation, strict=True):
-        length = output_length(size, k, s, pads, d)
+        length = output_length(size, k, s, pads, d, ceil_mode)
         if length < 1:
-            reach = d * (k - 1) + 1
-            missing = reach - size - sum(pads)
-            largest = max((size + sum(pads) - 1) // d + 1, 0)
             raise ShapeError(
                 f"{operation}: the window does not fit into the input: output {axis} = "
-                f"{_formula(size, k, s, pads, d)} = {length}. "
-                f"The window covers {reach} and the padded input has {size + sum(pads)}. "
-                f"Fix: padding={max(pads) + (missing + 1) // 2}"
-                + (f" or kernel_size<={largest}" if largest else "")
-                + f", or an input {axis} of at least {size + missing}"
+                f"{rounding}((size + padding - dilation*(kernel - 1) - 1) / stride) + 1 = "
+                f"{rounding}(({size} + {sum(pads)} - {d}*({k} - 1) - 1) / {s}) + 1 = {length}. "
+                f"The window covers {d * (k - 1) + 1} and the padded input has {size + sum(pads)}. "
+                f"Fix: {_fitting(sizes, kernel, padding, dilation)}"
             )
         lengths.append(length)
-    return lengths[0], lengths[1]
+    return Window2d(sizes, kernel, stride, padding, dilation, (lengths[0], lengths[1]))
+
+
+def _fitting(sizes: Pair, kernel: Pair, padding: Pads, dilation: Pair) -> str:
+    """Changes of which each alone makes the window fit along both axes."""
+    axes = list(zip(sizes, kernel, padding, dilation, strict=True))
+    reaches = [d * (k - 1) + 1 for _, k, _, d in axes]
+    missing = [max(reach - size - sum(pads), 0) for reach, (size, _, pads, _) in zip(reaches, axes, strict=True)]
+    enlarged = [max(pads) + (more + 1) // 2 for more, pads in zip(missing, padding, strict=True)]
+    smaller = [min(k, (size + sum(pads) - 1) // d + 1) for size, k, pads, d in axes]
+    height, width = (size + more for size, more in zip(sizes, missing, strict=True))
+    fixes = [f"padding={_as_given(enlarged)}"]
+    if min(smaller) >= 1 and dilation == (1, 1):
+        fixes.append(f"kernel_size<={_as_given(smaller)}")
+    return ", ".join([*fixes, f"or an input of at least {height} x {width}"])
+
+
+def _as_given(values: Sequence[int]) -> int | tuple[int, ...]:
+    """One int where both axes have the same value, as a caller would write it."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def conv_padding(
@@ -179,9 +196,7 @@ def conv_window(
     dilations = pair(dilation, "dilation", operation, least=1)
     pads = conv_padding(operation, padding, kernel, strides, dilations)
     sizes = (x_shape[2], x_shape[3])
-    return Window2d(
-        sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
-    )
+    return _sliding(operation, sizes, kernel, strides, pads, dilations)
 
 
 def conv_transpose_window(
@@ -222,30 +237,29 @@ def conv_transpose_window(
     rows, columns = pair(padding, "padding", operation, least=0)
     extra = pair(output_padding, "output_padding", operation, least=0)
     pads = (rows, rows), (columns, columns)
-    sizes = []
-    for axis, size, k, s, d, p, e in zip(
-        AXES, x_shape[2:], kernel, strides, dilations, (rows, columns), extra, strict=True
-    ):
+    for axis, s, d, e in zip(AXES, strides, dilations, extra, strict=True):
         if e >= max(s, d):
             raise ShapeError(
                 f"{operation}: output_padding must be smaller than stride or dilation; "
-                f"got output_padding={e}, stride={s}, dilation={d} for the {axis}"
+                f"got output_padding={e}, stride={s}, dilation={d} for the {axis}. Fix: output_padding<={max(s, d) - 1}"
             )
-        length = (size - 1) * s - 2 * p + d * (k - 1) + e + 1
+    settings = list(zip(x_shape[2:], strides, (rows, columns), dilations, kernel, extra, strict=True))
+    sizes = [(size - 1) * s - 2 * p + d * (k - 1) + e + 1 for size, s, p, d, k, e in settings]
+    for axis, length, (size, s, p, d, k, e) in zip(AXES, sizes, settings, strict=True):
         if length < 1:
+            largest = [max(pad + min((out - 1) // 2, 0), 0) for out, pad in zip(sizes, (rows, columns), strict=True)]
             raise ShapeError(
                 f"{operation}: output {axis} = "
                 "(size - 1)*stride - 2*padding + dilation*(kernel - 1) + output_padding + 1 = "
                 f"({size} - 1)*{s} - 2*{p} + {d}*({k} - 1) + {e} + 1 = {length}; it must be at least 1. "
-                f"Fix: a padding of at most {max((p * 2 + length - 1) // 2, 0)}"
+                f"Fix: padding<={_as_given(largest)}"
             )
-        sizes.append(length)
     return Window2d((sizes[0], sizes[1]), kernel, strides, pads, dilations, (x_shape[2], x_shape[3]))
 
 
 def check_groups(operation: str, in_channels: int, out_channels: int, groups: int) -> None:
     """Groups must be a positive divisor of both channel counts."""
-    if not isinstance(groups, int) or groups < 1:
+    if not hasattr(groups, "__index__") or groups < 1:
         raise ShapeError(f"{operation}: groups must be an int of at least 1; got {groups!r}")
     for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
         if channels % groups:
@@ -291,31 +305,15 @@ def pool_window(
     strides = kernel if empty else pair(stride, "stride", operation, least=1)  # type: ignore[arg-type]
     rows, columns = pair(padding, "padding", operation, least=0)
     dilations = pair(dilation, "dilation", operation, least=1)
-    for axis, k, d, p in zip(AXES, kernel, dilations, (rows, columns), strict=True):
-        reach = d * (k - 1) + 1
-        if p > reach // 2:
-            raise ShapeError(
-                f"{operation}: padding must be at most half the window, or a window could lie in the padding alone; "
-                f"got padding={p} for a window of {reach} along the {axis}. Fix: padding<={reach // 2}"
-            )
-    pads = (rows, rows), (columns, columns)
-    sizes = (x_shape[2], x_shape[3])
-    if not ceil_mode:
-        return Window2d(
-            sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
+    halves = [(d * (k - 1) + 1) // 2 for k, d in zip(kernel, dilations, strict=True)]
+    if rows > halves[0] or columns > halves[1]:
+        raise ShapeError(
+            f"{operation}: padding must be at most half the window, or a window could lie in the padding alone; "
+            f"got padding={_as_given((rows, columns))}, and half the window is {_as_given(halves)}. "
+            f"Fix: padding<={_as_given(halves)}"
         )
-    lengths = []
-    for axis, size, k, s, (before, after), d in zip(AXES, sizes, kernel, strides, pads, dilations, strict=True):
-        length = -(-(size + before + after - d * (k - 1) - 1) // s) + 1
-        if (length - 1) * s >= size + before:  # the last window would start in the padding on the right
-            length -= 1
-        if length < 1:
-            raise ShapeError(
-                f"{operation}: the window does not fit into the input: output {axis} = "
-                f"ceil(({size} + {before + after} - {d}*({k} - 1) - 1) / {s}) + 1 = {length}"
-            )
-        lengths.append(length)
-    return Window2d(sizes, kernel, strides, pads, dilations, (lengths[0], lengths[1]))
+    pads = (rows, rows), (columns, columns)
+    return _sliding(operation, (x_shape[2], x_shape[3]), kernel, strides, pads, dilations, ceil_mode)
 
 
 def unfold_window(
@@ -333,9 +331,7 @@ def unfold_window(
     dilations = pair(dilation, "dilation", operation, least=1)
     rows, columns = pair(padding, "padding", operation, least=0)
     pads = (rows, rows), (columns, columns)
-    return Window2d(
-        sizes, kernel, strides, pads, dilations, _sliding(operation, sizes, kernel, strides, pads, dilations)
-    )
+    return _sliding(operation, sizes, kernel, strides, pads, dilations)
 
 
 def adaptive_bins(size: int, bins: int) -> list[Pair]:
