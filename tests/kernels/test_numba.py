@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -197,20 +199,104 @@ def test_read_only_arguments_compile_nothing_new():
     assert len(product._product.compiled.signatures) == known
 
 
+@pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
 def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
-    options: list[dict[str, Any]] = []
+    def no_place(function: Any) -> None:
+        raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available for file 'f.py'")
 
-    def njit(**chosen: Any) -> Any:
-        options.append(chosen)
-        if chosen.get("cache"):
-            raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
-        return lambda function: function
+    monkeypatch.setattr(jit, "KernelCache", no_place)
+    jit._warn_of_no_cache.cache_clear()
+    with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR") as caught:
+        functions = [jit.serial(lambda x: x + 1), jit.serial(lambda x: x + 2)]
+    assert len(caught) == 1
+    assert [function(1) for function in functions] == [2, 3]
 
-    monkeypatch.setattr(jit, "JIT", True)
-    monkeypatch.setattr(jit.numba, "njit", njit)
-    with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR"):
-        assert jit.serial(len) is len
-    assert [bool(chosen.get("cache")) for chosen in options] == [True, False]
+
+CACHED_RUN = """
+import sys
+import numpy as np
+from minicnn_kernels import call, use_backend
+from minicnn_kernels.numba_cpu import activations
+use_backend("numba")
+y = call("sigmoid.forward", np.zeros(1, sys.argv[1]))
+hits = sum(activations._values.compiled.stats.cache_hits.values())
+print(y[0], "loaded" if hits else "compiled")
+"""
+
+
+@pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
+@pytest.mark.slow
+def test_cached_code_follows_every_file_it_was_made_of_and_survives_damage(tmp_path):
+    package = tmp_path / "minicnn_kernels"
+    shutil.copytree(ROOT / "kernels" / "minicnn_kernels", package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def sigmoid_of_0(dtype: str = "float32") -> str:
+        variables = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, "-W", "error", "-c", CACHED_RUN, dtype]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert [sigmoid_of_0(), sigmoid_of_0()] == ["0.5 compiled", "0.5 loaded"]
+    mathematics = package / "numba_cpu" / "mathematics.py"  # called from activations.py
+    mathematics.write_text(mathematics.read_text("utf-8").replace("* r * r + r + ONE", "* r * r + r + HALF"), "utf-8")
+    assert [sigmoid_of_0(), sigmoid_of_0()] == ["0.6666667 compiled", "0.6666667 loaded"]
+    pooling = package / "numba_cpu" / "pooling.py"  # not used by activations.py
+    pooling.write_text("# a comment\n" + pooling.read_text("utf-8"), "utf-8")
+    assert sigmoid_of_0() == "0.6666667 loaded"
+    for ending in ("nbc", "nbi"):
+        for path in (tmp_path / "cache").rglob(f"*.{ending}"):
+            path.write_bytes(path.read_bytes()[:-100])
+        assert [sigmoid_of_0(), sigmoid_of_0()] == ["0.6666667 compiled", "0.6666667 loaded"]
+
+
+@pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
+def test_code_for_other_types_is_not_taken_from_the_cache(tmp_path, monkeypatch):
+    """Two processes that compile at once can leave an index that names the other one's code."""
+    from numba import float32, float64
+
+    monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(tmp_path))
+    compiled = jit.serial(rng)  # any function written in a file
+    wrong, right = SimpleNamespace(signature=float32(float32)), SimpleNamespace(signature=float64(float64))
+    for stored, loaded in ((wrong, None), (right, right)):
+        monkeypatch.setattr("numba.core.caching.FunctionCache.load_overload", lambda *_, stored=stored: stored)
+        assert compiled._cache.load_overload((float64,), None) is loaded
+
+
+@pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
+def test_a_full_disk_does_not_stop_a_kernel(monkeypatch):
+    def full(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("numba.core.caching.FunctionCache.save_overload", full)
+    assert jit.serial(threads.get_num_threads)._cache.save_overload((), None) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not jit.JIT, reason="GNU OpenMP and fork: Linux")
+def test_a_forked_process_is_told_what_to_do_instead_of_being_killed():
+    run_python(
+        """
+import os
+import numba, numpy as np
+from minicnn_kernels import call, use_backend
+use_backend("numba")
+x = np.array([-1.0, 2.0])
+before = os.fork()  # no kernel has run yet: the child starts threads of its own
+if before == 0:
+    os._exit(int(call("relu.forward", x)[1]))
+assert os.waitstatus_to_exitcode(os.waitpid(before, 0)[1]) == 2
+call("relu.forward", x)
+after = os.fork()
+if after == 0:
+    try:
+        call("relu.forward", x)
+    except RuntimeError as error:
+        assert numba.threading_layer() == "omp" and "use_backend('numpy')" in str(error)
+    use_backend("numpy")
+    os._exit(int(call("relu.forward", x)[1]))
+assert os.waitstatus_to_exitcode(os.waitpid(after, 0)[1]) == 2
+"""
+    )
 
 
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (5, 3, 33), (4, 513, 32), (67, 40, 17), (3, 9000, 2)])

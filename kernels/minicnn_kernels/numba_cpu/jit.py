@@ -12,7 +12,7 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 
 - compiled functions see flat C-contiguous arrays and numbers only, whatever the caller's shapes and
   strides: one compilation per element type, not one per layout;
-- the result is cached on disk (``cache=True``), next to the source or in the user's cache directory;
+- the result is cached on disk (``cache.py``), next to the source or in the user's cache directory;
 - a loop over tasks costs about 0.4 s to compile whatever it does, so there are few, shared where possible;
 - of Numba's passes that turn array code into parallel loops only ``prange`` is on: there is no such code here.
 
@@ -21,10 +21,13 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import cache, wraps
 from typing import Any
 
 import numba
@@ -34,6 +37,7 @@ from numpy.typing import NDArray
 
 from ..registry import kernel
 from ..threads import get_num_threads
+from .cache import KernelCache
 
 JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
@@ -74,18 +78,25 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
     """``numba.njit`` with a cache on disk where there is a place for one."""
     if not JIT:
         return function
+    compiled = numba.njit(**{**_OPTIONS, **options})(function)
     try:
-        return numba.njit(**{**_OPTIONS, **options}, cache=True)(function)
+        compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
     except RuntimeError as error:  # "cannot cache function ...: no locator available"
         if "cannot cache" not in str(error):
             raise
-        warnings.warn(
-            "minicnn compiles its kernels anew in every process: neither the package's directory nor a cache directory "
-            "can be written. Fix: set NUMBA_CACHE_DIR to a directory that can",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-        return numba.njit(**{**_OPTIONS, **options})(function)
+        _warn_of_no_cache()
+    return compiled
+
+
+@cache
+def _warn_of_no_cache() -> None:
+    """Warn at the first function, not at every one."""
+    warnings.warn(
+        "minicnn compiles its kernels anew in every process: neither the package's directory nor a cache directory "
+        "can be written. Fix: set NUMBA_CACHE_DIR to a directory that can",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def serial(function: Callable[..., Any]) -> Any:
@@ -124,7 +135,28 @@ def _writable(argument: Any) -> Any:
     return argument
 
 
+_cut_off = False  # whether this is a forked process without the threads that its parent has
+
+
+def _forked() -> None:
+    """What is left in a child process after ``os.fork``: no threads, and perhaps a lock that nobody will release."""
+    global _cut_off, _one_at_a_time
+    _one_at_a_time = threading.RLock()
+    with suppress(ValueError):  # no kernel has run yet: no threads to lose
+        _cut_off = numba.threading_layer() == "omp"
+
+
+if sys.platform == "linux":  # where Numba is built with GNU OpenMP, which kills such a process
+    os.register_at_fork(after_in_child=_forked)
+
+
 def _launch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    if _cut_off:
+        raise RuntimeError(
+            "minicnn's compiled kernels have run in the parent process, and their threads did not come along with the "
+            "fork. Fix: start processes with multiprocessing.get_context('spawn'), or compute with "
+            "use_backend('numpy') in the forked ones"
+        )
     threads = get_num_threads()
     if getattr(_here, "threads", None) != threads:  # Numba keeps one number per Python thread
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]

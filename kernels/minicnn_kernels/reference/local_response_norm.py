@@ -40,9 +40,7 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
 
 
 @kernel("local_response_norm.grad", backend="reference")
-def local_response_norm_grad(
-    grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float
-) -> Array:
+def local_response_norm_grad(grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float) -> Array:
     """Return grad_x like x."""
     grads, values, scales = doubles(flat_planes(grad_y)), doubles(flat_planes(x)), doubles(flat_planes(scale))
     grad_x = np.zeros(values.shape)

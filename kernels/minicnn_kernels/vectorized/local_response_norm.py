@@ -45,9 +45,7 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
 
 
 @kernel("local_response_norm.grad", backend="numpy")
-def local_response_norm_grad(
-    grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float
-) -> Array:
+def local_response_norm_grad(grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float) -> Array:
     """Return grad_x like x."""
     values, scales = wide(x), wide(scale)
     grad_x = wide(grad_y) * scales**-beta
