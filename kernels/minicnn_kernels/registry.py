@@ -93,7 +93,7 @@ def active_backend() -> str:
 
 
 class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with statement
-    """Switch the backend, for good or inside a ``with`` block.
+    """Switch the backend, for good or inside a ``with`` block, for all threads of the process.
 
     Parameters
     ----------
@@ -115,10 +115,12 @@ class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with stat
         global _active
         if (reason := missing(name)) is not None:
             raise BackendError(f"use_backend({name!r}): {reason}")
-        self._before = active_backend() if _active is not None else None
+        self._before, self._name = _active, name
         _active = name
 
     def __enter__(self) -> use_backend:
+        global _active
+        _active = self._name
         return self
 
     def __exit__(
@@ -128,8 +130,19 @@ class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with stat
         _active = self._before
 
 
+def _load(backend: str) -> None:
+    """Import the backend's kernels, which registers them; a dictionary look-up after the first time."""
+    try:
+        importlib.import_module(_MODULES[backend])
+    except ImportError as error:  # Numba refuses versions of NumPy that it does not know, for one
+        raise BackendError(
+            f"backend {backend!r} cannot be loaded ({error}). "
+            "Fix: repair that package, or compute with use_backend('numpy') or the environment's MINICNN_BACKEND=numpy"
+        ) from error
+
+
 def _find(operation: str, backend: str) -> Kernel | None:
-    importlib.import_module(_MODULES[backend])  # a dictionary look-up after the first time
+    _load(backend)
     return _table.get((operation, backend))
 
 
@@ -179,5 +192,7 @@ def explain(operation: str, *arguments: Any) -> str:
 
 def operations(backend: str = FALLBACK) -> list[str]:
     """Sorted names of the operations that ``backend`` has its own kernel for."""
-    importlib.import_module(_MODULES[backend])
+    if (reason := missing(backend)) is not None:
+        raise BackendError(f"operations({backend!r}): {reason}")
+    _load(backend)
     return sorted(operation for operation, owner in _table if owner == backend)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels import available_backends, call, operations, use_backend
-from minicnn_kernels.geometry import pool_window
+from minicnn_kernels.geometry import conv_window, pool_window
 
 from .arguments import IN_PLACE, LAYOUTS, TABLE, Draw
 
@@ -95,6 +95,59 @@ def test_relu_can_write_into_its_input(backend: str) -> None:
         y = call("relu.forward", x, x)
     assert y is x
     np.testing.assert_array_equal(x, [[0.0, 2.0, np.nan, 0.0]])
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_what_is_masked_out_may_be_infinite(backend: str) -> None:
+    """Dropped elements and ignored samples are chosen away, not multiplied by 0: 0 * inf would be NaN."""
+    x, nan = np.full(8, np.inf), np.array([[np.nan, 0.0]])
+    with use_backend(backend):
+        y, keep = call("dropout.forward", x, 0.5, 3)
+        all_dropped, _ = call("dropout.forward", x, 1.0, 3)
+        grad = call("dropout.grad", x, keep, 0.5)
+        ignored = call("cross_entropy.grad", np.ones(1), nan, np.array([-100]), None, -100, 0.1)
+        _, grad_weight = call("prelu.grad", np.ones((1, 2)), np.array([[np.inf, -1.0]]), np.ones(1))
+    assert 0 < keep.sum() < keep.size
+    for result in (y, grad):
+        np.testing.assert_array_equal(result, np.where(keep, np.inf, 0))
+    np.testing.assert_array_equal(all_dropped, 0)
+    np.testing.assert_array_equal(ignored, 0)
+    assert grad_weight == -1
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_a_number_keeps_its_shape(backend: str) -> None:
+    with use_backend(backend):
+        assert call("relu.forward", np.array(-1.0)).shape == ()
+        assert [y.shape for y in call("dropout.forward", np.array(1.0), 0.5, 0)] == [(), ()]
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_no_output_channels(backend: str) -> None:
+    x, w = np.ones((2, 3, 5, 5)), np.ones((0, 3, 3, 3))
+    window = conv_window(x.shape, w.shape)
+    with use_backend(backend):
+        y = call("conv2d.forward", x, w, None, window, 1)
+        grad_x, grad_w = call("conv2d.grad_input", y, w, window, 1), call("conv2d.grad_weight", y, x, window, 1)
+    assert (y.shape, grad_w.shape) == ((2, 0, 3, 3), w.shape)
+    np.testing.assert_array_equal(grad_x, np.zeros(x.shape))
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_read_only_memory_is_not_written(backend: str) -> None:
+    locked, free = np.ones(4), np.ones(4)
+    locked.flags.writeable = False
+    writes = [
+        ("relu.forward", -locked, locked),
+        ("sgd.step", locked, free, None, 0.1, 0.0, 0.0, 0.0, False, False, False),
+        ("sgd.step", free, free, locked, 0.1, 0.9, 0.0, 0.0, False, False, False),
+        ("adam.step", locked, free, free, free, None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False, False),
+    ]
+    with use_backend(backend):
+        for operation, *arguments in writes:
+            with pytest.raises(ValueError, match="read-only"):
+                call(operation, *arguments)
+    np.testing.assert_array_equal(locked, 1)
 
 
 def test_the_memory_budget_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:

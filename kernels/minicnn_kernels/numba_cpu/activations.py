@@ -13,7 +13,7 @@ from numba import prange
 
 from ..arrays import Array
 from .columns import centred_dots
-from .elementwise import CHUNK, aligned, shaped
+from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
 from .mathematics import exp, tanh
@@ -51,6 +51,8 @@ def _relus_in_place(x, size):  # type: ignore[no-untyped-def]
 def relu_forward(x: Array, out: Array | None = None) -> Array:
     """Return max(x, 0); NaN stays NaN. ``out`` may be x itself."""
     memory = aligned(x)[0]
+    if out is not None:
+        check_writeable(out)
     if out is x and np.may_share_memory(memory, x):
         _relus_in_place(memory, memory.size)
         return x
@@ -106,7 +108,7 @@ def _value(kind, y, x, a, first, last):  # type: ignore[no-untyped-def]
     elif kind == HARDSWISH:
         for j in elements:
             ramp = max(zero, min(six, x[j] + three)) if x[j] == x[j] else x[j]
-            y[j] = x[j] * ramp / six
+            y[j] = x[j] * (ramp / six)
     elif kind == HARDSIGMOID:
         for j in elements:
             ramp = max(zero, min(six, x[j] + three)) if x[j] == x[j] else x[j]
@@ -330,7 +332,7 @@ def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     grad_x = np.empty_like(memory)
     weights, m, c, rows = _prelu_plan(x, weight)
     _prelu_grads(grad_x.reshape(-1), g.reshape(-1), memory.reshape(-1), weights, m, c, rows)
-    negative = memory - relu_forward(memory)  # min(x, 0)
+    negative = np.minimum(memory, 0)
     products = centred_dots(g.reshape(1, m, c), 0.0, negative.reshape(1, m, c), 0.0)[0]  # (C,)
     grad_weight = products if len(weight) == c else products.sum(keepdims=True)
     return channels_first(grad_x), grad_weight.astype(x.dtype)

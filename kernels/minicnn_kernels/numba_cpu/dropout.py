@@ -33,7 +33,7 @@ def _drop(y, keep, x, seed, threshold, scale, first, last, pixels, c):  # type: 
             z = z ^ (z >> S31)
             kept = (z >> S40) >= threshold
             keep[j] = kept
-            y[j] = x[j] * (scale if kept else zero)
+            y[j] = x[j] * scale if kept else zero  # a choice: inf * 0 would be NaN
 
 
 @parallel
@@ -52,7 +52,7 @@ def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
     if x.ndim > 2 and not x.flags.c_contiguous and np.moveaxis(x, 1, -1).flags.c_contiguous:
         pixels, c = int(np.prod(x.shape[2:])), x.shape[1]
     else:
-        x = np.ascontiguousarray(x)
+        x = np.asarray(x, order="C")  # ascontiguousarray would turn () into (1,)
         pixels, c = 1, x.size
     y, keep = np.empty(x.size, x.dtype), np.empty(x.size, bool)
     if x.size:
@@ -67,7 +67,7 @@ def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
 def _pass(grad_x, g, keep, scale, first, last):  # type: ignore[no-untyped-def]
     zero = g.dtype.type(0)
     for j in range(np.uint64(first), np.uint64(last)):
-        grad_x[j] = g[j] * (scale if keep[j] else zero)
+        grad_x[j] = g[j] * scale if keep[j] else zero
 
 
 @parallel

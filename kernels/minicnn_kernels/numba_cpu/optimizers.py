@@ -10,7 +10,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .elementwise import CHUNK, aligned, shaped
+from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias
 
 
@@ -62,6 +62,7 @@ def sgd_step(
     """Update param and the momentum buffer; ``first`` starts the buffer with the gradient."""
     number = param.dtype.type
     arrays = [param] if momentum_buffer is None else [param, momentum_buffer]
+    check_writeable(*arrays)
     if first and momentum_buffer is not None:
         momentum_buffer[...] = 0
     p, g, *rest = aligned(param, grad, *arrays[1:])
@@ -112,6 +113,7 @@ def adam_step(
 ) -> None:
     """Update param and both moving averages; AMSGrad if ``max_exp_avg_sq`` is given."""
     state = [exp_avg, exp_avg_sq] + ([] if max_exp_avg_sq is None else [max_exp_avg_sq])
+    check_writeable(param, *state)
     p, g, *memories = aligned(param, grad, *state)
     largest = memories[2] if max_exp_avg_sq is not None else np.empty(0, param.dtype)
     numbers = (

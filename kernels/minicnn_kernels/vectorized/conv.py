@@ -27,12 +27,12 @@ from .windows import add_columns, as_columns, crop, pad, padded_size, sliding_wi
 
 def weight_rows(w: Array, groups: int) -> Array:
     """Reshape w (O, C/G, KH, KW) to one row per output channel, (G, O/G, C/G*KH*KW)."""
-    return wide(w).reshape(groups, len(w) // groups, w[0].size)
+    return wide(w).reshape(groups, len(w) // groups, int(np.prod(w.shape[1:])))
 
 
 def output_rows(y: Array, groups: int) -> Array:
     """Copy y (N, O, OH, OW) to one row per output channel, (G, O/G, N*OH*OW)."""
-    return wide(y).swapaxes(0, 1).reshape(groups, y.shape[1] // groups, y[:, 0].size)
+    return wide(y).swapaxes(0, 1).reshape(groups, y.shape[1] // groups, len(y) * y.shape[2] * y.shape[3])
 
 
 def bytes_per_output(w_shape: tuple[int, ...], groups: int, itemsize: int) -> int:

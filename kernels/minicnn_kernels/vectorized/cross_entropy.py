@@ -61,5 +61,5 @@ def cross_entropy_grad(
     sharp = (1 - label_smoothing) * weights[label]  # (M,), at the label alone
     grad_logits = np.exp(log_p) * (smooth.sum() + sharp)[:, None] - smooth
     grad_logits[sample, label] -= sharp
-    grad_logits *= np.where(used, grad_losses, 0)[:, None]
+    grad_logits = np.where(used[:, None], grad_logits * grad_losses[:, None], 0)  # a choice: 0 * NaN would be NaN
     return grad_logits.astype(log_probabilities.dtype, copy=False)

@@ -42,7 +42,5 @@ def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
 @kernel("dropout.grad", backend="numpy")
 def dropout_grad(grad_y: Array, keep: Array, p: float) -> Array:
     """Return grad_x: what was kept passes, divided by 1 - p."""
-    grad_x = grad_y * keep
-    if p < 1:
-        grad_x *= 1 / (1 - p)
-    return grad_x
+    zero = grad_y.dtype.type(0)
+    return np.where(keep, grad_y * (1 / (1 - p)), zero) if p < 1 else np.zeros_like(grad_y)  # 0 * inf would be NaN

@@ -1,0 +1,106 @@
+"""The table of kernels: which backend is active when, who computes, and what is said when nobody can."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from minicnn_kernels import BackendError, active_backend, available_backends, call, explain, operations, use_backend
+from minicnn_kernels import registry as table
+
+
+@pytest.fixture(autouse=True)
+def numpy_is_active() -> Iterator[None]:
+    with use_backend("numpy"):
+        yield
+
+
+def test_a_block_restores_the_backend_even_after_an_error() -> None:
+    def fail_inside() -> None:
+        with use_backend("reference"):
+            assert active_backend() == "reference"
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError):
+        fail_inside()
+    assert active_backend() == "numpy"
+
+
+def test_blocks_nest() -> None:
+    with use_backend("reference"):
+        with use_backend("numpy"):
+            assert active_backend() == "numpy"
+        assert active_backend() == "reference"
+    assert active_backend() == "numpy"
+
+
+def test_a_block_prepared_earlier_switches_when_it_is_entered() -> None:
+    block = use_backend("reference")
+    use_backend("numpy")
+    with block:
+        assert active_backend() == "reference"
+    with block:
+        assert active_backend() == "reference"
+
+
+def test_the_backend_holds_for_all_threads() -> None:
+    with use_backend("reference"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(active_backend).result() == "reference"
+
+
+def test_the_environment_chooses_the_first_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_active", None)
+    monkeypatch.setenv("MINICNN_BACKEND", "reference")
+    assert active_backend() == "reference"
+    monkeypatch.setattr(table, "_active", None)
+    monkeypatch.setenv("MINICNN_BACKEND", "nunba")
+    with pytest.raises(BackendError, match="MINICNN_BACKEND='nunba': there is no backend 'nunba'"):
+        active_backend()
+
+
+@pytest.mark.parametrize("ask", [use_backend, operations])
+def test_an_unknown_backend_names_the_known_ones_and_changes_nothing(ask: Any) -> None:
+    with pytest.raises(BackendError, match="there is no backend 'nunba'; choose one of 'reference', 'numpy', 'numba'"):
+        ask("nunba")
+    assert active_backend() == "numpy"
+
+
+def test_an_unknown_operation_names_the_known_ones() -> None:
+    for ask in (call, explain):
+        with pytest.raises(BackendError, match=re.escape("no kernel computes 'relu.backward'; known operations:")):
+            ask("relu.backward", np.zeros(1))
+
+
+def test_a_backend_without_a_kernel_falls_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.array([-1.0, 2.0])
+    assert "relu.forward" in operations("reference")
+    monkeypatch.delitem(table._table, ("relu.forward", "reference"))
+    with use_backend("reference"):
+        why = explain("relu.forward", x)
+        np.testing.assert_array_equal(call("relu.forward", x), [0, 2])
+    assert why == (
+        "relu.forward: minicnn_kernels.vectorized.activations.relu_forward, because backend 'reference' has no kernel "
+        "for it, so the 'numpy' kernel computes it"
+    )
+
+
+def test_a_numba_that_cannot_be_imported_leaves_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(name: str) -> Any:
+        if name == "minicnn_kernels.numba_cpu":
+            raise ImportError("Numba needs NumPy 2.4 or less. Got NumPy 9.0.")
+        return importlib.import_module(name)
+
+    if "numba" not in available_backends():
+        pytest.skip("numba is not installed")
+    monkeypatch.setattr(table, "importlib", SimpleNamespace(import_module=refuse, util=importlib.util))
+    message = "'numba' cannot be loaded (Numba needs NumPy 2.4 or less. Got NumPy 9.0.). Fix: repair that package, or "
+    with use_backend("numba"), pytest.raises(BackendError, match=re.escape(message) + r".*use_backend\('numpy'\)"):
+        call("relu.forward", np.zeros(2))
+    np.testing.assert_array_equal(call("relu.forward", np.array([-1.0, 1.0])), [0, 1])
