@@ -73,7 +73,17 @@ from .ops.comparison import (
     lt,
     ne,
 )
-from .ops.conversion import BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor
+from .ops.conversion import (
+    BoolTensor,
+    ByteTensor,
+    CharTensor,
+    DoubleTensor,
+    FloatTensor,
+    HalfTensor,
+    IntTensor,
+    LongTensor,
+    ShortTensor,
+)
 from .ops.creation import (
     arange,
     as_tensor,
@@ -128,6 +138,8 @@ from .ops.joining import cat, hstack, stack, vstack
 from .ops.linalg import addmm, bmm, dot, einsum, matmul, mm, mv, outer
 from .ops.masking import argwhere, masked_fill, masked_select, nonzero
 from .ops.ordering import argsort, bincount, cumprod, cumsum, histc, kthvalue, median, prod, sort, topk, unique
+from .ops.out import WITH_OUT as _WITH_OUT
+from .ops.out import with_out as _with_out
 from .ops.queries import (
     broadcast_shapes,
     broadcast_tensors,
@@ -187,6 +199,7 @@ __version__ = "0.1.0"
 inf, nan, pi, e = _np.inf, _np.nan, _np.pi, _np.e
 
 globals().update({_name: _methods.METHODS[_name] for _name in _methods.NUMPY_NAMED})  # sum(x, axis=0) too
+globals().update({_name: _with_out(globals()[_name]) for _name in _WITH_OUT})  # add(x, y, out=z) too
 
 # PyTorch's other names. From here on `float`, `int` and `bool` are element types in this file.
 half, float, double = float16, float32, float64

@@ -17,7 +17,7 @@ from minicnn_kernels import geometry, reference, registry, vectorized
 
 from .core.aliases import alias
 
-__all__ = [*minicnn_kernels.__all__, "geometry", "numba_cpu", "reference", "registry", "vectorized"]
+__all__ = [*minicnn_kernels.__all__, "geometry", "reference", "registry", "vectorized"]
 
 for _part in (geometry, reference, registry, vectorized):
     alias(f"{__name__}.{_part.__name__.rpartition('.')[2]}", _part)

@@ -89,7 +89,7 @@ class Exchange:
         return self._array.__dlpack_device__()
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self._array.ndim == 0 and spec else format(str(self), spec)
+        return format(self.item() if self._array.ndim == 0 else str(self), spec)
 
     def __repr__(self) -> str:
         from .printing import format_tensor

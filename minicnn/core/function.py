@@ -186,8 +186,8 @@ class Function:
     def _unpack(self, saved: _Saved) -> Any:
         if saved.versions is not None and saved.versions.count != saved.version:
             raise AutogradError(
-                f"backward of {self.operation} needs an array of shape {saved.array.shape} that was changed in place since: "
-                f"it is at version {saved.versions.count}, expected version {saved.version}. "
+                f"backward of {self.operation} needs an array of shape {saved.array.shape} that was changed in place "
+                f"since: it is at version {saved.versions.count}, expected version {saved.version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
         if not self.differentiable or saved.array is None:

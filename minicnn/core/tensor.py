@@ -56,6 +56,7 @@ class Tensor(Exchange):
     _base: Tensor | None
     _view_steps: tuple[Function, ...]
     _seen: int
+    _reshaped = 0  # of a base: the count of ``_seen`` when its shape was last changed in place
 
     if TYPE_CHECKING:  # attached by minicnn.ops.methods
 
@@ -130,6 +131,8 @@ class Tensor(Exchange):
     def dim(self) -> int:
         """Number of dimensions."""
         return self.ndim
+
+    ndimension = dim
 
     def numel(self) -> int:
         """Number of elements."""
@@ -316,12 +319,23 @@ class Tensor(Exchange):
         if self._base is None or self._seen == self._base._seen:
             return
         base, steps = self._base, self._view_steps
+        if self._seen < base._reshaped and base._requires_grad:
+            raise AutogradError(
+                f"the shape of a tensor was changed in place to {base._array.shape} after a view of it was taken, so "
+                "the view's gradient is not known. Fix: unsqueeze, squeeze or t without the underscore"
+            )
         with grad_mode.enable_grad():
             t = base
             for step in steps:
                 t = step.again()(t)
         self._requires_grad, self.grad_fn, self._output_index = t._requires_grad, t.grad_fn, t._output_index
         self._seen = base._seen
+
+    def _change_shape(self, array: Any) -> None:
+        """Take ``array``, the same elements in another shape. Older views do not follow."""
+        self._array = array
+        self._seen += 1
+        self._reshaped = self._seen
 
     def _check_inplace(self, recording: bool) -> None:
         """Refuse a change in place that would lose a gradient."""
@@ -343,6 +357,9 @@ class Tensor(Exchange):
         if self._base is None:
             self._requires_grad, self.grad_fn, self._output_index = True, node, 0
             self._seen += 1
+
+
+Tensor.__module__ = "minicnn"  # where programs find it: type(x) prints as <class 'minicnn.Tensor'>
 
 
 def from_numpy(array: Any) -> Tensor:

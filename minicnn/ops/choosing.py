@@ -197,3 +197,16 @@ def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neg
     y = input.masked_fill(Tensor._wrap(np.isnan(x)), nan)
     y = y.masked_fill(Tensor._wrap(np.isposinf(x)), top if posinf is None else posinf)
     return y.masked_fill(Tensor._wrap(np.isneginf(x)), -top if neginf is None else neginf)
+
+
+def where_of(input: Tensor, condition: Any, other: Any) -> Tensor:
+    """``input`` where ``condition`` holds, else ``other``: the method ``x.where(condition, other)``.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> x = minicnn.tensor([1.0, -2.0])
+    >>> x.where(x > 0, 0.0)
+    tensor([1., 0.])
+    """
+    return where(condition, input, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,9 @@ def type(input: Tensor, dtype: Any = None) -> Any:
     """
     if dtype is None:
         return f"minicnn.{_CLASS[input._array.dtype.name]}"
-    if isinstance(dtype, str):
+    if isinstance(dtype, TypedTensor):
+        dtype = dtype.kind
+    elif isinstance(dtype, str):
         by_class = {name: kind for kind, name in _CLASS.items()}
         dtype = by_class.get(dtype.rpartition(".")[2], dtype)
     return to(input, dtype)
@@ -279,22 +282,25 @@ def new_tensor(
     return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def _of_type(name: str, kind: dtypes.dtype) -> Any:
-    """PyTorch's older constructors: sizes, uninitialised, or data of one type."""
+class TypedTensor(builtins.type):
+    """PyTorch's older names: ``LongTensor(...)`` makes int64 tensors, and every int64 tensor is an instance of it."""
 
-    def constructor(*data: Any) -> Tensor:
+    kind: dtypes.dtype
+
+    def __call__(cls, *data: Any) -> Tensor:
         if len(data) == 1 and isinstance(data[0], (list, tuple, np.ndarray, Tensor)):
-            return creation.tensor(data[0], dtype=kind)
-        return creation.empty(data or (0,), dtype=kind)
+            return creation.tensor(data[0], dtype=cls.kind)
+        return creation.empty(data or (0,), dtype=cls.kind)
 
-    constructor.__name__ = constructor.__qualname__ = name
-    constructor.__doc__ = (
-        f"A tensor of {kind.name} from data, or of the given sizes; :func:`minicnn.tensor` is the usual way."
-    )
-    return constructor
+    def __instancecheck__(cls, instance: Any) -> builtins.bool:
+        return isinstance(instance, Tensor) and instance.dtype == cls.kind
 
 
-FloatTensor, DoubleTensor = _of_type("FloatTensor", dtypes.float32), _of_type("DoubleTensor", dtypes.float64)
-HalfTensor, BoolTensor = _of_type("HalfTensor", dtypes.float16), _of_type("BoolTensor", dtypes.bool_)
-LongTensor, IntTensor = _of_type("LongTensor", dtypes.int64), _of_type("IntTensor", dtypes.int32)
-ByteTensor = _of_type("ByteTensor", dtypes.uint8)
+def _typed(kind: dtypes.dtype) -> Any:
+    doc = f"A tensor of {kind.name} from data, or of the given sizes; :func:`minicnn.tensor` is the usual way."
+    return TypedTensor(_CLASS[kind.name], (), {"kind": kind, "__doc__": doc, "__module__": "minicnn"})
+
+
+FloatTensor, DoubleTensor, HalfTensor = _typed(dtypes.float32), _typed(dtypes.float64), _typed(dtypes.float16)
+LongTensor, IntTensor, ShortTensor = _typed(dtypes.int64), _typed(dtypes.int32), _typed(dtypes.int16)
+CharTensor, ByteTensor, BoolTensor = _typed(dtypes.int8), _typed(dtypes.uint8), _typed(dtypes.bool_)

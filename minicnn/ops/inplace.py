@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..core import grad_mode
-from ..core.errors import DTypeError, ShapeError
+from ..core.errors import AutogradError, DTypeError, ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
-from . import arithmetic, choosing, comparison, elementwise, gathering, indexing, masking
+from . import (
+    activations,
+    arithmetic,
+    choosing,
+    comparison,
+    elementwise,
+    gathering,
+    indexing,
+    masking,
+    rearranging,
+    shaping,
+)
 from .indexing import write
 from .operands import unbroadcast
 from .sampling import source
@@ -83,11 +94,40 @@ OPERATIONS: tuple[Callable[..., Tensor], ...] = (
     elementwise.reciprocal, elementwise.abs, elementwise.sin, elementwise.cos, elementwise.sign, elementwise.floor,
     elementwise.ceil, elementwise.round, elementwise.trunc, choosing.clamp, choosing.clamp_min,
     choosing.clamp_max, choosing.nan_to_num, comparison.logical_not, comparison.bitwise_and,
-    comparison.bitwise_or, comparison.bitwise_xor, masking.masked_fill, gathering.scatter, gathering.scatter_add,
+    comparison.bitwise_or, comparison.bitwise_xor, comparison.logical_and, comparison.logical_or,
+    activations.sigmoid, activations.tanh, rearranging.tril, rearranging.triu, masking.masked_fill,
+    gathering.scatter, gathering.scatter_add,
     gathering.index_add, gathering.index_fill, indexing.index_put,
 )  # fmt: skip
 _ADD = in_place(arithmetic.add)
 FORMS = {"add_": add_} | {f"{operation.__name__}_": in_place(operation) for operation in OPERATIONS}
+
+
+def in_another_shape(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The form of ``operation``, which makes a view, that gives its first argument itself the new shape."""
+    name = operation.__name__ + "_"
+
+    def function(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        if input.requires_grad:
+            raise AutogradError(
+                f"{name}: a tensor that requires a gradient keeps its shape. Fix: x = x.{operation.__name__}(...)"
+            )
+        view = operation(input, *args, **options)
+        if input._base is None:
+            input._change_shape(view._array)
+        else:
+            input._array, input._view_steps = view._array, view._view_steps
+        return input
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f":func:`minicnn.{operation.__name__}` of the tensor itself, which it returns."
+    return function
+
+
+FORMS |= {
+    f"{operation.__name__}_": in_another_shape(operation)
+    for operation in (shaping.squeeze, shaping.unsqueeze, shaping.t, shaping.transpose)
+}
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:

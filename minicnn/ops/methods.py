@@ -93,6 +93,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "swapaxes": shaping.transpose,
     "swapdims": shaping.transpose,
     "true_divide": arithmetic.div,
+    "where": choosing.where_of,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -104,20 +104,47 @@ def promote_types(type1: Any, type2: Any) -> dtypes.dtype:
     return dtypes.from_numpy_dtype(dtypes.promote(dtypes.as_dtype(type1).numpy, dtypes.as_dtype(type2).numpy))
 
 
-def finfo(dtype: Any = None) -> Any:
-    """Limits of a floating type (``eps``, ``max``, ``min``, ``tiny`` ...), as NumPy tells them.
+class FloatLimits(NamedTuple):
+    """Limits of a floating type, as Python numbers."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+    dtype: str
+
+
+class IntLimits(NamedTuple):
+    """Limits of an integer type."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: str
+
+
+def finfo(dtype: Any = None) -> FloatLimits:
+    """Limits of a floating type: ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``smallest_normal``, ``resolution``.
 
     Examples
     --------
     >>> import minicnn
-    >>> float(minicnn.finfo(minicnn.float32).eps)
+    >>> minicnn.finfo(minicnn.float32).eps
     1.1920928955078125e-07
     """
-    return np.finfo(dtypes.get_default_dtype().numpy if dtype is None else dtypes.as_dtype(dtype).numpy)
+    kind = dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)
+    if not kind.is_floating_point:
+        raise dtypes.DTypeError(f"finfo: expected a floating type; got {kind}. Fix: iinfo({kind})")
+    f = np.finfo(kind.numpy)
+    limits = (float(v) for v in (f.eps, f.max, f.min, f.tiny, f.tiny, 10.0**-f.precision))
+    return FloatLimits(f.bits, *limits, kind.name)
 
 
-def iinfo(dtype: Any) -> Any:
-    """Limits of an integer type (``min``, ``max``).
+def iinfo(dtype: Any) -> IntLimits:
+    """Limits of an integer type: ``bits``, ``max``, ``min``.
 
     Examples
     --------
@@ -125,4 +152,8 @@ def iinfo(dtype: Any) -> Any:
     >>> minicnn.iinfo(minicnn.uint8).max
     255
     """
-    return np.iinfo(dtypes.as_dtype(dtype).numpy)
+    kind = dtypes.as_dtype(dtype)
+    if kind.numpy.kind not in "iu":
+        raise dtypes.DTypeError(f"iinfo: expected an integer type; got {kind}. Fix: finfo({kind})")
+    i = np.iinfo(kind.numpy)
+    return IntLimits(i.bits, int(i.max), int(i.min), kind.name)

@@ -38,7 +38,7 @@ def split(library: Any) -> Any:
 
         @staticmethod
         def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-            x, ctx.at = inputs
+            _, ctx.at = inputs
             ctx.mark_non_differentiable(output[1])
 
         @staticmethod

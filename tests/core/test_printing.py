@@ -103,4 +103,5 @@ def test_formatting_a_number_in_a_tensor() -> None:
     for library in (minicnn, torch):
         assert f"{library.tensor(1.23456):.2f}" == "1.23"
         assert f"{library.tensor(3):04d}" == "0003"
+        assert f"{library.tensor(0.5)}" == "0.5"
     assert f"{minicnn.tensor([1, 2])}" == "tensor([1, 2])"
