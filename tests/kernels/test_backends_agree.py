@@ -17,6 +17,9 @@ TOLERANCE = {np.float64: 1e-9, np.float32: 1e-4, np.float16: 1e-2}
 CASES = [(operation, name) for name in available_backends() if name != "reference" for operation in operations(name)]
 
 
+POOLED = ("max_pool2d.grad_input",)  # its arguments come from the reference, which is slow; see the many channels
+
+
 def arrays(values: Any) -> list[np.ndarray]:
     """List the arrays among arguments or results, however they are nested."""
     if isinstance(values, np.ndarray):
@@ -39,12 +42,14 @@ def outcome(operation: str, backend: str, arguments: tuple[Any, ...]) -> list[np
     return arrays(result)
 
 
-def check(operation: str, backend: str, dtype: Any, batch: int, layout: str, seed: int) -> None:
+def check(
+    operation: str, backend: str, dtype: Any, batch: int, layout: str, seed: int, oracle: str = "reference"
+) -> None:
     """Compare one random case; the same seed draws the same arguments again."""
     draw = partial(drawn, operation, dtype, batch, layout, seed)
     arguments, before = draw(), draw()
     got = outcome(operation, backend, arguments)
-    expected = outcome(operation, "reference", draw())
+    expected = outcome(operation, oracle, draw())
     assert len(got) == len(expected)
     for value, truth in zip(got, expected, strict=True):
         assert (value.dtype, value.shape) == (truth.dtype, truth.shape)
@@ -80,6 +85,41 @@ def test_agrees_in_every_layout(operation: str, backend: str, dtype: Any) -> Non
 def test_an_empty_batch(operation: str, backend: str) -> None:
     for seed in range(3):
         check(operation, backend, np.float32, 0, "contiguous", seed)
+
+
+@pytest.mark.parametrize(
+    ("operation", "backend"), [(name, backend) for name, backend in CASES if backend != "numpy" and name not in POOLED]
+)
+def test_a_large_batch_is_shared_out_whole(operation: str, backend: str) -> None:
+    """So many elements that every kernel cuts its work into several tasks; NumPy is the quicker oracle."""
+    for seed, layout in enumerate(("contiguous", "channels_last")):
+        check(operation, backend, np.float64, 5000, layout, seed, oracle="numpy")
+
+
+@pytest.mark.parametrize("batch", [1, 9])
+@pytest.mark.parametrize("backend", [name for name in available_backends() if name not in ("reference", "numpy")])
+def test_many_channels_are_shared_out_whole(backend: str, batch: int) -> None:
+    """The scatters of pooling cut the channels of an image into several tasks."""
+    rng = np.random.default_rng(0)
+    x, small = rng.standard_normal((batch, 150, 6, 7)), rng.standard_normal((batch, 150, 3, 4))
+    window = pool_window("max_pool2d", x.shape, 3, stride=2, padding=1)  # 3 x 4 outputs, which overlap
+    places = rng.integers(0, 42, small.shape)
+
+    def results() -> list[np.ndarray]:
+        y, indices = call("max_pool2d.forward", x, window)
+        return [
+            y,
+            indices,
+            call("max_pool2d.grad_input", small, indices, (6, 7)),
+            call("max_unpool2d.forward", small, places, (6, 7)),
+            call("max_unpool2d.grad_input", x, places),
+        ]
+
+    with use_backend("numpy"):
+        expected = results()
+    with use_backend(backend):
+        for got, truth in zip(results(), expected, strict=True):
+            np.testing.assert_allclose(got, truth, rtol=1e-12)
 
 
 @pytest.mark.parametrize("operation", operations("numpy"))
@@ -148,6 +188,16 @@ def test_read_only_memory_is_not_written(backend: str) -> None:
             with pytest.raises(ValueError, match="read-only"):
                 call(operation, *arguments)
     np.testing.assert_array_equal(locked, 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "module"), [("dropout.forward", "dropout"), ("sgd.step", "optimizers"), ("adam.step", "optimizers")]
+)
+def test_working_block_by_block_changes_no_result(monkeypatch: pytest.MonkeyPatch, operation: str, module: str) -> None:
+    monkeypatch.setattr(f"minicnn_kernels.vectorized.{module}.BLOCK", 7)
+    for seed in range(3):
+        for layout in LAYOUTS:
+            check(operation, "numpy", np.float64, 3, layout, seed)
 
 
 def test_the_memory_budget_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,5 +129,5 @@ def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """Return grad_x and grad_weight; a weight is used by all negative inputs of its channel."""
     grad_x = np.where(x > 0, grad_y, channel_vector(weight, x.ndim) * grad_y)
     products = wide(grad_y) * np.minimum(x, 0)
-    grad_weight = channel_sum(products) if len(weight) > 1 else products.sum(dtype=np.float64, keepdims=True).ravel()
+    grad_weight = channel_sum(products) if len(weight) != 1 else products.sum(dtype=np.float64, keepdims=True).ravel()
     return grad_x, grad_weight.astype(x.dtype)
