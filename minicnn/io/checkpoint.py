@@ -112,7 +112,7 @@ def _flat(obj: Any, suffix: str) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def load(f: File, map_location: Any = None, weights_only: bool = True) -> Any:
+def load(f: File, map_location: Any = None, *, weights_only: bool | None = None) -> Any:
     """Read a file of :func:`save`, of PyTorch's ``torch.save``, ``.safetensors``, ``.npz`` or ``.npy``.
 
     The content decides how it is read, not the name. Nothing in a file can
@@ -125,8 +125,9 @@ def load(f: File, map_location: Any = None, weights_only: bool = True) -> Any:
         What to read. An open file is read from where it stands.
     map_location : device, str, dict, callable or None
         Where the tensors shall be; the CPU is the only place.
-    weights_only : bool, default True
-        As in PyTorch. ``False`` is refused: minicnn never runs code from files.
+    weights_only : bool, optional
+        Makes no difference. PyTorch's ``False`` lets a file run code; here none
+        ever does, and a file that would need it is refused either way.
 
     Returns
     -------
@@ -150,11 +151,6 @@ def load(f: File, map_location: Any = None, weights_only: bool = True) -> Any:
     >>> load(file)
     {'bias': tensor([0., 0.])}
     """
-    if not weights_only:
-        raise ValueError(
-            "load: weights_only=False would let the file run code, which minicnn never does. "
-            "Leave it out: tensors and plain containers are read all the same"
-        )
     _check_location(map_location)
     with open_source(f) as source:
         return _read(source, _kind(source))
