@@ -79,7 +79,7 @@ class Function:
 class _Step(Node):
     """The node in the graph of one call of a :class:`Function`."""
 
-    differentiable = True
+    differentiable = shows_gradients = True
 
     def __init__(self, function: type[Function], args: tuple[Any, ...]) -> None:
         self.function = function

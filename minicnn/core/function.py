@@ -34,7 +34,7 @@ from .parts import AccumulateGrad, Edge
 from .tensor import Tensor
 
 _sequence = itertools.count()
-_OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks"}
+_OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks", "retained"}
 
 
 class _Saved(NamedTuple):
@@ -45,6 +45,10 @@ class _Saved(NamedTuple):
     output: int | None
     versions: Any  # the version counter shared by all tensors on this memory, or None
     version: int
+
+
+def _edge_of(t: Tensor | None) -> Edge | None:
+    return t._edge() if t is not None and t.requires_grad else None
 
 
 _NOTHING = _Saved(None, None, None, None, 0)
@@ -67,7 +71,9 @@ class Function:
     is_view : bool
         The result shares the input's memory.
     inplace : bool
-        ``forward`` writes its result into the first input's memory.
+        ``forward`` writes its result into the memory of the first input, which is not a view.
+    shows_gradients : bool
+        ``backward`` hands gradients to code that may keep them.
     needs_grad : tuple of bool
         For each input, whether backward must return a gradient.
     """
@@ -75,8 +81,17 @@ class Function:
     differentiable = False
     is_view = False
     inplace = False
+    shows_gradients = False
     needs_grad: tuple[bool, ...] = ()
+
+    # of a node in the graph
+    sequence: int  # younger nodes have larger numbers
+    edges: tuple[Edge | None, ...]  # where the gradients of the inputs go
+    outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]  # shape and type of each result
+    hooks: dict[int, dict[int, Any]]  # by result
+    retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
     _to_save: tuple[Any, ...]
+    _saved: tuple[_Saved, ...] | None
 
     def forward(self, *arrays: Any) -> Any:
         """Compute the result array (or a tuple of them) from the input arrays."""
@@ -92,43 +107,40 @@ class Function:
     def __call__(self, *inputs: Tensor | None) -> Any:
         """Run forward on tensors, and record this node if a gradient will be needed."""
         self.save()
-        for t in inputs:
-            if t is not None and t._base is not None:
-                t._refresh_view()
         self.needs_grad = tuple(t is not None and t.requires_grad for t in inputs)
         recording = grad_mode.is_grad_enabled() and any(self.needs_grad)
+        edges = tuple(map(_edge_of, inputs)) if recording else ()  # before a result replaces an input's history
         if self.inplace:
             inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
 
         result = self.forward(*[None if t is None else t._array for t in inputs])
 
-        arrays: tuple[Any, ...] = result if isinstance(result, tuple) else (result,)
-        if recording:
-            self.sequence = next(_sequence)
-            self.edges = tuple(t._edge() if t is not None and t.requires_grad else None for t in inputs)
-            self.outputs = tuple((a.shape, a.dtype) for a in arrays)
         if self.inplace:
             inputs[0]._versions.count += 1  # type: ignore[union-attr]
-            outputs = (inputs[0],)
-            if recording:
-                inputs[0]._set_history(self)  # type: ignore[union-attr]
+            outputs: tuple[Any, ...] = (inputs[0],)
         else:
-            outputs = tuple(Tensor._wrap(array) for array in arrays)  # type: ignore[assignment]
-            for index, t in enumerate(outputs):
-                if recording and t.is_floating_point():  # type: ignore[union-attr]
-                    t.requires_grad, t.grad_fn, t._output_index = True, self, index  # type: ignore[union-attr]
-            if self.is_view:
-                outputs[0]._become_view(inputs[0], self)  # type: ignore[union-attr, arg-type]
+            outputs = tuple(map(Tensor._wrap, result if isinstance(result, tuple) else (result,)))
         if recording:
-            self._saved: tuple[_Saved, ...] | None = tuple(
-                self._keep(array, inputs, outputs) for array in self._to_save
-            )
-            self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
+            self._record(edges, inputs, outputs)
+        if self.is_view:
+            outputs[0]._become_view(inputs[0], self)
         del self._to_save
         if grad_mode.is_anomaly_enabled():
-            self._check_nan("forward", list(arrays))
+            self._check_nan("forward", [t._array for t in outputs])
             self.made_at = "".join(traceback.format_stack(limit=8)[:-1])
         return outputs if isinstance(result, tuple) else outputs[0]
+
+    def _record(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        """Become a node of the graph: know where gradients go, keep what backward needs, be the results' history."""
+        self.sequence = next(_sequence)
+        self.edges = edges
+        self.outputs = tuple((t._array.shape, t._array.dtype) for t in outputs)
+        self.hooks, self.retained = {}, {}
+        for index, t in enumerate(outputs):
+            if t.is_floating_point():
+                t._set_history(self, index)
+        self._saved = tuple(self._keep(array, inputs, outputs) for array in self._to_save)
+        self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
 
     def again(self) -> Function:
         """A new node with the same settings, for the same step on another tensor."""
@@ -149,7 +161,7 @@ class Function:
                 return _Saved(array, None, index, t._versions, t._versions.count)
         for t in inputs:
             if t is not None and array is t._array:
-                return _Saved(array, t._edge() if t.requires_grad else None, None, t._versions, t._versions.count)
+                return _Saved(array, _edge_of(t), None, t._versions, t._versions.count)
         return _Saved(array, None, None, None, 0)
 
     # ----------------------------------------------------------------- backward
@@ -208,27 +220,33 @@ class Function:
             self._saved = None
 
     @np.errstate(all="ignore")
-    def run_backward(self, grads: list[Tensor | None], create_graph: bool) -> tuple[Tensor | None, ...]:
-        """Gradients of the inputs from those of the results, all as tensors."""
+    def run_backward(
+        self, grads: list[Tensor | None], needed: tuple[bool, ...], create_graph: bool
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of the inputs that are ``needed`` from those of the results, all as tensors."""
         filled: list[Any] = []
         for grad, (shape, kind) in zip(grads, self.outputs, strict=True):
             if grad is None and kind.kind == "f":
                 grad = Tensor._wrap(np.zeros(shape, kind))
             filled.append(grad)
-        if self.differentiable:
-            with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # checked as a whole, below
-                result = self.backward(*filled)
-        else:
-            if create_graph:
-                raise AutogradError(
-                    f"create_graph=True: the gradient of {self.operation} cannot itself be differentiated here. "
-                    "Fix: backward without create_graph, or check second derivatives with finite differences"
-                )
-            result = self.backward(*[None if g is None else g._array for g in filled])
+        if create_graph and not self.differentiable:
+            raise AutogradError(
+                f"create_graph=True: the gradient of {self.operation} cannot itself be differentiated here. "
+                "Fix: backward without create_graph, or check second derivatives with finite differences"
+            )
+        before, self.needs_grad = self.needs_grad, needed
+        try:
+            if self.differentiable:
+                with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
+                    result = self.backward(*filled)
+            else:
+                result = self.backward(*[None if g is None else g._array for g in filled])
+        finally:
+            self.needs_grad = before
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
             g if g is None or isinstance(g, Tensor) else Tensor._wrap(np.asarray(g)) if need else None
-            for g, need in zip(inputs, self.needs_grad, strict=True)
+            for g, need in zip(inputs, needed, strict=True)
         )
         if grad_mode.is_anomaly_enabled():
             self._check_nan("backward", [g._array for g in wrapped if g is not None])

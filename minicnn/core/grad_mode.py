@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -70,7 +71,18 @@ class _Mode:
             with self._fresh():
                 return function(*args, **kwargs)
 
-        return wrapped
+        @functools.wraps(function)
+        def steps(*args: Any, **kwargs: Any) -> Any:
+            generator, sent = function(*args, **kwargs), None
+            while True:  # between two steps, the mode is that of whoever iterates
+                with self._fresh():
+                    try:
+                        item = generator.send(sent)
+                    except StopIteration as end:
+                        return end.value
+                sent = yield item
+
+        return steps if inspect.isgeneratorfunction(function) else wrapped
 
 
 class _Switch(_Mode):

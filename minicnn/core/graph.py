@@ -20,127 +20,165 @@ from .function import Function
 from .parts import Edge
 from .tensor import Tensor
 
+Key = tuple[int, int]  # of an edge: its end, and which result of it; -1 for a leaf
+
 
 class _Pass:
-    """The state of one backward pass."""
+    """One backward pass; the gradients that were asked for are in ``found`` after :meth:`run`."""
 
-    def __init__(self, create_graph: bool) -> None:
+    def __init__(self, roots: Sequence[Tensor], create_graph: bool, inputs: Sequence[Tensor] | None) -> None:
         self.create_graph = create_graph
+        self.wanted = None if inputs is None else {_key(t._edge()) for t in inputs}
+        self.useful = set() if self.wanted is None else _on_the_way(roots, self.wanted)
         self.heap: list[tuple[int, Function]] = []
-        self.pending: dict[Function, list[Tensor | None]] = {}
-        self.leaves: dict[int, tuple[Tensor, Tensor]] = {}
+        self.pending: dict[Function, list[Tensor | None]] = {}  # gradients of a node's results, so far
+        self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
+        self.found: dict[Key, Tensor] = {}
+        self.held: set[int] = set()  # arrays that somebody else has or may have
+
+    def run(self, retain_graph: bool) -> None:
+        """Go from node to node until every gradient has arrived."""
+        while self.heap:
+            node = heapq.heappop(self.heap)[1]
+            grads = self.arrived(node)
+            if self.wanted is not None and node not in self.useful:
+                continue
+            needed = tuple(self.leads_on(edge) for edge in node.edges)
+            input_grads = node.run_backward(grads, needed, self.create_graph)
+            if node.shows_gradients:
+                self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
+            if not retain_graph:
+                node.release()
+            for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
+                if needed[position] and grad is not None:
+                    _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
+                    self.send(edge, grad)  # type: ignore[arg-type]
+        for leaf, grad in self.leaves.values():
+            self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
+
+    def leads_on(self, edge: Edge | None) -> bool:
+        """Whether a gradient that takes this edge gets to where one is wanted."""
+        return edge is not None and (self.wanted is None or edge.node in self.useful or _key(edge) in self.wanted)
 
     def send(self, edge: Edge, grad: Tensor) -> None:
         """Add ``grad`` to what has arrived at the edge's end."""
-        if edge.node is None:
-            leaf = edge.leaf
+        node, index, leaf = edge
+        if node is None:
             known = self.leaves.get(id(leaf))
             self.leaves[id(leaf)] = (leaf, grad if known is None else self.add(known[1], grad))  # type: ignore[assignment]
             return
-        grads = self.pending.get(edge.node)
+        grads = self.pending.get(node)
         if grads is None:
-            grads = self.pending[edge.node] = [None] * len(edge.node.outputs)
-            heapq.heappush(self.heap, (-edge.node.sequence, edge.node))
-        before = grads[edge.index]
-        grads[edge.index] = grad if before is None else self.add(before, grad)
+            grads = self.pending[node] = [None] * len(node.outputs)
+            heapq.heappush(self.heap, (-node.sequence, node))
+        before = grads[index]
+        grads[index] = grad if before is None else self.add(before, grad)
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
         return a + b if self.create_graph else Tensor._wrap(np.add(a._array, b._array))
 
-
-def run_backward(
-    tensors: Sequence[Tensor],
-    grad_tensors: Sequence[Tensor | None],
-    retain_graph: bool,
-    create_graph: bool,
-    inputs: Sequence[Tensor] | None = None,
-) -> list[Tensor | None]:
-    """Send gradients back from ``tensors``; add them to the leaves, or return those of ``inputs``."""
-    state = _Pass(create_graph)
-    for t, grad in zip(tensors, grad_tensors, strict=True):
-        state.send(t._edge(), _seed(t, grad))
-    wanted: dict[tuple[int, int], list[int]] = {}
-    results: list[Tensor | None] = [None] * len(inputs or ())
-    for position, t in enumerate(inputs or ()):
-        wanted.setdefault(_key(t._edge()), []).append(position)
-    useful = None if inputs is None else _on_the_way(tensors, wanted)
-
-    while state.heap:
-        node = heapq.heappop(state.heap)[1]
-        grads = state.pending.pop(node)
-        for index, hooks in getattr(node, "hooks", {}).items():
-            if grads[index] is not None:
-                grads[index] = call_hooks(hooks, grads[index])  # type: ignore[arg-type]
+    def arrived(self, node: Function) -> list[Tensor | None]:
+        """The complete gradients of a node's results, after their hooks."""
+        grads = self.pending.pop(node)
         for index, grad in enumerate(grads):
-            for position in wanted.get((id(node), index), ()):
-                results[position] = grad
-        if useful is not None and node not in useful:
-            continue
-        input_grads = node.run_backward(grads, create_graph)
-        if not retain_graph:
-            node.release()
-        for edge, grad in zip(node.edges, input_grads, strict=True):
-            if edge is not None and grad is not None:
-                state.send(edge, grad)
+            if grad is None:
+                continue
+            if index in node.hooks:
+                grad = grads[index] = self.through_hooks(node.hooks[index], grad)
+            if index in node.retained and (owner := node.retained[index]()) is not None:
+                self.held.add(id(grad._array))  # it travels on
+                self.accumulate(owner, grad)
+            if self.wanted is not None and (id(node), index) in self.wanted:
+                self.found[id(node), index] = grad
+        return grads
 
-    given_away: set[int] = {id(t._array) for t in grad_tensors if t is not None}
-    for leaf, grad in state.leaves.values():
-        grad = call_hooks(leaf._hooks, grad) if leaf._hooks else grad
-        if inputs is None:
-            _accumulate(leaf, grad, create_graph, given_away)
-        for position in wanted.get((id(leaf), -1), ()):
-            results[position] = grad
-    return results
+    def through_hooks(self, hooks: dict[int, Any], grad: Tensor) -> Tensor:
+        """The gradient after the hooks; what a hook returns replaces it."""
+        for hook in list(hooks.values()):
+            self.held.add(id(grad._array))
+            changed = hook(grad)
+            if changed is None:
+                continue
+            if not isinstance(changed, Tensor) or changed._array.shape != grad._array.shape:
+                what = f"shape {tuple(changed.shape)}" if isinstance(changed, Tensor) else repr(changed)
+                raise AutogradError(
+                    f"a hook must return None or a gradient of the shape it was given, {grad._array.shape}; got {what}"
+                )
+            grad = changed
+            self.held.add(id(grad._array))
+        return grad
+
+    def accumulate(self, t: Tensor, grad: Tensor) -> None:
+        """Add ``grad`` to ``t.grad``, whose memory belongs to it alone."""
+        if t.grad is None:
+            t.grad = grad.clone() if self.create_graph else self.owned(grad, t._array.dtype)
+        elif self.create_graph:
+            t.grad = t.grad + grad
+        else:
+            np.add(t.grad._array, grad._array, out=t.grad._array, casting="same_kind")
+            t.grad._versions.count += 1
+        for hook in list(t._post_hooks.values()):
+            hook(t)
+
+    def owned(self, grad: Tensor, kind: np.dtype[Any]) -> Tensor:
+        """The gradient on memory that nobody else has: its own if possible, else a copy."""
+        array = grad._array.astype(kind, copy=False)
+        if array.base is not None or id(array) in self.held or not array.flags.writeable:
+            array = array.copy()
+        self.held.add(id(array))
+        return Tensor._wrap(array)
 
 
-def _key(edge: Edge) -> tuple[int, int]:
+def _key(edge: Edge) -> Key:
     return (id(edge.leaf), -1) if edge.node is None else (id(edge.node), edge.index)
 
 
-def _on_the_way(tensors: Sequence[Tensor], wanted: dict[tuple[int, int], list[int]]) -> set[Function]:
+def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> None:
+    expected = edge.leaf._array.shape if edge.leaf is not None else edge.node.outputs[edge.index][0]  # type: ignore[union-attr]
+    if grad._array.shape != expected:
+        raise AutogradError(
+            f"backward of {node.operation} returned a gradient of shape {grad._array.shape} for input {position}, "
+            f"whose shape is {expected}. Fix: sum it over the dimensions along which forward repeated the input"
+        )
+
+
+def _on_the_way(roots: Sequence[Tensor], wanted: set[Key]) -> set[Function]:
     """The nodes that must be gone through to reach one of the wanted edges."""
-    found = {t.grad_fn for t in tensors if t.grad_fn is not None}
-    waiting = list(found)
+    met = {t.grad_fn for t in roots if t.grad_fn is not None}
+    waiting = list(met)
     while waiting:
         for edge in waiting.pop().edges:
-            if edge is not None and edge.node is not None and edge.node not in found:
-                found.add(edge.node)
+            if edge is not None and edge.node is not None and edge.node not in met:
+                met.add(edge.node)
                 waiting.append(edge.node)
     useful: set[Function] = set()
-    for node in sorted(found, key=lambda node: node.sequence):  # inputs come before those who use them
+    for node in sorted(met, key=lambda node: node.sequence):  # inputs come before those who use them
         if any(e is not None and (_key(e) in wanted or e.node in useful) for e in node.edges):
             useful.add(node)
     return useful
 
 
-def _accumulate(leaf: Tensor, grad: Tensor, create_graph: bool, given_away: set[int]) -> None:
-    """Add ``grad`` to ``leaf.grad``. Two leaves never share one array."""
-    if leaf.grad is not None:
-        if create_graph:
-            leaf.grad = leaf.grad + grad
-        else:
-            np.add(leaf.grad._array, grad._array, out=leaf.grad._array, casting="same_kind")
-            leaf.grad._versions.count += 1
-    elif create_graph:
-        leaf.grad = grad
-    else:
-        array = grad._array
-        if array.dtype != leaf._array.dtype:
-            array = array.astype(leaf._array.dtype)
-        if array.base is not None or id(array) in given_away or not array.flags.writeable:
-            array = array.copy()
-        given_away.add(id(array))
-        leaf.grad = Tensor._wrap(array)
-    for hook in list(leaf._post_hooks.values()) if leaf._post_hooks else ():
-        hook(leaf)
+def _listed(tensors: Tensor | Sequence[Any]) -> list[Any]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
-def call_hooks(hooks: dict[int, Any], grad: Tensor) -> Tensor:
-    """Pass the gradient through the hooks; what a hook returns replaces it."""
-    for hook in list(hooks.values()):
-        changed = hook(grad)
-        grad = grad if changed is None else changed
-    return grad
+def _go_back(
+    outputs: Tensor | Sequence[Tensor],
+    seeds: Tensor | Sequence[Tensor | None] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    inputs: Sequence[Tensor] | None,
+) -> _Pass:
+    """The whole pass, from ``outputs``."""
+    roots = _listed(outputs)
+    state = _Pass(roots, create_graph, inputs)
+    for t, seed in zip(roots, [None] * len(roots) if seeds is None else _listed(seeds), strict=True):
+        grad = _seed(t, seed)
+        state.held.add(id(grad._array))
+        if state.leads_on(t._edge()):
+            state.send(t._edge(), grad)
+    state.run(create_graph if retain_graph is None else retain_graph)
+    return state
 
 
 def _seed(t: Tensor, grad: Tensor | None) -> Tensor:
@@ -182,22 +220,15 @@ def backward(
     create_graph : bool, default False
         Record the backward pass, to differentiate it.
     inputs : Tensor or sequence, optional
-        Only these leaves receive gradients.
+        Only these tensors receive gradients.
     """
-    roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    if grad_tensors is None:
-        seeds: list[Tensor | None] = [None] * len(roots)
-    else:
-        seeds = [grad_tensors] if isinstance(grad_tensors, Tensor) else list(grad_tensors)
-    keep = create_graph if retain_graph is None else retain_graph
-    if inputs is None:
-        run_backward(roots, seeds, keep, create_graph)
-        return
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    taken = {id(t._array) for t in seeds if t is not None}
-    for t, grad in zip(targets, run_backward(roots, seeds, keep, create_graph, targets), strict=True):
-        if grad is not None:
-            _accumulate(t, grad, create_graph, taken)
+    targets = None if inputs is None else list({id(t): t for t in _listed(inputs)}.values())
+    if targets == []:
+        raise AutogradError("backward: inputs is empty, so no gradient is wanted. Fix: leave it out")
+    state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
+    for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
+        if (grad := state.found.get(_key(t._edge()))) is not None:
+            state.accumulate(t, grad)
 
 
 def grad(
@@ -206,9 +237,28 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    allow_unused: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    *,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` is touched.
+    """Return the gradients of ``outputs`` with respect to ``inputs``; no ``.grad`` of a leaf is touched.
+
+    Parameters
+    ----------
+    outputs, inputs : Tensor or sequence of Tensor
+    grad_outputs : Tensor or sequence, optional
+        Gradients to start from; 1 for scalars.
+    retain_graph : bool, optional
+        Keep what backward needs, to go back again. Default: ``create_graph``.
+    create_graph : bool, default False
+        Record the way back, to differentiate it.
+    only_inputs : bool, default True
+        Must be True, as in PyTorch.
+    allow_unused : bool, optional
+        Give None for an input that the outputs do not depend on, instead of raising.
+    materialize_grads : bool, default False
+        Give zeros for it.
 
     Examples
     --------
@@ -219,19 +269,18 @@ def grad(
     >>> dy.item(), ddy.item()
     (27.0, 18.0)
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None:
-        seeds: list[Tensor | None] = [None] * len(roots)
-    else:
-        seeds = [grad_outputs] if isinstance(grad_outputs, Tensor) else list(grad_outputs)
+    if not only_inputs:
+        raise ValueError("grad: only_inputs=False is not supported. Fix: backward() fills the .grad of all leaves")
+    targets = _listed(inputs)
     for position, t in enumerate(targets):
         if not t.requires_grad:
             raise AutogradError(f"grad: inputs[{position}] does not require a gradient. Fix: x.requires_grad_()")
-    keep = create_graph if retain_graph is None else retain_graph
-    results = run_backward(roots, seeds, keep, create_graph, targets)
+    state = _go_back(outputs, grad_outputs, retain_graph, create_graph, targets)
+    results = [state.found.get(_key(t._edge())) for t in targets]
     for position, result in enumerate(results):
-        if result is None and not allow_unused:
+        if result is None and materialize_grads:
+            results[position] = Tensor._wrap(np.zeros_like(targets[position]._array))
+        elif result is None and not allow_unused:
             raise AutogradError(
                 f"grad: inputs[{position}] was not used in computing the outputs. "
                 "Fix: allow_unused=True gives None for it"

@@ -8,6 +8,7 @@ what a tensor *is*: memory, type, history, views and changes in place.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Tensor(Exchange):
     _base: Tensor | None
     _view_steps: tuple[Function, ...]
     _seen: int
+    retains_grad = False
     _reshaped = 0  # of a base: the count of ``_seen`` when its shape was last changed in place
 
     if TYPE_CHECKING:  # attached by minicnn.ops.methods
@@ -251,7 +253,7 @@ class Tensor(Exchange):
         """Cut this tensor off from its history; returns it."""
         if self._base is not None:
             raise AutogradError("detach_: a view cannot be detached in place. Fix: x.detach()")
-        self.grad_fn, self._requires_grad = None, False
+        self.grad_fn, self._requires_grad, self.retains_grad = None, False, False
         return self
 
     @property
@@ -269,8 +271,7 @@ class Tensor(Exchange):
             raise AutogradError("register_hook: this tensor does not require a gradient. Fix: x.requires_grad_()")
         if self.grad_fn is None:
             return RemovableHandle(self._hooks, hook)
-        hooks = self.grad_fn.__dict__.setdefault("hooks", {})
-        return RemovableHandle(hooks.setdefault(self._output_index, {}), hook)
+        return RemovableHandle(self.grad_fn.hooks.setdefault(self._output_index, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` after a gradient was added to this leaf's ``.grad``."""
@@ -282,19 +283,11 @@ class Tensor(Exchange):
 
     def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in ``.grad``."""
-        if self.is_leaf or self.__dict__.get("retains_grad"):
-            return
-        import weakref
-
-        self.retains_grad = True
-        owner = weakref.ref(self)
-
-        def keep(grad: Tensor) -> None:
-            t = owner()
-            if t is not None:
-                t.grad = Tensor._wrap(grad._array.copy()) if t.grad is None else t.grad + grad
-
-        self.register_hook(keep)
+        if not self.requires_grad:
+            raise AutogradError("retain_grad: this tensor does not require a gradient. Fix: x.requires_grad_()")
+        if self.grad_fn is not None:
+            self.retains_grad = True
+            self.grad_fn.retained[self._output_index] = weakref.ref(self)
 
     # ------------------------------------------------ views and changes in place
 
@@ -328,7 +321,8 @@ class Tensor(Exchange):
             t = base
             for step in steps:
                 t = step.again()(t)
-        self._requires_grad, self.grad_fn, self._output_index = t._requires_grad, t.grad_fn, t._output_index
+        if t.grad_fn is not None:
+            self._set_history(t.grad_fn, t._output_index)
         self._seen = base._seen
 
     def _change_shape(self, array: Any) -> None:
@@ -352,11 +346,13 @@ class Tensor(Exchange):
                 "in memory (expand), or its array is read-only. Fix: clone() first"
             )
 
-    def _set_history(self, node: Function) -> None:
-        """After a change in place: ``node`` made this tensor's new values."""
-        if self._base is None:
-            self._requires_grad, self.grad_fn, self._output_index = True, node, 0
-            self._seen += 1
+    def _set_history(self, node: Function, index: int) -> None:
+        """Result ``index`` of ``node`` is what this tensor now holds."""
+        if self.retains_grad:
+            self.grad_fn.retained.pop(self._output_index)  # type: ignore[union-attr]
+            node.retained[index] = weakref.ref(self)
+        self._requires_grad, self.grad_fn, self._output_index = True, node, index
+        self._seen += 1
 
 
 Tensor.__module__ = "minicnn"  # where programs find it: type(x) prints as <class 'minicnn.Tensor'>

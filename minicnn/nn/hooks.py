@@ -24,7 +24,7 @@ Grads = tuple[Tensor | None, ...]
 class Border(Function):
     """The identity on several tensors, whose gradients pass through a callback."""
 
-    differentiable = True
+    differentiable = shows_gradients = True
 
     def __init__(self, callback: Callable[[Grads], Grads]) -> None:
         self.callback = callback

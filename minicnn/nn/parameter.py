@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,7 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         other = Parameter(Tensor._wrap(self._array.copy()), self.requires_grad)
         memo[id(self)] = other
-        other.grad = copy.deepcopy(self.grad, memo)
-        return other
+        return other  # without .grad, as in PyTorch
 
 
 class Buffer(Tensor):

@@ -164,7 +164,7 @@ class PowNumber(Function):
     def backward(self, grad_y: Tensor) -> Tensor:
         (x,) = self.saved
         if self.exponent == 0:
-            return grad_y * 0
+            return grad_y.new_zeros(grad_y.shape)
         return grad_y * (self.exponent * (x if self.exponent == 2 else x ** (self.exponent - 1)))
 
 
