@@ -61,7 +61,7 @@ def type(input: Tensor, dtype: Any = None) -> Any:
     elif isinstance(dtype, str):
         by_class = {name: kind for kind, name in _CLASS.items()}
         dtype = by_class.get(dtype.rpartition(".")[2], dtype)
-    return to(input, dtype)
+    return to(input, dtypes.as_dtype(dtype))
 
 
 _CLASS = {

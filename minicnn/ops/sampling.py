@@ -130,7 +130,15 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """:func:`randint` in the shape and type of ``input``.
 
     Examples
@@ -139,7 +147,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
     >>> minicnn.randint_like(minicnn.zeros(2), 3, 4)
     tensor([3., 3.])
     """
-    return randint(low, high, input.shape, dtype=dtype or input.dtype)
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
 def normal(

@@ -306,3 +306,20 @@ def test_what_is_left_out_says_so(name: str, says: str) -> None:
         getattr(nn, name)
     with pytest.raises(AttributeError, match="no attribute 'conv3d'"):
         nn.functional.conv3d  # noqa: B018
+
+
+@pytest.mark.parametrize("text", ["k=3", "k=3,\nbias=False"])
+@pytest.mark.parametrize("child", [False, True])
+def test_a_module_describes_itself_as_in_pytorch(text: str, child: bool) -> None:
+    shown = []
+    for library in (minicnn, torch):
+
+        class Own(library.nn.Module):  # type: ignore[name-defined]
+            def extra_repr(self) -> str:
+                return text
+
+        module = Own()
+        if child:
+            module.layer = library.nn.ReLU()
+        shown.append(repr(library.nn.Sequential(module)))
+    assert shown[0] == shown[1]
