@@ -84,6 +84,7 @@ from .ops.conversion import (
     LongTensor,
     ShortTensor,
 )
+from .ops.copying import clone
 from .ops.creation import (
     arange,
     as_tensor,
@@ -180,7 +181,6 @@ from .ops.sampling import (
 )
 from .ops.shaping import (
     broadcast_to,
-    clone,
     flatten,
     movedim,
     permute,
@@ -210,12 +210,17 @@ divide, multiply, negative, subtract, true_divide = div, mul, neg, sub, div
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 
-_MODULES = ("autograd", "backends", "cuda", "data", "datasets", "io", "kernels", "nn", "optim", "transforms", "utils")
+_MODULES = (
+    *("accelerator", "autograd", "backends", "cuda", "data", "datasets", "io", "kernels", "nn", "optim"),
+    *("transforms", "utils"),
+)
 _ELSEWHERE = {
     "save": "minicnn.io",
     "load": "minicnn.io",
     "show_config": "minicnn.config",
     "gradcheck": "minicnn.autograd",
+    "use_deterministic_algorithms": "minicnn.backends",
+    "are_deterministic_algorithms_enabled": "minicnn.backends",
 }
 
 __all__ = [

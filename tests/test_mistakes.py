@@ -86,6 +86,8 @@ TYPES = [
     Mistake("gradient of integers", "torch.tensor([1, 2], requires_grad=True)", TypeError, ("float", "int64")),
     Mistake("text as a tensor", "torch.tensor(['a'])", TypeError, ("str",)),
     Mistake("ragged lists", "torch.tensor([[1, 2], [3]])", ValueError, ("2", "1")),
+    Mistake("norm of an unknown kind", "torch.zeros(2, 2).norm('nuc')", ValueError, ("'nuc'", "numpy.linalg.norm")),
+    Mistake("pooling with the 0-norm", "nn.LPPool2d(0, 2)(torch.zeros(1, 1, 4, 4))", ValueError, ("norm_type", "0")),
     Mistake("mean of integers", "torch.tensor([1, 2]).mean()", TypeError, ("int64", "float")),
 ]  # fmt: skip
 

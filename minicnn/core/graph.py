@@ -225,6 +225,9 @@ def backward(
     targets = None if inputs is None else list({id(t): t for t in _listed(inputs)}.values())
     if targets == []:
         raise AutogradError("backward: inputs is empty, so no gradient is wanted. Fix: leave it out")
+    for position, t in enumerate(targets or ()):
+        if not t.requires_grad:
+            raise AutogradError(f"backward: inputs[{position}] does not require a gradient. Fix: x.requires_grad_()")
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
     for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
         if (grad := state.found.get(_key(t._edge()))) is not None:

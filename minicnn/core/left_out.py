@@ -42,7 +42,12 @@ _PARTS = {  # the whole name
     "hub": "weights are loaded from files, with load",
     "linalg": "use numpy.linalg on x.numpy()",
     "onnx": "exporting is left out",
+    "modules": "the layers are in minicnn.nn itself",
+    "multiprocessing": "use Python's multiprocessing; DataLoader(num_workers=...) needs neither",
     "profiler": "use Python's cProfile",
+    "set_default_device": "tensors are made on the CPU",
+    "set_default_tensor_type": "use set_default_dtype",
+    "set_float32_matmul_precision": "products of float32 are computed in float32, always",
     "vmap": "use the batch dimension",
 }
 

@@ -179,10 +179,6 @@ class Tensor(Exchange):
         steps = tuple(s // self._array.itemsize for s in self._array.strides)
         return steps if dim is None else steps[dim]
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in memory in order, without gaps."""
-        return bool(self._array.flags.c_contiguous)
-
     def data_ptr(self) -> int:
         """Address of the first element."""
         return int(self._array.ctypes.data)

@@ -106,18 +106,23 @@ class Module(Stateful):
             if param.grad is not None:
                 param.grad = None if set_to_none else param.grad.detach().zero_()
 
-    def _convert(self, kind: dtypes.dtype | None) -> Module:
-        if kind is None:
-            return self
-        if not kind.is_floating_point:
+    def _convert(self, kind: dtypes.dtype | None, memory_format: Any = None) -> Module:
+        if kind is not None and not kind.is_floating_point:
             raise DTypeError(f"a module can be converted to a floating type only; got {kind}")
+        if kind is None and memory_format is None:
+            return self
+
+        def converted(t: Tensor) -> Tensor:
+            layout = memory_format if memory_format is not None and t.ndim == 4 else "preserve_format"
+            return t.data.to(dtype=kind, memory_format=layout)
+
         seen: set[int] = set()
         for member in [*self.parameters(), *self.buffers()]:
             if member.is_floating_point() and id(member) not in seen:
                 seen.add(id(member))
-                member.data = member.data.to(kind)
+                member.data = converted(member)
                 if member.grad is not None:
-                    member.grad.data = member.grad.data.to(kind)
+                    member.grad.data = converted(member.grad)
         return self
 
     def float(self) -> Module:
@@ -136,10 +141,12 @@ class Module(Stateful):
         """``to(device)``, ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``, in place; returns this module."""
         kind = kwargs.pop("dtype", None)
         where = kwargs.pop("device", None)
+        memory_format = kwargs.pop("memory_format", None)
         kwargs.pop("non_blocking", None)
         if kwargs:
             raise TypeError(
-                f"Module.to: unexpected argument {next(iter(kwargs))!r}; expected device, dtype, non_blocking"
+                f"Module.to: unexpected argument {next(iter(kwargs))!r}; "
+                "expected device, dtype, non_blocking, memory_format"
             )
         for arg in args:
             if isinstance(arg, Tensor):
@@ -149,7 +156,7 @@ class Module(Stateful):
             elif not isinstance(arg, bool) and arg is not None:
                 kind = arg
         devices.check_device(where)
-        return self._convert(None if kind is None else dtypes.as_dtype(kind))
+        return self._convert(None if kind is None else dtypes.as_dtype(kind), memory_format)
 
     def cpu(self) -> Module:
         """Move to the CPU."""

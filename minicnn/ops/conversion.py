@@ -11,15 +11,15 @@ from ..core import dtype as dtypes
 from ..core.device import check_device, device
 from ..core.tensor import Tensor
 from . import creation
+from .copying import Clone, contiguous
 from .operands import cast, sizes
-from .shaping import Clone
 
 
 def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
     """``input`` with another type or device: ``x.to(minicnn.float64)``, ``x.to("cpu")``, ``x.to(other)``.
 
-    ``copy=True`` copies even if nothing changes; ``non_blocking`` and
-    ``memory_format`` are accepted and make no difference on the CPU.
+    ``copy=True`` copies even if nothing changes; ``memory_format`` chooses the
+    order in memory; ``non_blocking`` makes no difference on the CPU.
 
     Examples
     --------
@@ -42,6 +42,7 @@ def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
             kind = a
     copy = copy or (len(flags) > 1 and flags[1])
     result = input if kind is None else cast(input, dtypes.as_dtype(kind).numpy)
+    result = contiguous(result, options.get("memory_format", "preserve_format"))
     return Clone()(result) if copy and result is input else result
 
 

@@ -15,6 +15,7 @@ from . import (
     choosing,
     comparison,
     conversion,
+    copying,
     elementwise,
     extremes,
     gathering,
@@ -39,6 +40,7 @@ _FUNCTIONS: dict[Any, str] = {
         logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift""",
     conversion: """to type type_as float double half long int short char byte cpu cuda
         new_zeros new_ones new_empty new_full new_tensor""",
+    copying: "clone contiguous is_contiguous",
     elementwise: """exp expm1 log log2 log10 log1p sqrt rsqrt square reciprocal abs sin cos tan asin acos atan sinh cosh
         atan2 sign floor ceil trunc round frac""",
     extremes: "max min amax amin argmax argmin",
@@ -53,7 +55,7 @@ _FUNCTIONS: dict[Any, str] = {
     sampling: "bernoulli multinomial",
     splitting: "narrow select unbind split chunk tensor_split unfold",
     shaping: """reshape reshape_as view view_as flatten ravel unflatten squeeze unsqueeze permute transpose t movedim
-        expand expand_as broadcast_to clone contiguous""",
+        expand expand_as broadcast_to""",
 }
 
 

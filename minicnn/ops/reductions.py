@@ -260,6 +260,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     """
     x = floating("norm", input) if dtype is None else cast(input, dtypes.as_dtype(dtype).numpy)
     axes = reduced_axes("norm", dim, x.ndim)
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"norm: p must be a number or 'fro'; got {p!r}. Fix: numpy.linalg.norm(x.numpy(), {p!r})")
     order = 2.0 if p in ("fro", None) else float(p)
     if order in (np.inf, -np.inf):
         return x.abs().amax(axes, keepdim) if order > 0 else x.abs().amin(axes, keepdim)  # type: ignore[no-any-return]

@@ -54,21 +54,6 @@ class Expand(Function):
         return unbroadcast(grad_y, self.before)
 
 
-class Clone(Function):
-    """A copy; ``order`` "C" lays it out contiguously, "K" as the input."""
-
-    differentiable = True
-
-    def __init__(self, order: Any = "K") -> None:
-        self.order = order
-
-    def forward(self, x: Any) -> Any:
-        return x.copy(self.order)
-
-    def backward(self, grad_y: Tensor) -> Tensor:
-        return grad_y
-
-
 def _complete(operation: str, shape: tuple[int, ...], before: tuple[int, ...]) -> tuple[int, ...]:
     """``shape`` with its -1 worked out; the number of elements must stay."""
     count, known = Size(before).numel(), 1
@@ -353,30 +338,3 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
             [1, 2]])
     """
     return expand(input, size)
-
-
-def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy with its own memory; gradients flow back through it.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> a = minicnn.zeros(2)
-    >>> b = a.clone()
-    >>> b[0] = 1
-    >>> a
-    tensor([0., 0.])
-    """
-    return Clone("C" if memory_format == "contiguous_format" else "K")(input)
-
-
-def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
-    """``input`` itself if its elements lie in memory in order, else such a copy.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.zeros(2, 3).t().contiguous().stride()
-    (2, 1)
-    """
-    return input if input.is_contiguous() else Clone("C")(input)

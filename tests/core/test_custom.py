@@ -142,3 +142,40 @@ def test_anomaly_switch_and_inference_mode() -> None:
         assert seen == [False, False, True, True, False]
     assert not minicnn.autograd.Variable(x * 2).requires_grad
     assert minicnn.autograd.Variable(x * 2, requires_grad=True).is_leaf
+
+
+def test_anomaly_mode_names_the_layer_on_both_ways() -> None:
+    class Root(minicnn.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.sqrt()
+
+    net = minicnn.nn.Sequential(minicnn.nn.Identity(), minicnn.nn.Sequential(Root()))
+    with minicnn.autograd.detect_anomaly():
+        with pytest.raises(AutogradError, match=r"forward of Sqrt made the first NaN.*\n *in layer '1.0': Root\(\)"):
+            net(-minicnn.ones(1, requires_grad=True))
+        y = net(minicnn.zeros(1, requires_grad=True)) * 0
+        with pytest.raises(AutogradError, match=r"backward of Sqrt made the first NaN.*\n *in layer '1.0'") as caught:
+            y.sum().backward()
+    assert "test_custom.py" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("library", [minicnn, torch], ids=["minicnn", "torch"])
+def test_arguments_of_grad(library: Any) -> None:
+    x, unused = (library.ones(2, requires_grad=True) for _ in range(2))
+    y = (x * 3).sum()
+    first, second = library.autograd.grad(
+        y, (x, unused), retain_graph=True, create_graph=False, only_inputs=True, allow_unused=True
+    )
+    assert first.tolist() == [3, 3]
+    assert second is None
+    assert library.autograd.grad(y, (x, unused), retain_graph=True, materialize_grads=True)[1].tolist() == [0, 0]
+    with pytest.raises(RuntimeError):
+        library.autograd.grad(y, (x, unused), retain_graph=True)
+    with pytest.raises(RuntimeError):
+        y.backward(inputs=[library.ones(1)])
+
+
+def test_gradients_of_all_leaves_are_for_backward() -> None:
+    x = minicnn.ones(2, requires_grad=True)
+    with pytest.raises(ValueError, match="only_inputs=False"):
+        minicnn.autograd.grad((x * 3).sum(), x, only_inputs=False)

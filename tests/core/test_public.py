@@ -67,6 +67,11 @@ def test_no_gpu_is_said_where_one_is_needed_and_nowhere_else() -> None:
         with pytest.raises(DeviceError, match="cannot be used: this version of minicnn has no CUDA kernels"):
             needs()
     minicnn.backends.cudnn.benchmark = True  # as programs for GPUs do
+    minicnn.use_deterministic_algorithms(True)
+    assert minicnn.are_deterministic_algorithms_enabled()
+    assert not minicnn.accelerator.is_available()
+    assert minicnn.accelerator.device_count() == 0
+    assert minicnn.accelerator.current_accelerator() is None
     assert not minicnn.backends.mps.is_available()
 
 

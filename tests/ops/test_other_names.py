@@ -110,3 +110,41 @@ def test_changing_the_shape_in_place() -> None:
     assert w.grad.tolist() == [2]
     with pytest.raises(AutogradError, match="after a view of it was taken"):
         old.sum().backward()
+
+
+MEMORY: list[Any] = [
+    lambda t, x: x.to(memory_format=t.channels_last),
+    lambda t, x: x.contiguous(memory_format=t.channels_last),
+    lambda t, x: x.clone(memory_format=t.channels_last),
+    lambda t, x: x.to(memory_format=t.channels_last).clone(),
+    lambda t, x: x.to(memory_format=t.channels_last).contiguous(),
+    lambda t, x: x.to(memory_format=t.channels_last).clone(memory_format=t.contiguous_format),
+    lambda t, x: x.to(t.float32, memory_format=t.channels_last),
+    lambda t, x: x.to(memory_format=t.preserve_format),
+    lambda t, x: x[:, :1].to(memory_format=t.channels_last),
+]
+
+
+@pytest.mark.parametrize("expression", MEMORY, ids=map(str, range(len(MEMORY))))
+def test_order_in_memory(expression: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5))
+    (ours,) = values_agree(expression, [x], 1e-6)
+    theirs = expression(torch, torch.from_numpy(x))
+    assert ours.stride() == theirs.stride()
+    assert ours.is_contiguous() == theirs.is_contiguous()
+    assert ours.is_contiguous(memory_format=minicnn.channels_last) == theirs.is_contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+def test_order_in_memory_is_checked() -> None:
+    with pytest.raises(ValueError, match="memory_format must be one of contiguous_format, .*got 'nhwc'"):
+        minicnn.zeros(1).contiguous("nhwc")
+    with pytest.raises(ValueError, match=r"tensors \(N, C, H, W\); this one has 2 dimensions"):
+        minicnn.zeros(1, 1).clone(memory_format=minicnn.channels_last)
+    net = minicnn.nn.Sequential(minicnn.nn.Conv2d(3, 4, 3), minicnn.nn.Flatten(), minicnn.nn.Linear(4, 2))
+    x = minicnn.randn(1, 3, 3, 3)
+    before = net(x).detach()
+    assert net.to(memory_format=minicnn.channels_last) is net
+    assert net[0].weight.is_contiguous(memory_format=minicnn.channels_last)
+    assert minicnn.allclose(net(x), before)

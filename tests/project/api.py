@@ -24,7 +24,8 @@ TORCH: dict[str, str] = {
         FloatTensor DoubleTensor HalfTensor LongTensor IntTensor ShortTensor CharTensor ByteTensor BoolTensor
         float32 float64 float16 int64 int32 int16 int8 uint8 bool float double half long int short
         inf nan pi e channels_last contiguous_format preserve_format
-        nn optim autograd cuda backends utils
+        use_deterministic_algorithms are_deterministic_algorithms_enabled
+        nn optim autograd cuda backends utils accelerator
         """,
     "Tensor": """
         size shape dim ndim numel nelement item tolist numpy detach detach_ cpu cuda to float double half long int
@@ -99,6 +100,7 @@ TORCH: dict[str, str] = {
         """,
     "cuda": "is_available device_count manual_seed manual_seed_all empty_cache synchronize current_device",
     "backends": "cudnn mps",
+    "accelerator": "is_available device_count current_accelerator",
 }
 
 OURS: dict[str, str] = {

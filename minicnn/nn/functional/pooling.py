@@ -327,6 +327,8 @@ def lp_pool2d(
     tensor([[[5.]]])
     """
     x = floating("lp_pool2d", input)
+    if norm_type == 0:
+        raise ValueError("lp_pool2d: norm_type must not be 0; 1 sums, 2 is the Euclidean norm, inf the maximum")
     if math.isinf(norm_type):
         sign = 1 if norm_type > 0 else -1
         return max_pool2d(x.abs() * sign, kernel_size, stride, ceil_mode=ceil_mode) * sign
