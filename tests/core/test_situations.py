@@ -114,6 +114,15 @@ def retained_gradients_add_up(t: Any) -> Any:
     return y.grad, y.retains_grad, x.retains_grad
 
 
+def a_retained_gradient_is_not_the_leafs(t: Any) -> Any:
+    x = leaf(t, 1, 2)
+    y = x + 0
+    y.retain_grad()
+    y.sum().backward()
+    (x * 3).sum().backward()
+    return y.grad, x.grad
+
+
 def retain_grad_of_a_leaf_does_nothing(t: Any) -> Any:
     x = leaf(t, 1)
     x.retain_grad()
@@ -185,7 +194,8 @@ PROGRAMS = [
     a_leafs_hook_keeps_the_gradient, a_results_hook_keeps_the_gradient, a_modules_hook_keeps_the_gradient,
     an_operation_of_ones_own_keeps_the_gradient, gradients_with_a_graph_are_not_shared,
     a_retained_gradient_is_the_one_after_the_hooks, a_retained_gradient_follows_a_change_in_place,
-    a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up, retain_grad_of_a_leaf_does_nothing,
+    a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up, a_retained_gradient_is_not_the_leafs,
+    retain_grad_of_a_leaf_does_nothing,
     an_input_named_twice_counts_once, a_result_among_the_inputs, hooks_of_leaves_that_are_not_asked_for_stay_silent,
     hooks_of_the_asked_for_change_the_result, a_generator_without_gradients, a_copied_parameter_has_no_gradient,
     to_the_power_of_zero_and_infinity_above,
