@@ -10,7 +10,7 @@ import numpy as np
 from minicnn_kernels import call, use_backend
 from minicnn_kernels.geometry import Window2d, conv_window, pool_window, unfold_window
 
-LAYOUTS = ("contiguous", "channels_last", "strided", "reversed")
+LAYOUTS = ("contiguous", "channels_last", "transposed", "strided", "reversed")
 
 
 @dataclass
@@ -26,6 +26,9 @@ class Draw:
         """Put the values of x into the memory layout; no layout changes what x holds."""
         if self.layout == "channels_last" and x.ndim > 2:
             return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+        if self.layout == "transposed" and x.ndim > 1:  # (N, C, H, W) in memory as (N, W, H, C)
+            order = (0, *range(x.ndim - 1, 0, -1)) if x.ndim > 2 else (1, 0)
+            return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
         if self.layout == "strided" and x.ndim > 0:
             double = np.zeros(tuple(2 * size for size in x.shape), x.dtype)
             view = double[tuple(slice(None, None, 2) for _ in x.shape)]

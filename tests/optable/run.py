@@ -52,7 +52,7 @@ def run_ours(op: Op, case: Case, values: list[Any]) -> Result:
 
 
 def _array(leaf: minicnn.Tensor) -> np.ndarray:
-    return np.zeros(leaf.shape) if leaf.grad is None else leaf.grad.numpy()
+    return np.zeros_like(leaf.detach().numpy()) if leaf.grad is None else leaf.grad.numpy()
 
 
 def run_torch(op: Op, case: Case, values: list[Any]) -> Result:

@@ -69,7 +69,7 @@ def test_float32_matches_torch_and_keeps_its_type(op: Op, backend: str) -> None:
         assert_close(ours, theirs, op.float32_tolerance)
         for mine, reference in zip(ours.outputs, theirs.outputs, strict=True):
             assert mine.dtype == reference.dtype
-        assert {g.dtype for g in ours.grads if g is not None and g.size} <= {np.dtype("float32"), np.dtype("float64")}
+        assert {g.dtype for g in ours.grads if g is not None} <= {np.dtype("float32")}
 
     check(op, max(EXAMPLES[backend] // 3, 4), body)
 

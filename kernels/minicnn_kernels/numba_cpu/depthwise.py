@@ -13,7 +13,7 @@ from numba import prange
 from ..arrays import Array
 from ..geometry import Window2d
 from .jit import parallel, serial, serial_no_alias, unsigned
-from .layout import channels_first, channels_last
+from .layout import channels_first, channels_last, window_numbers
 
 
 @serial_no_alias
@@ -106,12 +106,6 @@ def _grad_weight(gw, g, x, rows, chunk, c, sizes, kernel, stride, pads, dilation
         _grad_weight_rows(gw, t * taps, g, x, t * chunk, last, c, sizes, kernel, stride, pads, dilation, outputs)
 
 
-def _geometry(window: Window2d) -> tuple[tuple[int, int], ...]:
-    """Sizes, kernel, stride, first padding, dilation and output sizes, as the loops take them."""
-    (top, _), (left, _) = window.padding
-    return window.input_size, window.kernel_size, window.stride, (top, left), window.dilation, window.output_size
-
-
 def _taps(w: Array) -> Array:
     """``w (C, 1, KH, KW)`` as flat ``(KH, KW, C)``."""
     return np.ascontiguousarray(w[:, 0].transpose(1, 2, 0)).reshape(-1)
@@ -123,7 +117,7 @@ def depthwise_forward(x: Array, w: Array, bias: Array | None, window: Window2d, 
     y = np.empty((n, oh, ow, groups), x.dtype)
     y[...] = 0 if bias is None else bias
     if y.size:
-        _forward(y.reshape(-1), channels_last(x).reshape(-1), _taps(w), n, groups, *_geometry(window))
+        _forward(y.reshape(-1), channels_last(x).reshape(-1), _taps(w), n, groups, *window_numbers(window))
     return channels_first(y)
 
 
@@ -133,7 +127,7 @@ def depthwise_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int)
     grad_x = np.zeros((n, h, wd, groups), grad_y.dtype)
     if grad_x.size:
         g = channels_last(grad_y).reshape(-1)
-        _grad_input(grad_x.reshape(-1), g, _taps(w), n, groups, *_geometry(window))
+        _grad_input(grad_x.reshape(-1), g, _taps(w), n, groups, *window_numbers(window))
     return channels_first(grad_x)
 
 
@@ -145,5 +139,5 @@ def depthwise_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int
     parts = np.zeros((-(-rows // chunk), kh, kw, groups), x.dtype)
     if rows:
         g, memory = channels_last(grad_y).reshape(-1), channels_last(x).reshape(-1)
-        _grad_weight(parts.reshape(-1), g, memory, rows, chunk, groups, *_geometry(window))
+        _grad_weight(parts.reshape(-1), g, memory, rows, chunk, groups, *window_numbers(window))
     return np.ascontiguousarray(parts.sum(axis=0).transpose(2, 0, 1)[:, None])

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import prange
-from numpy.typing import DTypeLike
 
 from ..arrays import Array
+from ..geometry import Window2d
 from .jit import parallel, serial, unsigned
 
 
@@ -41,9 +41,10 @@ def channels_first(x: Array) -> Array:
     return np.moveaxis(x, -1, 1)
 
 
-def empty_channels_last(n: int, c: int, h: int, w: int, dtype: DTypeLike) -> Array:
-    """An uninitialised array of shape ``(n, c, h, w)`` in channels-last memory."""
-    return channels_first(np.empty((n, h, w, c), dtype))
+def window_numbers(window: Window2d) -> tuple[tuple[int, int], ...]:
+    """Input sizes, kernel, stride, padding before, dilation and output sizes: a window as compiled loops take it."""
+    (top, _), (left, _) = window.padding
+    return window.input_size, window.kernel_size, window.stride, (top, left), window.dilation, window.output_size
 
 
 def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:

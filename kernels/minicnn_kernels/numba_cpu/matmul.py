@@ -14,8 +14,7 @@ def _starts(x: Array, strides: tuple[int, ...], batch: tuple[int, ...]) -> Array
     """Where each matrix of the batch begins in the memory of ``x``; axes of length 1 are repeated."""
     starts = np.zeros(batch, np.int64)
     for axis, (size, stride) in enumerate(zip(x.shape[-3::-1], strides[-3::-1], strict=True)):  # the last one first
-        if size > 1:
-            starts += (np.arange(size) * stride).reshape(-1, *(1,) * axis)
+        starts += (np.arange(size) * stride).reshape(-1, *(1,) * axis)
     return starts.ravel()
 
 

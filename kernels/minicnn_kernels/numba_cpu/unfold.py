@@ -12,7 +12,7 @@ from numba import prange
 from ..arrays import Array
 from ..geometry import Window2d
 from .jit import numba_kernel, parallel, serial
-from .layout import flat
+from .layout import flat, window_numbers
 
 
 @serial
@@ -60,11 +60,6 @@ def _col2im(x, columns, planes, sizes, kernel, stride, pads, dilation, outputs):
         _add_plane(x, start, columns, t * size, sizes, kernel, stride, pads, dilation, outputs)
 
 
-def _geometry(window: Window2d) -> tuple[tuple[int, int], ...]:
-    (top, _), (left, _) = window.padding
-    return window.input_size, window.kernel_size, window.stride, (top, left), window.dilation, window.output_size
-
-
 @numba_kernel("im2col")
 def im2col(x: Array, window: Window2d) -> Array:
     """Return (N, C*KH*KW, OH*OW): every window of ``x`` as a column."""
@@ -73,7 +68,7 @@ def im2col(x: Array, window: Window2d) -> Array:
     columns = np.empty((n, c * kh * kw, oh * ow), x.dtype)
     memory, strides = flat(x)
     if columns.size:
-        _im2col(columns.reshape(-1), memory, n, c, strides, *_geometry(window))
+        _im2col(columns.reshape(-1), memory, n, c, strides, *window_numbers(window))
     return columns
 
 
@@ -83,5 +78,5 @@ def col2im(columns: Array, window: Window2d) -> Array:
     n, c = len(columns), columns.shape[1] // (window.kernel_size[0] * window.kernel_size[1])
     x = np.zeros((n, c, *window.input_size), columns.dtype)
     if x.size:
-        _col2im(x.reshape(-1), np.ascontiguousarray(columns).reshape(-1), n * c, *_geometry(window))
+        _col2im(x.reshape(-1), np.ascontiguousarray(columns).reshape(-1), n * c, *window_numbers(window))
     return x
