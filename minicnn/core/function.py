@@ -106,6 +106,11 @@ class Function:
     @np.errstate(all="ignore")  # infinities and NaN are values, as in PyTorch; detect_anomaly finds the first NaN
     def __call__(self, *inputs: Tensor | None) -> Any:
         """Run forward on tensors, and record this node if a gradient will be needed."""
+        if "sequence" in self.__dict__:
+            raise AutogradError(
+                f"{self.operation}: this object is a node of a graph already, and made for one call. "
+                f"Fix: a new one for each call, {type(self).__name__}(...)(x)"
+            )
         self.save()
         self.needs_grad = tuple(t is not None and t.requires_grad for t in inputs)
         recording = grad_mode.is_grad_enabled() and any(self.needs_grad)

@@ -255,3 +255,21 @@ def test_wrong_hooks_and_gradients_are_refused() -> None:
 
     with pytest.raises(AutogradError, match=r"of Doubled .* shape \(3, 2\) for input 0, whose shape is \(2,\)"):
         Doubled.apply(x, minicnn.zeros(3, 2, dtype=minicnn.float64)).sum().backward()
+
+
+def test_a_node_is_made_for_one_call() -> None:
+    class Square(minicnn.core.Function):
+        def forward(self, x: Any) -> Any:
+            self.save(x)
+            return x * x
+
+        def backward(self, grad_y: Any) -> Any:
+            (x,) = self.saved
+            return grad_y * 2 * x
+
+    square, x, y = Square(), leaf(minicnn, 1), leaf(minicnn, 5)
+    a = square(x)
+    with pytest.raises(AutogradError, match=r"made for one call. Fix: a new one for each call, Square\(...\)\(x\)"):
+        square(y)
+    a.backward()
+    assert x.grad.tolist() == [2]
