@@ -95,7 +95,8 @@ class _Step(Node):
         return f"{self.operation}Backward"
 
     def forward(self, *arrays: Any) -> Any:
-        needs, given = [False] * len(self.args), list(self.args)
+        given: list[Any] = list(self.args)
+        needs = [False] * len(given)
         for place, array, need in zip(self.places, arrays, self.needs_grad, strict=True):
             given[place], needs[place] = Tensor._wrap(array), need
         self.context = ctx = Context(tuple(needs))

@@ -139,8 +139,8 @@ def finfo(dtype: Any = None) -> FloatLimits:
     if not kind.is_floating_point:
         raise dtypes.DTypeError(f"finfo: expected a floating type; got {kind}. Fix: iinfo({kind})")
     f = np.finfo(kind.numpy)
-    limits = (float(v) for v in (f.eps, f.max, f.min, f.tiny, f.tiny, 10.0**-f.precision))
-    return FloatLimits(f.bits, *limits, kind.name)
+    eps, top, bottom, tiny = (float(v) for v in (f.eps, f.max, f.min, f.tiny))
+    return FloatLimits(f.bits, eps, top, bottom, tiny, tiny, 10.0**-f.precision, kind.name)
 
 
 def iinfo(dtype: Any) -> IntLimits:

@@ -138,7 +138,7 @@ def test_order_in_memory(expression: Any) -> None:
 
 
 def test_order_in_memory_is_checked() -> None:
-    with pytest.raises(ValueError, match="memory_format must be one of contiguous_format, .*got 'nhwc'"):
+    with pytest.raises(ValueError, match=r"memory_format must be one of contiguous_format, .*got 'nhwc'"):
         minicnn.zeros(1).contiguous("nhwc")
     with pytest.raises(ValueError, match=r"tensors \(N, C, H, W\); this one has 2 dimensions"):
         minicnn.zeros(1, 1).clone(memory_format=minicnn.channels_last)
