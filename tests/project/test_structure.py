@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "optim": {"minicnn_kernels", "core"},
     "data": {"core"},
     "io": {"core"},
+    "utils": {"core", "data"},
 }
 
 
