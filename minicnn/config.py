@@ -7,7 +7,6 @@ import importlib.util
 import platform
 
 import numpy as np
-
 from minicnn_kernels import registry, threads
 
 

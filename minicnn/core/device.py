@@ -17,10 +17,12 @@ class device:  # noqa: N801 - PyTorch's name
     """
 
     __slots__ = ("index", "type")
+    type: str
+    index: int | None
 
-    def __init__(self, type: Any, index: int | None = None) -> None:  # noqa: A002 - PyTorch's name
+    def __init__(self, type: Any, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index  # noqa: A001
+            type, index = type.type, type.index
         if not isinstance(type, str):
             raise DeviceError(f"device: expected a string such as 'cpu' or 'cuda:0'; got {type!r}")
         name, colon, number = type.partition(":")
@@ -30,7 +32,8 @@ class device:  # noqa: N801 - PyTorch's name
         self.index = int(number) if colon else index
 
     def __repr__(self) -> str:
-        return f"device(type={self.type!r})" if self.index is None else f"device(type={self.type!r}, index={self.index})"
+        number = "" if self.index is None else f", index={self.index}"
+        return f"device(type={self.type!r}{number})"
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
