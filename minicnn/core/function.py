@@ -47,10 +47,6 @@ class _Saved(NamedTuple):
     version: int
 
 
-def _edge_of(t: Tensor | None) -> Edge | None:
-    return t._edge() if t is not None and t.requires_grad else None
-
-
 _NOTHING = _Saved(None, None, None, None, 0)
 
 
@@ -114,7 +110,9 @@ class Function:
         self.save()
         self.needs_grad = tuple(t is not None and t.requires_grad for t in inputs)
         recording = grad_mode.is_grad_enabled() and any(self.needs_grad)
-        edges = tuple(map(_edge_of, inputs)) if recording else ()  # before a result replaces an input's history
+        edges: tuple[Any, ...] = ()
+        if recording:  # now, for a change in place will replace an input's history
+            edges = tuple(t._edge() if need else None for t, need in zip(inputs, self.needs_grad, strict=True))  # type: ignore[union-attr]
         if self.inplace:
             inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
 
@@ -166,7 +164,7 @@ class Function:
                 return _Saved(array, None, index, t._versions, t._versions.count)
         for t in inputs:
             if t is not None and array is t._array:
-                return _Saved(array, _edge_of(t), None, t._versions, t._versions.count)
+                return _Saved(array, t._edge() if t.requires_grad else None, None, t._versions, t._versions.count)
         return _Saved(array, None, None, None, 0)
 
     # ----------------------------------------------------------------- backward

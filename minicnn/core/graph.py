@@ -26,10 +26,10 @@ Key = tuple[int, int]  # of an edge: its end, and which result of it; -1 for a l
 class _Pass:
     """One backward pass; the gradients that were asked for are in ``found`` after :meth:`run`."""
 
-    def __init__(self, roots: Sequence[Tensor], create_graph: bool, inputs: Sequence[Tensor] | None) -> None:
+    def __init__(self, starts: Sequence[Edge], create_graph: bool, inputs: Sequence[Tensor] | None) -> None:
         self.create_graph = create_graph
         self.wanted = None if inputs is None else {_key(t._edge()) for t in inputs}
-        self.useful = set() if self.wanted is None else _on_the_way(roots, self.wanted)
+        self.useful = set() if self.wanted is None else _on_the_way(starts, self.wanted)
         self.heap: list[tuple[int, Function]] = []
         self.pending: dict[Function, list[Tensor | None]] = {}  # gradients of a node's results, so far
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
@@ -142,9 +142,9 @@ def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> Non
         )
 
 
-def _on_the_way(roots: Sequence[Tensor], wanted: set[Key]) -> set[Function]:
+def _on_the_way(starts: Sequence[Edge], wanted: set[Key]) -> set[Function]:
     """The nodes that must be gone through to reach one of the wanted edges."""
-    met = {t.grad_fn for t in roots if t.grad_fn is not None}
+    met = {edge.node for edge in starts if edge.node is not None}
     waiting = list(met)
     while waiting:
         for edge in waiting.pop().edges:
@@ -171,12 +171,14 @@ def _go_back(
 ) -> _Pass:
     """The whole pass, from ``outputs``."""
     roots = _listed(outputs)
-    state = _Pass(roots, create_graph, inputs)
-    for t, seed in zip(roots, [None] * len(roots) if seeds is None else _listed(seeds), strict=True):
-        grad = _seed(t, seed)
+    given = [None] * len(roots) if seeds is None else _listed(seeds)
+    grads = [_seed(t, seed) for t, seed in zip(roots, given, strict=True)]
+    starts = [t._edge() for t in roots]
+    state = _Pass(starts, create_graph, inputs)
+    for edge, grad in zip(starts, grads, strict=True):
         state.held.add(id(grad._array))
-        if state.leads_on(t._edge()):
-            state.send(t._edge(), grad)
+        if state.leads_on(edge):
+            state.send(edge, grad)
     state.run(create_graph if retain_graph is None else retain_graph)
     return state
 

@@ -211,9 +211,8 @@ class Tensor(Exchange):
         return self.grad_fn is None
 
     def _edge(self) -> Edge:
-        if self.requires_grad and self.grad_fn is not None:
-            return Edge(self.grad_fn, self._output_index, None)
-        return Edge(None, 0, self)
+        """Where the gradient of this tensor goes; of a view, after ``requires_grad`` has brought it up to date."""
+        return Edge(None, 0, self) if self.grad_fn is None else Edge(self.grad_fn, self._output_index, None)
 
     def backward(
         self,
@@ -329,11 +328,9 @@ class Tensor(Exchange):
 
     def _check_inplace(self, recording: bool) -> None:
         """Refuse a change in place that would lose a gradient."""
-        target = self if self._base is None else self._base
-        if recording and target._requires_grad and target.grad_fn is None:
-            what = ("" if self._base is None else "a view of ") + "a leaf that requires a gradient"
+        if recording and self._requires_grad and self.grad_fn is None:
             raise AutogradError(
-                f"{what} cannot be changed in place while operations are recorded. "
+                "a leaf that requires a gradient cannot be changed in place while operations are recorded. "
                 "Fix: do it inside `with minicnn.no_grad():`, or use the operation that is not in place"
             )
         if not self._array.flags.writeable:

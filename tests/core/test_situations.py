@@ -143,6 +143,14 @@ def a_result_among_the_inputs(t: Any) -> Any:
     return y.grad, x.grad
 
 
+def a_view_is_older_than_a_change_of_its_base(t: Any) -> Any:
+    x = leaf(t, 3, 4)
+    y = x * 1
+    view = y[0]
+    y.mul_(2)
+    return t.autograd.grad(view, x)
+
+
 def hooks_of_leaves_that_are_not_asked_for_stay_silent(t: Any) -> Any:
     x, w, calls = leaf(t, 1, 2), leaf(t, 3, 4), []
     w.register_hook(lambda g: calls.append(plain(g)))
@@ -195,7 +203,7 @@ PROGRAMS = [
     an_operation_of_ones_own_keeps_the_gradient, gradients_with_a_graph_are_not_shared,
     a_retained_gradient_is_the_one_after_the_hooks, a_retained_gradient_follows_a_change_in_place,
     a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up, a_retained_gradient_is_not_the_leafs,
-    retain_grad_of_a_leaf_does_nothing,
+    retain_grad_of_a_leaf_does_nothing, a_view_is_older_than_a_change_of_its_base,
     an_input_named_twice_counts_once, a_result_among_the_inputs, hooks_of_leaves_that_are_not_asked_for_stay_silent,
     hooks_of_the_asked_for_change_the_result, a_generator_without_gradients, a_copied_parameter_has_no_gradient,
     to_the_power_of_zero_and_infinity_above,
