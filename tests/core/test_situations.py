@@ -77,6 +77,13 @@ def gradients_with_a_graph_are_not_shared(t: Any) -> Any:
     return [plain(r) for r in result]
 
 
+def gradients_that_are_views_of_each_other_are_not_shared(t: Any) -> Any:
+    x, y = t.ones(1, 2, requires_grad=True), t.ones(2, requires_grad=True)
+    ((x.squeeze(0) + y) * 2).sum().backward()
+    x.grad.mul_(5)
+    return x.grad, y.grad
+
+
 def a_retained_gradient_is_the_one_after_the_hooks(t: Any) -> Any:
     x = leaf(t, 1, 2)
     y = x * 2
@@ -118,7 +125,7 @@ def a_retained_gradient_is_not_the_leafs(t: Any) -> Any:
     x = leaf(t, 1, 2)
     y = x + 0
     y.retain_grad()
-    y.sum().backward()
+    (y * 2).sum().backward()
     (x * 3).sum().backward()
     return y.grad, x.grad
 
@@ -201,6 +208,7 @@ def to_the_power_of_zero_and_infinity_above(t: Any) -> Any:
 PROGRAMS = [
     a_leafs_hook_keeps_the_gradient, a_results_hook_keeps_the_gradient, a_modules_hook_keeps_the_gradient,
     an_operation_of_ones_own_keeps_the_gradient, gradients_with_a_graph_are_not_shared,
+    gradients_that_are_views_of_each_other_are_not_shared,
     a_retained_gradient_is_the_one_after_the_hooks, a_retained_gradient_follows_a_change_in_place,
     a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up, a_retained_gradient_is_not_the_leafs,
     retain_grad_of_a_leaf_does_nothing, a_view_is_older_than_a_change_of_its_base,
@@ -281,3 +289,14 @@ def test_a_node_is_made_for_one_call() -> None:
         square(y)
     a.backward()
     assert x.grad.tolist() == [2]
+
+
+def test_a_change_in_place_is_noticed_through_a_module_with_a_backward_hook() -> None:
+    x, layer = leaf(minicnn, 1, 2), minicnn.nn.Identity()
+    layer.register_full_backward_hook(lambda *_: None)
+    h = x * 2
+    y = layer(h)
+    z = (y * y).sum()
+    h.add_(1)  # y lies on the same memory
+    with pytest.raises(AutogradError, match="changed in place"):
+        z.backward()
