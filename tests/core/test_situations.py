@@ -121,13 +121,14 @@ def retained_gradients_add_up(t: Any) -> Any:
     return y.grad, y.retains_grad, x.retains_grad
 
 
-def a_retained_gradient_is_not_the_leafs(t: Any) -> Any:
-    x = leaf(t, 1, 2)
+def a_retained_gradient_is_not_the_one_that_travels_on(t: Any) -> Any:
+    x, kept = leaf(t, 1, 2), []
+    x.register_hook(kept.append)
     y = x + 0
     y.retain_grad()
-    (y * 2).sum().backward()
-    (x * 3).sum().backward()
-    return y.grad, x.grad
+    for factor in (2, 3):
+        (y * factor).sum().backward()
+    return y.grad, x.grad, kept
 
 
 def retain_grad_of_a_leaf_does_nothing(t: Any) -> Any:
@@ -210,7 +211,8 @@ PROGRAMS = [
     an_operation_of_ones_own_keeps_the_gradient, gradients_with_a_graph_are_not_shared,
     gradients_that_are_views_of_each_other_are_not_shared,
     a_retained_gradient_is_the_one_after_the_hooks, a_retained_gradient_follows_a_change_in_place,
-    a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up, a_retained_gradient_is_not_the_leafs,
+    a_retained_gradient_of_a_view_follows_its_base, retained_gradients_add_up,
+    a_retained_gradient_is_not_the_one_that_travels_on,
     retain_grad_of_a_leaf_does_nothing, a_view_is_older_than_a_change_of_its_base,
     an_input_named_twice_counts_once, a_result_among_the_inputs, hooks_of_leaves_that_are_not_asked_for_stay_silent,
     hooks_of_the_asked_for_change_the_result, a_generator_without_gradients, a_copied_parameter_has_no_gradient,
