@@ -340,6 +340,7 @@ def test_copies_of_tensors() -> None:
     y = copy.deepcopy(x)
     assert y.requires_grad
     assert y.grad.tolist() == [1, 1]
+    assert not np.shares_memory(x.grad.numpy(), y.grad.numpy())
     assert not np.shares_memory(x.detach().numpy(), y.detach().numpy())
     assert pickle.loads(pickle.dumps(x)).requires_grad
     assert pickle.loads(pickle.dumps(minicnn.float32)) is minicnn.float32

@@ -143,3 +143,12 @@ def test_loading_bumps_versions_so_that_backward_notices() -> None:
     layer.load_state_dict({"weight": minicnn.zeros(2, 2), "bias": minicnn.zeros(2)})
     with pytest.raises(RuntimeError, match="in place"):
         y.backward()
+
+
+def test_the_count_of_batches_may_be_missing_from_old_states_only() -> None:
+    state = torch.nn.BatchNorm2d(2).state_dict()  # its metadata says that it is of version 2
+    del state["num_batches_tracked"]
+    with pytest.raises(ValueError, match="num_batches_tracked"):
+        nn.BatchNorm2d(2).load_state_dict(state)
+    state._metadata[""]["version"] = 1
+    nn.BatchNorm2d(2).load_state_dict(state)

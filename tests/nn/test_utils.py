@@ -88,3 +88,13 @@ def test_parameter() -> None:
         nn.Parameter(minicnn.tensor([1, 2]))
     with pytest.raises(TypeError, match="expected a Tensor; got list"):
         nn.Parameter([1.0])
+
+
+@pytest.mark.parametrize("clip", [nn.utils.clip_grad_norm_, nn.utils.clip_grad_value_])
+def test_a_graph_that_needs_the_unclipped_gradient_says_so(clip: Any) -> None:
+    p, w = nn.Parameter(minicnn.zeros(2)), minicnn.ones(2, requires_grad=True)
+    p.grad = minicnn.tensor([3.0, 4.0])
+    penalty = (w * p.grad).sum()
+    clip([p], 1.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        penalty.backward()
