@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def load_data(args):
             datasets.MNIST(args.data_dir, train=train, transform=TRANSFORM, download=True) for train in (True, False)
         )
         return "MNIST", train, test
-    except DownloadError:
+    except (DownloadError, PermissionError):
+        if args.data_dir:
+            print(f"--data-dir: {args.data_dir} lacks files of MNIST, and they cannot be downloaded into it.")
         print(
             "MNIST is not on this machine and no mirror could be reached: "
             "training on scikit-learn's 1,797 smaller digits instead."
@@ -174,6 +177,21 @@ def parse_arguments(argv):
         value = getattr(args, name)
         if value is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} must be at least 1; got {value}")
+    if not args.lr > 0:
+        parser.error(f"--lr must be above 0; got {args.lr}")
+    if args.data_dir and args.data_dir.exists() and not args.data_dir.is_dir():
+        parser.error(f"--data-dir must be a folder; got the file {args.data_dir}")
+    try:  # mistakes that can be told before the data are read
+        minicnn.zeros(1, device=args.device)
+        if args.threads:
+            minicnn.set_num_threads(args.threads)
+        if not args.resume:
+            args.output.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=args.output).close()
+    except ValueError as error:
+        parser.error(str(error))
+    except OSError as error:
+        parser.error(f"--output: cannot write into {args.output} ({error.strerror})")
     return args
 
 
@@ -182,8 +200,6 @@ def main(argv=None):
     device = minicnn.device(args.device)
     if args.backend:
         minicnn.use_backend(args.backend)
-    if args.threads:
-        minicnn.set_num_threads(args.threads)
     minicnn.manual_seed(args.seed)
 
     name, train_data, test_data = load_data(args)
@@ -228,8 +244,11 @@ def main(argv=None):
         train_loader.load_state_dict(state["loader"])
         minicnn.set_rng_state(state["rng"])
         history, done = state["history"], state["epoch"]
-        print(f"Continuing after epoch {done}.")
-    args.output.mkdir(parents=True, exist_ok=True)
+        print(
+            f"Continuing after epoch {done}."
+            if done < epochs
+            else f"Epoch {done} was the last; --epochs asks for more."
+        )
 
     parameters = sum(p.numel() for p in model.parameters())
     print(

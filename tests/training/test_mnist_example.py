@@ -80,6 +80,25 @@ def test_resume_without_a_checkpoint_says_so(example: Any, offline: None, tmp_pa
         example.main(["--resume", "--output", str(tmp_path)])
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--lr", "0"], "--lr must be above 0"),
+        (["--device", "cuda"], "Fix: use 'cpu'"),
+        (["--device", "gpu"], "expected 'cpu'"),
+        (["--threads", "100000"], "set_num_threads: expected 1 to"),
+        (["--output", __file__], "--output: cannot write into"),
+        (["--data-dir", __file__], "--data-dir must be a folder"),
+    ],
+)
+def test_wrong_flags_are_told_in_one_line(
+    example: Any, flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        example.main(["--output", str(tmp_path), *flags])
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_help_names_every_flag() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
     done = subprocess.run(
