@@ -76,6 +76,11 @@ class Optimizer:
                 f"{type(self).__name__}: params is one tensor; expected a list of tensors or of groups. "
                 "Fix: [tensor], or model.parameters()"
             )
+        if not isinstance(params, Iterable):
+            raise TypeError(
+                f"{type(self).__name__}: params must be a list of tensors or of groups; got {type(params).__name__}. "
+                "Fix: model.parameters()"
+            )
         self.check(defaults)
         self.defaults = defaults
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
