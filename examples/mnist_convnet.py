@@ -281,7 +281,8 @@ def main(argv=None):
                 checkpoint,
             )
     except KeyboardInterrupt:
-        sys.exit("\nStopped. --resume continues after the last finished epoch.")
+        finished = len(history["test_accuracy"])
+        sys.exit(f"\nStopped. --resume continues after epoch {finished}." if finished else "\nStopped in the first epoch.")
 
     if history["test_accuracy"]:
         picture = args.output / "training.png"
