@@ -282,7 +282,8 @@ def main(argv=None):
             )
     except KeyboardInterrupt:
         finished = len(history["test_accuracy"])
-        sys.exit(f"\nStopped. --resume continues after epoch {finished}." if finished else "\nStopped in the first epoch.")
+        hint = f"--resume continues after epoch {finished}." if finished else "No epoch was finished."
+        sys.exit(f"\nStopped. {hint}")
 
     if history["test_accuracy"]:
         picture = args.output / "training.png"
