@@ -234,7 +234,7 @@ def _without_the_collector() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_without_the_collector")
-@pytest.mark.parametrize("length", [5_000, 100_000])
+@pytest.mark.parametrize("length", [5_000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_long_chains_go_back_and_are_freed_without_recursion(length: int) -> None:
     x = leaf(1)
     y = x
