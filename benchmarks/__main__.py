@@ -58,7 +58,8 @@ def main() -> None:
         RESULTS.write_text(
             f"# Speed against PyTorch\n\n`python -m benchmarks --write`, {date.today()}. Both sides run in the same "
             f"process, in turns ({args.rounds} of each); the figures are medians of single calls in float32. "
-            "A ratio above 1 means that minicnn is faster.\n\n"
+            "A ratio above 1 means that minicnn is faster. Single operations start from arrays and gradients in "
+            "PyTorch's layout (NCHW); minicnn computes channels-last, and its figures include the conversion.\n\n"
             f"{lines}\n\n{table(measurements)}\n"
         )
 
