@@ -15,9 +15,7 @@ import numpy as np
 import pytest
 from minicnn_kernels import call, explain, threads, use_backend
 from minicnn_kernels.geometry import conv_window, pool_window
-
-jit = pytest.importorskip("minicnn_kernels.numba_cpu.jit")
-product = pytest.importorskip("minicnn_kernels.numba_cpu.product")
+from minicnn_kernels.numba_cpu import jit, product
 
 ROOT = Path(__file__).parents[2]
 
