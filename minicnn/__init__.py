@@ -211,14 +211,15 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 
 _MODULES = (
-    *("accelerator", "autograd", "backends", "cuda", "data", "datasets", "io", "kernels", "nn", "optim"),
-    *("transforms", "utils"),
+    *("accelerator", "autograd", "backends", "cuda", "data", "datasets", "explain", "io", "kernels", "models", "nn"),
+    *("onnx", "optim", "transforms", "utils"),
 )
 _ELSEWHERE = {
     "save": "minicnn.io",
     "load": "minicnn.io",
     "show_config": "minicnn.config",
     "gradcheck": "minicnn.autograd",
+    "summary": "minicnn.explain",
     "use_deterministic_algorithms": "minicnn.backends",
     "are_deterministic_algorithms_enabled": "minicnn.backends",
 }

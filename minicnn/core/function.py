@@ -31,6 +31,7 @@ from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
 from .parts import AccumulateGrad, Edge
+from .record import records, write_down
 from .tensor import Tensor
 
 _sequence = itertools.count()
@@ -128,6 +129,8 @@ class Function:
         if self.is_view:
             outputs[0]._become_view(inputs[0], self)
         del self._to_save
+        if records.open:
+            write_down(self, inputs, outputs)
         if grad_mode.is_anomaly_enabled():
             self._check_nan("forward", [t._array for t in outputs])
             self.made_at = "".join(traceback.format_stack(limit=8)[:-1])

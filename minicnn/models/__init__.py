@@ -1,0 +1,46 @@
+"""Every architecture of the course, one file per family, and a list of them by name.
+
+>>> from minicnn import models
+>>> model = models.get_model("resnet18", num_classes=10)
+>>> models.list_models("resnet18*")
+['resnet18']
+"""
+
+# ruff: noqa: F403 - each file names in __all__ what it gives
+
+from typing import Any
+
+from ..core.left_out import left_out
+from .alexnet import *
+from .darknet import *
+from .densenet import *
+from .densenet_cifar import *
+from .googlenet import *
+from .inception import *
+from .inception_resnet import *
+from .lenet import *
+from .maxout import *
+from .mnasnet import *
+from .mobilenet_v1 import *
+from .mobilenet_v2 import *
+from .mobilenet_v3 import *
+from .nasnet import *
+from .nin import *
+from .resnet import *
+from .resnet_cifar import *
+from .resnet_v2 import *
+from .shufflenet_v1 import *
+from .shufflenet_v2 import *
+from .squeezenet import *
+from .stochastic_depth import *
+from .vgg import *
+from .wide_resnet import *
+from .xception import *
+from .zfnet import *
+from .base import ImageNetwork
+from .registry import get_model, get_model_builder, list_models, register_model
+from .weights import load_weights, weights_address
+
+
+def __getattr__(name: str) -> Any:
+    raise left_out(name, __name__)

@@ -1,0 +1,92 @@
+"""What all networks of the zoo share: a word about the image when it is too small."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import ShapeError
+from ..core.grad_mode import no_grad
+from ..core.layer_stack import stack
+from ..core.tensor import Tensor
+from ..nn import Module
+from ..ops.creation import zeros
+
+LARGEST = 1024  # pixels: no network of the zoo needs more
+
+
+class ImageNetwork(Module):
+    """A network that takes a batch of images ``(N, C, H, W)``.
+
+    An error about sizes says which images the network takes.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except ShapeError as error:
+            image = args[0] if args else None
+            if stack.modules or not isinstance(image, Tensor) or image.ndim != 4:
+                raise  # inside another network, which will say it, or something else is wrong
+            advice = self._advice(image)
+            if advice is None:
+                raise
+            larger = ShapeError(f"{advice}\n  {error.args[0]}")
+            larger.layer = error.layer
+            raise larger from error
+
+    def _advice(self, image: Tensor) -> str | None:
+        smallest = self.smallest_image(image.shape[1])
+        if smallest is None:
+            return None
+        h, w = image.shape[2:]
+        name = type(self).__name__
+        if min(h, w) < smallest:
+            return (
+                f"{name}: the image is too small: it has {h} x {w} pixels, and the smallest square image that this "
+                f"network takes has {smallest} x {smallest}. Fix: make it larger, for instance with "
+                f"nn.functional.interpolate(x, size=({smallest}, {smallest}))"
+            )
+        return (
+            f"{name}: the image has {h} x {w} pixels, which this network does not take; it does take "
+            f"{smallest} x {smallest}. Fix: nn.functional.interpolate(x, size=({smallest}, {smallest}))"
+        )
+
+    def smallest_image(self, channels: int = 3) -> int | None:
+        """Height and width of the smallest square image that this network takes, or None if none fits.
+
+        Found by trying sizes on a batch of no images, which costs next to nothing.
+
+        Parameters
+        ----------
+        channels : int, default 3
+
+        Examples
+        --------
+        >>> from minicnn import models
+        >>> models.alexnet(num_classes=2).smallest_image()
+        63
+        """
+        training = {module: module.training for module in self.modules()}
+        kind = next(self.parameters()).dtype
+
+        def works(side: int) -> bool:
+            try:
+                Module.__call__(self, zeros(0, channels, side, side, dtype=kind))
+            except ShapeError:
+                return False
+            return True
+
+        try:
+            self.eval()
+            with no_grad():
+                high = next((2**k for k in range(LARGEST.bit_length()) if works(2**k)), None)
+                if high is None:
+                    return None
+                low = high // 2  # does not work
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    low, high = (low, middle) if works(middle) else (middle, high)
+                return high
+        finally:
+            for module, mode in training.items():
+                module.training = mode

@@ -1,0 +1,145 @@
+"""The list of all models by name, and what building one by name means."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ..nn import Module
+from .weights import load_weights, no_pretrained
+
+_BUILDERS: dict[str, Callable[..., Any]] = {}
+
+
+def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
+    """Enter a function that builds a model under its own name, and let it take ``weights``.
+
+    The function's keyword arguments go to the model. ``weights``, a file or a
+    state, is then loaded (:func:`load_weights`); a builder that names ``weights``
+    among its arguments loads them itself. ``pretrained`` and ``progress`` are
+    torchvision's and are explained to whoever gives them.
+
+    Parameters
+    ----------
+    builder : callable
+        ``builder(**config) -> Module``; its ``__name__`` becomes the model's name.
+
+    Returns
+    -------
+    callable
+        ``build(*, weights=None, progress=True, **config) -> Module``.
+
+    Examples
+    --------
+    >>> from minicnn import models, nn
+    >>> @models.register_model
+    ... def one_layer(num_classes=10):
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(784, num_classes))
+    >>> models.get_model("one_layer", num_classes=3)[1]
+    Linear(in_features=784, out_features=3, bias=True)
+    """
+    name = builder.__name__
+    own = inspect.signature(builder)
+    loads_itself = "weights" in own.parameters
+
+    @functools.wraps(builder)
+    def build(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **config: Any) -> Any:
+        if pretrained:
+            raise no_pretrained(name)
+        if loads_itself:
+            return builder(weights=weights, **config)
+        model = builder(**config)
+        if weights is not None:
+            load_weights(model, weights)
+        return model
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    build.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[
+            inspect.Parameter("weights", keyword, default=None, annotation="Weights"),
+            inspect.Parameter("progress", keyword, default=True, annotation="bool"),
+            *(p if p.kind is p.VAR_KEYWORD else p.replace(kind=keyword) for n, p in own.parameters.items() if n != "weights"),
+        ]
+    )
+    _BUILDERS[name] = build
+    return build
+
+
+def list_models(include: str | None = None, exclude: str | None = None) -> list[str]:
+    """Names of the models, sorted.
+
+    Parameters
+    ----------
+    include : str, optional
+        Only names that fit this pattern, in which ``*`` stands for anything.
+    exclude : str, optional
+        No names that fit this pattern.
+
+    Examples
+    --------
+    >>> from minicnn import models
+    >>> models.list_models("vgg1*", exclude="*_bn")
+    ['vgg11', 'vgg13', 'vgg16', 'vgg19']
+    """
+    return sorted(
+        name
+        for name in _BUILDERS
+        if fnmatchcase(name, include or "*") and not (exclude and fnmatchcase(name, exclude))
+    )
+
+
+def get_model_builder(name: str) -> Callable[..., Any]:
+    """The function that builds the model of this name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message names the nearest ones.
+
+    Examples
+    --------
+    >>> from minicnn import models
+    >>> models.get_model_builder("resnet18") is models.resnet18
+    True
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a model's name is a string, such as 'resnet18'; got {name!r}")
+    wanted = name.lower()
+    if wanted in _BUILDERS:
+        return _BUILDERS[wanted]
+    near = difflib.get_close_matches(wanted.replace("-", "_"), _BUILDERS, n=5, cutoff=0.5)
+    hint = f"Did you mean {', '.join(map(repr, near))}?" if near else "models.list_models() lists them all."
+    raise ValueError(f"there is no model named {name!r}. {hint}")
+
+
+def get_model(name: str, **config: Any) -> Module:
+    """Build the model of this name.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`list_models`; capital letters make no difference.
+    **config
+        What the builder takes: ``weights``, ``num_classes`` ...
+
+    Returns
+    -------
+    Module
+
+    Raises
+    ------
+    ValueError
+        If there is no such model; the message names the nearest ones.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn import models
+    >>> models.get_model("squeezenet1_1", num_classes=10)(minicnn.zeros(1, 3, 64, 64)).shape
+    minicnn.Size([1, 10])
+    """
+    return get_model_builder(name)(**config)
