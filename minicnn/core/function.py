@@ -31,7 +31,7 @@ from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
 from .parts import AccumulateGrad, Edge
-from .record import records, write_down
+from .recording import records, write_down
 from .tensor import Tensor
 
 _sequence = itertools.count()

@@ -56,7 +56,7 @@ def record() -> Iterator[list[Step]]:
     Examples
     --------
     >>> import minicnn
-    >>> from minicnn.core.record import record
+    >>> from minicnn.core import record
     >>> with record() as steps:
     ...     y = minicnn.ones(2, 3) * 2 + 1
     >>> [step.function.operation for step in steps]
