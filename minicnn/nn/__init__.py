@@ -56,6 +56,7 @@ from .reshaping import (
     ZeroPad2d,
 )
 from .state import StateDictError
+from .stochastic_depth import StochasticDepth
 
 __all__ = [
     "ELU",
@@ -118,6 +119,7 @@ __all__ = [
     "Softmax",
     "Softmax2d",
     "StateDictError",
+    "StochasticDepth",
     "Tanh",
     "Unflatten",
     "Unfold",

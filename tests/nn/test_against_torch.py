@@ -16,7 +16,7 @@ from .table import ROWS, Row, draw, randomise, states, to_ours
 
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-OURS_ALONE = {"Maxout", "Module", "Buffer", "Parameter", "StateDictError"}
+OURS_ALONE = {"Maxout", "Module", "Buffer", "Parameter", "StateDictError", "StochasticDepth"}
 CLASSES = [name for name in nn.__all__ if name not in OURS_ALONE and inspect.isclass(getattr(nn, name))]
 
 

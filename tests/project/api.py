@@ -105,7 +105,8 @@ TORCH: dict[str, str] = {
 
 OURS: dict[str, str] = {
     "": "use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io",
-    "nn": "Maxout",
+    "nn": "Maxout StochasticDepth",
+    "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
     "data": "Dataset TensorDataset Subset ConcatDataset random_split DataLoader find_data sample_rng",
     "datasets": "MNIST FashionMNIST CIFAR10",

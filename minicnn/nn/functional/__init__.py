@@ -25,7 +25,7 @@ from .activation import (
     tanh,
 )
 from .conv import conv2d, conv_transpose2d, fold, linear, unfold
-from .dropout import dropout, dropout1d, dropout2d
+from .dropout import dropout, dropout1d, dropout2d, stochastic_depth
 from .loss import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_div, nll_loss
 from .normalisation import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, normalize
 from .pooling import (
@@ -87,6 +87,7 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "stochastic_depth",
     "tanh",
     "unfold",
 ]

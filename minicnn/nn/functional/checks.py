@@ -73,6 +73,14 @@ def probability(operation: str, p: float) -> None:
         raise ValueError(f"{operation}: p must be a probability between 0 and 1; got {p}")
 
 
+def depth_mode(operation: str, mode: str) -> None:
+    """``mode`` of stochastic depth: who shares a draw."""
+    if mode not in ("batch", "row"):
+        raise ValueError(
+            f"{operation}: mode must be 'batch' (one draw for all samples) or 'row' (one for each); got {mode!r}"
+        )
+
+
 def per_channel(operation: str, channels: int, **vectors: Tensor | None) -> None:
     """Vectors must have one number for each channel."""
     for name, vector in vectors.items():

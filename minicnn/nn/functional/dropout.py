@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout: of numbers, of channels, of residual branches."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ...core.tensor import Tensor
 from ...ops import dropout as ops
 from ...ops.creation import ones
 from ...ops.indexing import write
-from .checks import floating, probability
+from .checks import depth_mode, floating, probability
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -105,3 +105,52 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     True
     """
     return _drop_channels("dropout2d", input, 4, p, training, inplace)
+
+
+def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) -> Tensor:
+    """In training, zero whole samples with probability ``p`` and multiply the others by ``1/(1 - p)``.
+
+    For residual branches: a sample whose branch is zeroed passes the block by the shortcut alone, so that the
+    network is shorter for it. The expected value stays the same, so that nothing needs to be done in evaluation.
+
+    Parameters
+    ----------
+    input : Tensor (N, ...)
+        Output of a residual branch.
+    p : float
+        Probability of zero.
+    mode : {"batch", "row"}
+        Whether one draw decides for all samples together, as in the paper, or each sample has a draw of its own.
+    training : bool, default True
+        If not, the input is returned as it is.
+
+    Returns
+    -------
+    Tensor, the input's shape
+
+    Raises
+    ------
+    ValueError
+        If p is not a probability, or the mode is another word.
+
+    References
+    ----------
+    Huang et al., *Deep networks with stochastic depth*, 2016.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> import minicnn.nn.functional as F
+    >>> y = F.stochastic_depth(minicnn.ones(100, 3), 0.75, "row")
+    >>> sorted(set(y.sum(1).tolist()))
+    [0.0, 12.0]
+    """
+    probability("stochastic_depth", p)
+    depth_mode("stochastic_depth", mode)
+    x = floating("stochastic_depth", input)
+    if x.ndim == 0:
+        raise ShapeError("stochastic_depth: expected an input of shape (N, ...), a batch; got a single number")
+    if not training or p == 0:
+        return x
+    samples = x.shape[0] if mode == "row" else 1
+    return x * ops.dropout(ones(samples, *(1,) * (x.ndim - 1), dtype=x.dtype), p)
