@@ -48,8 +48,21 @@ def _random(generator: Generator | None) -> np.random.Generator:
     return (default_generator if generator is None else generator).numpy
 
 
-def _drawn_type(tensor: Tensor) -> Any:
-    return np.float64 if tensor._array.dtype == np.float64 else np.float32
+def _draw(tensor: Tensor, distribution: Any, scale: float, shift: float) -> Tensor:
+    """Fill with ``scale * u + shift``, where the generator's method ``distribution`` draws ``u``.
+
+    Drawn into the tensor's own memory, so that a large model is never there twice.
+    """
+    array = tensor._array
+    kind = np.float64 if array.dtype == np.float64 else np.float32
+    values = array if array.dtype == kind and array.flags.c_contiguous else np.empty(array.shape, kind)
+    distribution(dtype=kind, out=values)
+    values *= scale
+    values += shift
+    if values is not array:
+        array[...] = values
+    tensor._versions.count += 1
+    return tensor
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -108,10 +121,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     >>> bool((w.abs() <= 1).all())
     True
     """
-    values = _random(generator).random(tensor.shape, _drawn_type(tensor))
-    values *= b - a
-    values += a
-    return _fill(tensor, values)
+    return _draw(tensor, _random(generator).random, b - a, a)
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -123,10 +133,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     >>> normal_(minicnn.empty(3, 5)).shape
     minicnn.Size([3, 5])
     """
-    values = _random(generator).standard_normal(tensor.shape, _drawn_type(tensor))
-    values *= std
-    values += mean
-    return _fill(tensor, values)
+    return _draw(tensor, _random(generator).standard_normal, std, mean)
 
 
 def trunc_normal_(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .module import Module
 
 
+_CHECKPOINT = ("state_dict", "model_state_dict", "model")  # where a checkpoint has the model's state
+SHOWN = 12  # rows of each table in an error
+
+
 class StateDictError(LayerError, ValueError, RuntimeError):
     """A state_dict that does not fit the module."""
 
@@ -43,25 +47,43 @@ def as_state_tensor(value: Any) -> Tensor | None:
     return from_numpy(array) if array.dtype.kind in "bifu" else None
 
 
+def _unwrapped(state: Mapping[str, Any], own: set[str]) -> Mapping[str, Any]:
+    """The state inside a checkpoint, and without the ``module.`` of parallel training; only if no key fits as it is.
+
+    A parameter is never a dictionary and never lies below a child that is not there, so nothing else can be meant.
+    """
+    for _ in range(3):  # {"model": {"state_dict": {"module.conv.weight": ...}}}
+        if own & set(state):
+            break
+        inner = next((state[key] for key in _CHECKPOINT if isinstance(state.get(key), Mapping)), None)
+        if inner is None and state and all(isinstance(key, str) and key.startswith("module.") for key in state):
+            inner = {key.removeprefix("module."): value for key, value in state.items()}
+        if inner is None:
+            break
+        state = inner
+    return state
+
+
 def _table(title: str, rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    shown = rows[:SHOWN]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in shown]
+    if len(rows) > SHOWN:
+        lines.append(f"... and {len(rows) - SHOWN} more")
     return "\n    ".join([f"  {title}", *lines])
+
+
+def _some(state: Mapping[str, Any]) -> str:
+    return ", ".join(map(repr, list(state)[:3])) + (", ..." if len(state) > 3 else "")
 
 
 def _fix(
     name: str, state: Mapping[str, Any], missing: list[str], unexpected: list[str], errors: list[tuple[str, ...]]
 ) -> str:
     """What most likely went wrong."""
-    if state and missing and all(key.startswith("module.") for key in state):
-        return (
-            "Every key starts with 'module.': the state was saved from a model wrapped for data parallelism. "
-            "Fix: {key.removeprefix('module.'): value for key, value in state_dict.items()}"
-        )
     if missing and unexpected and not set(state) - set(unexpected):
         return (
-            f"No key fits. Is this the state of a {name}, or is it one entry of a checkpoint "
-            "(checkpoint['state_dict'] or checkpoint['model'])?"
+            f"No key fits. Is this the state of a {name}, or is the state one entry of a checkpoint ({_some(state)})?"
         )
     if errors:
         return (
@@ -127,6 +149,9 @@ class Stateful(Tree):
     ) -> _IncompatibleKeys:
         """Copy the values of a state into this module's parameters and buffers.
 
+        Beyond PyTorch, where no key fits: the ``'state_dict'`` (``'model'``, ``'model_state_dict'``) of a
+        checkpoint is taken out of it, and a ``'module.'`` before every key, from parallel training, taken away.
+
         Parameters
         ----------
         state_dict : mapping of str to Tensor or array
@@ -142,6 +167,7 @@ class Stateful(Tree):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of tensors; got {type(state_dict).__name__}")
+        state_dict = _unwrapped(state_dict, set(self.state_dict(keep_vars=True)))
         state = dict(state_dict)
         copies: list[tuple[Module, str, Tensor]] = []
         missing: list[str] = []

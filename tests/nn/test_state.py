@@ -108,11 +108,11 @@ def test_not_strict_loads_what_fits_and_returns_the_rest() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda s: {f"module.{k}": v for k, v in s.items()}, "Every key starts with 'module.'.*removeprefix"),
-        (lambda s: {"model": s, "epoch": 3}, "is it one entry of a checkpoint"),
+        (lambda s: {"weights": s, "epoch": 3}, "No key fits.*Its keys are 'weights', 'epoch'$"),
         (lambda s: {k: v for k, v in s.items() if k != "0.bias"}, "strict=False"),
+        (lambda s: {f"module.{k}": v for k, v in s.items() if k != "0.bias"}, "missing.*    0.bias"),
     ],
-    ids=["data parallel", "checkpoint", "one missing"],
+    ids=["checkpoint", "one missing", "one missing, data parallel"],
 )
 def test_the_error_says_what_probably_happened(change: Any, says: str) -> None:
     model = net()
@@ -120,6 +120,43 @@ def test_the_error_says_what_probably_happened(change: Any, says: str) -> None:
         model.load_state_dict(change(model.state_dict()))
     with pytest.raises(TypeError, match="expected a dict"):
         model.load_state_dict([1])
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda s: {f"module.{k}": v for k, v in s.items()},
+        lambda s: {"state_dict": s, "best_prec1": 91.7},
+        lambda s: {"epoch": 3, "model": {f"module.{k}": v for k, v in s.items()}},
+        lambda s: {"model_state_dict": s, "optimizer_state_dict": {}},
+    ],
+    ids=["data parallel", "state_dict", "model, data parallel", "model_state_dict"],
+)
+def test_the_state_is_found_in_a_checkpoint_and_without_module(wrapped: Any) -> None:
+    model, other = net(), net()
+    given = wrapped({k: v.clone() for k, v in model.state_dict().items()})
+    assert str(other.load_state_dict(given)) == "<All keys matched successfully>"
+    for name, values in model.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[name].numpy(), values.numpy())
+
+
+def test_keys_that_fit_are_never_renamed() -> None:
+    class Wrapper(nn.Module):  # as data parallelism: its own keys begin with "module."
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = nn.Linear(2, 1)
+
+    model = Wrapper()
+    assert str(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
+
+
+def test_a_long_table_shows_its_beginning() -> None:
+    model = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(40)))
+    with pytest.raises(nn.StateDictError) as caught:
+        model.load_state_dict({f"{i}.weight": minicnn.zeros(2, 1) for i in range(40)})
+    assert "11.weight" in str(caught.value)
+    assert "12.weight" not in str(caught.value)
+    assert "... and 28 more" in str(caught.value)
 
 
 def test_a_subclass_can_translate_old_keys() -> None:
