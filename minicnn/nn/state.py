@@ -82,9 +82,7 @@ def _fix(
 ) -> str:
     """What most likely went wrong."""
     if missing and unexpected and not set(state) - set(unexpected):
-        return (
-            f"No key fits. Is this the state of a {name}, or is the state one entry of a checkpoint ({_some(state)})?"
-        )
+        return f"No key fits. Is this the state of a {name}? Its keys are {_some(state)}"
     if errors:
         return (
             "Fix: build the model with the sizes it was saved with (for another number of classes: load first, "
