@@ -28,6 +28,7 @@ _INSTEAD = {  # a part of the name, in lower case
     "quant": "quantised tensors are left out",
     "jacobian": "use autograd.grad for each output, with retain_graph=True",
     "hessian": "use autograd.grad twice, with create_graph=True the first time",
+    "_weights": "trained weights are given by path, models.resnet18(weights='resnet18.pth')",
     "lbfgs": "use SGD with momentum, or Adam",
     "adamax": "use Adam",
     "nadam": "use Adam or AdamW",

@@ -8,6 +8,7 @@
 
 # ruff: noqa: F403 - each file names in __all__ what it gives
 
+from types import ModuleType
 from typing import Any
 
 from ..core.left_out import left_out
@@ -40,6 +41,12 @@ from .zfnet import *
 from .base import ImageNetwork
 from .registry import get_model, get_model_builder, list_models, register_model
 from .weights import load_weights, weights_address
+
+__all__ = [
+    name
+    for name, value in list(globals().items())
+    if not name.startswith("_") and not isinstance(value, ModuleType) and name not in ("Any", "ModuleType", "left_out")
+]
 
 
 def __getattr__(name: str) -> Any:

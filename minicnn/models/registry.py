@@ -33,6 +33,11 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
     callable
         ``build(*, weights=None, progress=True, **config) -> Module``.
 
+    Raises
+    ------
+    ValueError
+        If another file has registered a model of this name.
+
     Examples
     --------
     >>> from minicnn import models, nn
@@ -43,6 +48,11 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
     Linear(in_features=784, out_features=3, bias=True)
     """
     name = builder.__name__
+    if name in _BUILDERS and _BUILDERS[name].__module__ != builder.__module__:
+        raise ValueError(
+            f"register_model: there is a model named {name!r} already, from {_BUILDERS[name].__module__}. "
+            "Fix: another name for this function"
+        )
     own = inspect.signature(builder)
     loads_itself = "weights" in own.parameters
 
@@ -62,7 +72,11 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
         parameters=[
             inspect.Parameter("weights", keyword, default=None, annotation="Weights"),
             inspect.Parameter("progress", keyword, default=True, annotation="bool"),
-            *(p if p.kind is p.VAR_KEYWORD else p.replace(kind=keyword) for n, p in own.parameters.items() if n != "weights"),
+            *(
+                p if p.kind is p.VAR_KEYWORD else p.replace(kind=keyword)
+                for n, p in own.parameters.items()
+                if n != "weights"
+            ),
         ]
     )
     _BUILDERS[name] = build
@@ -86,9 +100,7 @@ def list_models(include: str | None = None, exclude: str | None = None) -> list[
     ['vgg11', 'vgg13', 'vgg16', 'vgg19']
     """
     return sorted(
-        name
-        for name in _BUILDERS
-        if fnmatchcase(name, include or "*") and not (exclude and fnmatchcase(name, exclude))
+        name for name in _BUILDERS if fnmatchcase(name, include or "*") and not (exclude and fnmatchcase(name, exclude))
     )
 
 

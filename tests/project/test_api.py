@@ -226,6 +226,7 @@ def test_second_names_are_the_same_modules() -> None:
         ("optim", "LBFGS", "Adam"),
         ("cuda", "amp", "full precision"),
         ("autograd", "functional", "autograd.grad"),
+        ("models", "ResNet18_Weights", "by path"),
     ],
 )
 def test_what_is_left_out_says_so(path: str, name: str, says: str) -> None:

@@ -37,6 +37,7 @@ def test_import_loads_no_heavy_package() -> None:
         "safetensors",
         "scipy",
         "sklearn",
+        "onnx",
     }
 
 
@@ -56,10 +57,11 @@ assert state() == before
 
 def test_every_public_name_exists_and_is_documented() -> None:
     import minicnn
-    from minicnn import datasets, nn, optim, transforms
+    from minicnn import datasets, explain, models, nn, onnx, optim, transforms
     from minicnn.nn import functional, init
 
-    for module in (minicnn, nn, functional, init, optim, optim.lr_scheduler, transforms, datasets, minicnn.data):
+    parts = (nn, functional, init, optim, optim.lr_scheduler, transforms, datasets, models, onnx, explain)
+    for module in (minicnn, minicnn.data, *parts):
         for name in module.__all__:
             value = getattr(module, name)
             if callable(value):
