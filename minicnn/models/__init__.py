@@ -39,7 +39,10 @@ from .wide_resnet import *
 from .xception import *
 from .zfnet import *
 from .base import ImageNetwork
+from .feature_extraction import FeatureExtractor, features
+from .heads import replace_head
 from .registry import get_model, get_model_builder, list_models, register_model
+from .transfer import freeze, parameter_groups, unfreeze
 from .weights import load_weights, weights_address
 
 __all__ = [

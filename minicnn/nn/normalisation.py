@@ -29,10 +29,14 @@ class _Affine(Module):
 
 
 class _RunningNorm(_Affine):
-    """A normalisation that keeps running statistics for evaluation."""
+    """A normalisation that keeps running statistics for evaluation.
+
+    A ``frozen`` one stays in evaluation: it uses its running statistics, and they do not move.
+    """
 
     dims: tuple[int, ...] = ()
     shapes = ""
+    frozen = False
 
     def __init__(
         self,
@@ -54,6 +58,12 @@ class _RunningNorm(_Affine):
         self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype) if track else None)
         self.register_buffer("num_batches_tracked", tensor(0) if track else None)
         self.reset_parameters()
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch to training, or to evaluation; a frozen layer stays in evaluation."""
+        super().train(mode)
+        self.training = mode and not self.frozen
+        return self
 
     def reset_running_stats(self) -> None:
         """Start anew: mean 0, variance 1, no batches seen."""
@@ -139,6 +149,8 @@ class BatchNorm2d(_BatchNorm):
     weight, bias : Parameter (num_features,) or None
     running_mean, running_var : Tensor (num_features,) or None
     num_batches_tracked : Tensor () of int64, or None
+    frozen : bool
+        If set, the layer stays in evaluation from the next ``train()`` on; see :func:`minicnn.models.freeze`.
 
     Examples
     --------
