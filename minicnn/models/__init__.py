@@ -17,6 +17,7 @@ from .darknet import *
 from .densenet import *
 from .densenet_cifar import *
 from .googlenet import *
+from .googlenet_2014 import *
 from .inception import *
 from .inception_resnet import *
 from .lenet import *
