@@ -63,7 +63,7 @@ def unknown_path(model: Module, path: str, problem: str, parameters: bool = True
     """The error for a path that does not exist, with the nearest that do."""
     known = [p for p, _ in model.named_modules() if p]
     known += [p for p, _ in model.named_parameters()] if parameters else []
-    near = difflib.get_close_matches(path.rstrip("*."), known, n=5)
+    near = difflib.get_close_matches(path.rstrip("*."), known, n=5, cutoff=0.5)
     if near:
         hint = f"Did you mean {', '.join(map(repr, near))}?"
     else:

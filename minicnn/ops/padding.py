@@ -87,7 +87,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise ValueError(f"pad: value is for mode='constant'; mode {mode!r} takes its border from the input")
     for d, (a, b) in enumerate(pairs):
         n = input.shape[d]
-        limit = {"reflect": n - 1, "circular": n, "replicate": max(a, b) if n else 0}[mode]
+        limit = {"reflect": max(n - 1, 0), "circular": n, "replicate": max(a, b) if n else 0}[mode]
         if max(a, b) > limit:
             raise ShapeError(f"pad: mode {mode!r} can pad dim {d} of size {n} by at most {limit}; got {(a, b)}")
         if (a, b) != (0, 0):

@@ -253,3 +253,10 @@ def test_long_sums_keep_their_digits(order: Any) -> None:
     assert half.mean(0).tolist() == [3, 3]
     assert half.var().item() == 0
     assert (half / 300).norm().item() == pytest.approx(torch.full((70000, 2), 0.01).half().norm().item(), rel=1e-3)
+
+
+def test_padding_a_batch_of_no_images() -> None:
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        assert minicnn.nn.functional.pad(minicnn.zeros(0, 3, 4, 5), (1, 2, 0, 3), mode=mode).shape == (0, 3, 7, 8)
+    with pytest.raises(ValueError, match="can pad dim 1 of size 0 by at most 0"):
+        minicnn.nn.functional.pad(minicnn.zeros(2, 0), (1, 1), mode="reflect")
