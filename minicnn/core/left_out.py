@@ -42,7 +42,6 @@ _PARTS = {  # the whole name
     "functional": "use autograd.grad",
     "hub": "weights are loaded from files, with load",
     "linalg": "use numpy.linalg on x.numpy()",
-    "onnx": "exporting is left out",
     "modules": "the layers are in minicnn.nn itself",
     "multiprocessing": "use Python's multiprocessing; DataLoader(num_workers=...) needs neither",
     "profiler": "use Python's cProfile",

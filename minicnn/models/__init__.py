@@ -40,6 +40,7 @@ from .wide_resnet import *
 from .xception import *
 from .zfnet import *
 from .base import ImageNetwork
+from .export import export_onnx
 from .feature_extraction import FeatureExtractor, features
 from .heads import replace_head
 from .registry import get_model, get_model_builder, list_models, register_model

@@ -11,7 +11,8 @@ class Maxout(Module):
     """The largest of each ``pieces`` neighbouring features: ``y_i = max over j of x_(i*pieces + j)``.
 
     Behind a linear or convolutional layer with ``pieces`` times as many outputs, every unit learns
-    its own convex, piecewise linear activation. (Not in PyTorch.)
+    its own convex, piecewise linear activation. Equal largest ones share the gradient evenly. (Not in
+    PyTorch.)
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class Maxout(Module):
                 f"Maxout: dimension {self.dim} of the input must be a multiple of pieces={self.pieces}; "
                 f"got an input of shape {tuple(input.shape)}"
             )
-        return input.unflatten(dim, (-1, self.pieces)).max(dim=dim + 1)[0]
+        return input.unflatten(dim, (-1, self.pieces)).amax(dim + 1)
 
     def extra_repr(self) -> str:
         return f"pieces={self.pieces}" + (f", dim={self.dim}" if self.dim != 1 else "")

@@ -1,0 +1,56 @@
+"""A model of the zoo as an ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import onnx
+from ..nn import Module
+from ..ops.creation import zeros
+
+__all__ = ["export_onnx"]
+
+
+def export_onnx(
+    model: Module, path: Any, input_shape: Sequence[int], *, batch: str | int = "N", **options: Any
+) -> None:
+    """Write a model that takes images as an ONNX file; see :func:`minicnn.onnx.export`.
+
+    Parameters
+    ----------
+    model : Module
+    path : path or binary file
+    input_shape : (C, H, W) or (N, C, H, W)
+        The size of the images is fixed in the file.
+    batch : str or int, default "N"
+        What the batch size is called, which is then free; or the number that it is fixed to.
+    **options
+        ``input_names``, ``output_names`` and ``opset_version`` of :func:`minicnn.onnx.export`.
+
+    Raises
+    ------
+    ExportError
+        If the model has no faithful ONNX graph.
+    ShapeError
+        If the model does not take such images.
+
+    Examples
+    --------
+    >>> import io
+    >>> from minicnn import models
+    >>> file = io.BytesIO()
+    >>> models.export_onnx(models.squeezenet1_1(num_classes=10), file, (3, 32, 32))
+    >>> len(file.getvalue()) // 1000  # kilobytes
+    2916
+    """
+    shape = tuple(int(n) for n in input_shape)
+    if len(shape) not in (3, 4) or min(shape) < 1:
+        raise ValueError(f"export_onnx: input_shape must be (C, H, W) or (N, C, H, W); got {tuple(input_shape)}")
+    fixed = not isinstance(batch, str)
+    if not batch or (fixed and batch < 1):  # type: ignore[operator]
+        raise ValueError(f"export_onnx: batch must be a name or a positive number; got {batch!r}")
+    kind = next((p.dtype for p in model.parameters()), None)
+    images = zeros(batch if fixed else 1, *shape[-3:], dtype=kind)
+    name = options.setdefault("input_names", ["input"])[0]
+    onnx.export(model, images, path, dynamic_axes={} if fixed else {name: {0: batch}}, **options)
