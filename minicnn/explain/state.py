@@ -1,0 +1,44 @@
+"""Looking at a model without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..core.random import default_generator
+from ..nn import Module
+
+MODES = ("eval", "train", "same")
+
+
+@contextmanager
+def left_as_found(model: Module, mode: str) -> Iterator[None]:
+    """Run the model in a mode, and put back its training flags, its buffers and the random numbers' state."""
+    training = {module: module.training for module in model.modules()}
+    buffers = {module: dict(module._buffers) for module in training}
+    tensors = [b for found in buffers.values() for b in found.values() if b is not None]
+    values = [(b, b._array.copy(), b._versions.count) for b in tensors]
+    numbers = default_generator.get_state()
+    try:
+        if mode != "same":
+            model.train(mode == "train")
+        yield
+    finally:
+        default_generator.set_state(numbers)
+        for module, flag in training.items():
+            module.training = flag
+        for module, found in buffers.items():
+            module._buffers.clear()
+            module._buffers.update(found)
+        for buffer, value, version in values:
+            _write_back(buffer, value)
+            buffer._versions.count = version
+
+
+def _write_back(buffer: Any, value: Any) -> None:
+    same = value.shape == buffer._array.shape and value.tobytes() == np.ascontiguousarray(buffer._array).tobytes()
+    if not same:
+        buffer._array[...] = value

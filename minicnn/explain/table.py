@@ -1,0 +1,150 @@
+"""Rows as a table: text with aligned columns, or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from .rows import Row
+
+if TYPE_CHECKING:
+    from .result import Summary
+
+
+class Column(NamedTuple):
+    """Title, the text of a row's cell, and whether it is a number, which goes to the right."""
+
+    title: str
+    cell: Callable[[Row], str]
+    right: bool = False
+
+
+def counted(n: int, unit: str = "") -> str:
+    """A number with its magnitude: ``4.09 G``.
+
+    Examples
+    --------
+    >>> counted(4089184256), counted(602112, "B"), counted(12)
+    ('4.09 G', '602.11 kB', '12')
+    """
+    for power, letter in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if n >= 10**power:
+            return f"{n / 10**power:.2f} {letter}{unit}"
+    return f"{n} {unit}".rstrip()
+
+
+def shape_text(shapes: Sequence[tuple[int, ...]]) -> str:
+    """``(1, 64, 55, 55)``; several in a row."""
+    return ", ".join(map(str, shapes))
+
+
+def _params(row: Row) -> str:
+    if row.parameters and not row.params and all(p.shared for p in row.parameters):
+        return "shared"
+    own = sum(p.count for p in row.parameters if not p.shared)
+    number = f"{row.params:,}" if row.params else ""
+    formula = row.param_formula
+    return f"{formula} = {number}" if own == row.params and formula not in ("", str(own)) else number
+
+
+def _pair(values: tuple[object, object]) -> str:
+    rows, columns = map(str, values)
+    return rows if rows == columns else f"{rows} x {columns}"
+
+
+def _field(row: Row) -> str:
+    seen = [("all" if r.whole else r.size, "all" if c.whole else c.size) for r, c in row.fields.values()]
+    return " | ".join(map(_pair, seen))
+
+
+def _jump(row: Row) -> str:
+    moves = [("-" if r.dim is None else r.jump, "-" if c.dim is None else c.jump) for r, c in row.fields.values()]
+    return " | ".join(map(_pair, moves))
+
+
+def label(row: Row) -> str:
+    """What stands in the first column, without the indentation."""
+    remarks = [f"call {row.call}"] if row.call > 1 else []
+    remarks += [row.kind] if row.kind == "not called" else []
+    remarks += [row.note] if row.note else []
+    name = f"{row.name}: {row.type}" if row.name else row.type
+    return f"{name} ({'; '.join(remarks)})" if remarks else name
+
+
+COLUMNS = {
+    "input_size": Column("Input", lambda row: shape_text(row.input_shapes)),
+    "output_size": Column("Output", lambda row: shape_text(row.output_shapes)),
+    "formula": Column("Output size", lambda row: row.formula),
+    "num_params": Column("Parameters", _params, right=True),
+    "trainable": Column("Trainable", lambda row: f"{row.trainable_params:,}" if row.params else "", right=True),
+    "mult_adds": Column("Multiply-adds", lambda row: f"{row.mult_adds:,}" if row.mult_adds else "", right=True),
+    "memory": Column("Memory", lambda row: counted(row.output_bytes, "B") if row.output_bytes else "", right=True),
+    "receptive_field": Column("Field", _field, right=True),
+    "jump": Column("Jump", _jump, right=True),
+}
+DEFAULT = ("output_size", "formula", "num_params", "mult_adds", "memory", "receptive_field", "jump")
+
+
+def chosen(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of the columns, checked."""
+    found = DEFAULT if names is None else (names,) if isinstance(names, str) else tuple(names)
+    wrong = [name for name in found if name not in COLUMNS]
+    if wrong:
+        raise ValueError(f"summary: unknown column {wrong[0]!r}; known are {', '.join(COLUMNS)}")
+    return found
+
+
+def details(row: Row) -> list[str]:
+    """The lines under a row that show its parameters one by one, and the formulas of its numbers."""
+    lines = []
+    for p in row.parameters:
+        remarks = "".join([", shared" if p.shared else "", "" if p.trainable else ", frozen"])
+        formula = f"{p.formula} = {p.count:,}" if p.formula != str(p.count) else f"{p.count}"
+        lines.append(f"{p.name} {p.shape}: {formula}{remarks}")
+    if row.mult_adds_formula:
+        lines.append(f"multiply-adds: {row.mult_adds_formula} = {row.mult_adds:,}")
+    if row.field_formula:
+        lines.append(f"receptive field: {row.field_formula}")
+    return lines
+
+
+def text_table(rows: Sequence[Row], names: Sequence[str], full: bool = False) -> str:
+    """Rows as lines of aligned columns; ``full``: with the lines of :func:`details`."""
+    columns = [COLUMNS[name] for name in names]
+    cells = [["  " * row.depth + label(row), *(column.cell(row) for column in columns)] for row in rows]
+    titles = ["Layer", *(column.title for column in columns)]
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    right = [False, *(column.right for column in columns)]
+
+    def line(values: Sequence[str]) -> str:
+        aligned = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(values, widths, right, strict=True))
+        return "  ".join(aligned).rstrip()
+
+    rule = "-" * (sum(widths) + 2 * len(columns))
+    lines = [line(titles), rule]
+    for row, values in zip(rows, cells, strict=True):
+        lines.append(line(values))
+        lines += ["  " * row.depth + "    " + detail for detail in details(row)] if full else []
+    return "\n".join([*lines, rule])
+
+
+def html_table(summary: Summary) -> str:
+    """The table and the totals as HTML that needs nothing else."""
+    columns = [COLUMNS[name] for name in summary.col_names]
+    edge = "padding: 1px 8px; white-space: nowrap;"
+
+    def cell(tag: str, text: str, right: bool, more: str = "") -> str:
+        side = "right" if right else "left"
+        return f'<{tag} style="{edge} text-align: {side};{more}">{escape(text)}</{tag}>'
+
+    head = cell("th", "Layer", False) + "".join(cell("th", c.title, c.right) for c in columns)
+    body = []
+    for row in summary.shown:
+        first = cell("td", label(row), False, f" padding-left: {8 + 16 * row.depth}px;")
+        body.append(f"<tr>{first}{''.join(cell('td', c.cell(row), c.right) for c in columns)}</tr>")
+    totals = "<br/>".join(escape(line) for line in summary.totals())
+    return (
+        '<table style="border-collapse: collapse; font-size: 90%;">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table><p>{totals}</p>"
+    )
