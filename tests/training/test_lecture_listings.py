@@ -211,8 +211,16 @@ def _run(
     return scope
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda text: text.partition("(")[0])
-@pytest.mark.parametrize("name", MODELS)
+def _every_pair() -> list[Any]:
+    """Each listing with each optimiser; the first one of each listing is quick."""
+    return [
+        pytest.param(name, text, id=f"{name}-{text.partition('(')[0]}", marks=[pytest.mark.slow] if i else [])
+        for name in MODELS
+        for i, text in enumerate(OPTIMIZERS)
+    ]
+
+
+@pytest.mark.parametrize(("name", "optimizer"), _every_pair())
 def test_a_listing_trains_to_the_same_numbers(name: str, optimizer: str) -> None:
     listing = MODELS[name]
     torch.manual_seed(0)

@@ -101,8 +101,13 @@ def _agree(ours: str, theirs: str) -> bool:
         return False
 
 
+SLOW = {"blitz_cifar", "training_and_projects"}
+
+
 @pytest.mark.usefixtures("_same_random_numbers")
-@pytest.mark.parametrize("path", LISTINGS, ids=[p.stem for p in LISTINGS])
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in LISTINGS]
+)
 def test_it_prints_what_pytorch_prints(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     source = path.read_text()
