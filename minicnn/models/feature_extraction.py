@@ -100,35 +100,38 @@ class FeatureExtractor(Module):
         return found
 
     def _rehearse(self, batch: Tensor) -> set[str]:
-        """Find out how often each layer runs, and which children are needed for that, in either mode."""
+        """Find out how often each layer runs, and which children run only after all of them, in either mode."""
         self._runs.clear()
-        return self._needed(batch, training=False) | self._needed(batch, training=True)
+        orders = [self._order(batch, training) for training in (False, True)]
+        needed = {name for order in orders for name in order[: _last(order)]}
+        return {name for order in orders for name in order if name} - needed
 
-    def _needed(self, batch: Tensor, training: bool) -> set[str]:
-        order: list[str | None] = []  # children as they begin, None as a wanted layer ends
+    def _order(self, batch: Tensor, training: bool) -> list[str]:
+        """Names of the children when a layer in them begins, and ``''`` when a wanted layer ends."""
+        order: list[str] = []
         wanted = [self.get_submodule(path) for path in self._names]
-        handles = [layer.register_forward_hook(lambda *_: order.append(None)) for layer in wanted]
-        for name, child in self._modules.items():
-            if child is not None:
-                handles.append(child.register_forward_pre_hook(lambda *_, name=name: order.append(name)))
+        handles = [layer.register_forward_hook(lambda *_: order.append("")) for layer in wanted]
+        for name, child in self.named_children():
+            for layer in child.modules():
+                handles.append(layer.register_forward_pre_hook(lambda *_, name=name: order.append(name)))
         try:
             with at_rest(self, training):
                 self._run((batch,), {})
         finally:
             for handle in handles:
                 handle.remove()
-        last = max((i for i, name in enumerate(order) if name is None), default=0)
-        return {name for name in order[:last] if name is not None}
+        return order
 
-    def _leave_out(self, needed: set[str] | None) -> None:
-        """Keep only the children that are needed, where that is known."""
-        if needed is None:
+    def _leave_out(self, later: set[str] | None) -> None:
+        """Let go of the children that run only later, where that is known."""
+        if later is None:
             return  # forward will find out
         for path in self._names:
             if not any(runs[path] for runs in self._runs.values()):
                 raise self._never_runs(path, "itself")
-        for name in set(self._modules) - needed:
+        for name in later:
             del self._modules[name]
+            self._runner.__dict__[name] = None  # forward may look it up: self.relu(self.conv(x)) looks up relu first
 
     def _never_runs(self, path: str, when: str) -> ValueError:
         inside = [f"{path}.{name}" for name, _ in self.get_submodule(path).named_children()]
@@ -199,6 +202,11 @@ def _names(model: Module, layers: Any) -> dict[str, str]:
         if path not in known:
             raise unknown_path(model, path, f"features: {path!r} is no layer of", parameters=False)
     return names
+
+
+def _last(order: list[str]) -> int:
+    """Where the last wanted layer ends."""
+    return max((i for i, name in enumerate(order) if not name), default=0)
 
 
 def _copied(value: Any) -> Any:
