@@ -172,11 +172,11 @@ def resnet50_v2(**config: Any) -> ResNetV2:
 
 @register_model
 def resnet101_v2(**config: Any) -> ResNetV2:
-    """ResNet-101 with pre-activation: 44,577,896 parameters, 224 x 224 images; table 5 of the paper has its errors."""
+    """ResNet-101 with pre-activation: 44,577,896 parameters, 224 x 224 images."""
     return ResNetV2([3, 4, 23, 3], **config)
 
 
 @register_model
 def resnet152_v2(**config: Any) -> ResNetV2:
-    """ResNet-152 with pre-activation: 60,236,904 parameters, 224 x 224 images; table 5 of the paper has its errors."""
+    """ResNet-152 with pre-activation: 60,236,904 parameters, 224 x 224 images; table 5 of the paper."""
     return ResNetV2([3, 8, 36, 3], **config)
