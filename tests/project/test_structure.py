@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"numba", "llvmlite", "cupy", "matplotlib", "PIL", "torch", "mpi4py", "tqdm", "safetensors", "sklearn", "onnx", "onnxruntime", "scipy"}
+HEAVY = {
+    "numba",
+    "llvmlite",
+    "cupy",
+    "matplotlib",
+    "PIL",
+    "torch",
+    "mpi4py",
+    "tqdm",
+    "safetensors",
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+    "scipy",
+}
 
 # A room sees itself and the rooms named here, and nothing else of this project.
 ROOMS: dict[str, set[str]] = {
