@@ -10,7 +10,7 @@ TABLE_1 = "sum over the lines of the paper's table 1, with the weights of its gr
 
 
 def densenet(name: str, parameters: int, entries: int, statistics: int | None = None, source: str = TORCHVISION) -> Row:
-    return Row(name, parameters, entries, source, small=(3, 32, 32), with_statistics=statistics)
+    return Row(name, parameters, entries, source, with_statistics=statistics)
 
 
 def cifar(name: str, parameters: int, entries: int, source: str) -> Row:
