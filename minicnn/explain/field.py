@@ -28,6 +28,11 @@ from typing import NamedTuple
 Number = int | Fraction
 
 
+def plain(number: Number) -> Number:
+    """An int where it is one."""
+    return int(number) if number == int(number) else number
+
+
 class Reach(NamedTuple):
     """Output position i of an operation looks at the input positions ``i*ratio + low`` to ``i*ratio + high``."""
 
@@ -125,9 +130,9 @@ class Field:
             field,
             dim=route.dim,
             count=n,
-            jump=field.jump * ratio,
-            first=field.first + ends[0],
-            last=field.last + ends[1],
+            jump=plain(field.jump * ratio),
+            first=plain(field.first + ends[0]),
+            last=plain(field.last + ends[1]),
         )
 
     def reshaped(self, shape: Sequence[int], result: Sequence[int]) -> Field:

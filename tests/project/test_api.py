@@ -187,7 +187,7 @@ def test_every_name_is_used_by_another_test() -> None:
 
 def test_every_part_is_reached_by_import_and_by_attribute() -> None:
     for _, name, _ in pkgutil.iter_modules(minicnn.__path__):
-        if name != "config":
+        if name not in ("config", "cli", "__main__"):
             assert getattr(minicnn, name) is importlib.import_module(f"minicnn.{name}")
 
 

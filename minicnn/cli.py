@@ -1,0 +1,140 @@
+"""The command line: ``minicnn summary resnet50 --input 3 224 224``.
+
+Every command is one function: it adds its arguments to a parser and returns what runs on the parsed arguments.
+Models are imported when a command needs them, so that ``--help`` answers at once.
+
+Exit codes: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+Run = Callable[[argparse.Namespace], None]
+Command = Callable[[argparse.ArgumentParser], Run]
+COMMANDS: dict[str, Command] = {}
+
+
+def command(function: Command) -> Command:
+    """Enter a function as the command of its name; the first line of its docstring is the help."""
+    COMMANDS[function.__name__.rstrip("_")] = function
+    return function
+
+
+@command
+def summary(parser: argparse.ArgumentParser) -> Run:
+    """Show a model's layers: sizes with their formulas, parameters, multiply-adds, memory, receptive fields."""
+    parser.add_argument("model", help="a name that `minicnn models` lists")
+    parser.add_argument(
+        "--input",
+        type=int,
+        nargs="+",
+        default=[3, 224, 224],
+        metavar="SIZE",
+        help="size of the input, C H W or N C H W (default: 3 224 224)",
+    )
+    parser.add_argument("--batch", type=int, metavar="N", help="number of images (default: 1)")
+    parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes (default: the model's)")
+    parser.add_argument("--depth", type=int, metavar="D", help="show layers down to this depth (default: all)")
+    parser.add_argument("--columns", nargs="+", metavar="NAME", help="columns to show (a wrong name lists them)")
+    parser.add_argument("--mode", choices=["eval", "train"], default="eval", help="how the model runs (default: eval)")
+    parser.add_argument("--verbose", action="store_true", help="also every parameter, and the formulas of all numbers")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+
+    def run(args: argparse.Namespace) -> None:
+        from . import explain, models
+
+        config = {} if args.num_classes is None else {"num_classes": args.num_classes}
+        found = explain.summary(
+            models.get_model(args.model, **config),
+            tuple(args.input),
+            batch_size=args.batch,
+            depth=args.depth,
+            col_names=args.columns,
+            mode=args.mode,
+            verbose=0 if args.json else 2 if args.verbose else 1,
+        )
+        if args.json:
+            print(json.dumps(found.to_dict(), indent=2))
+
+    return run
+
+
+@command
+def models(parser: argparse.ArgumentParser) -> Run:
+    """List the models by name."""
+    parser.add_argument("pattern", nargs="?", help="only names that fit, such as 'resnet*' or '*_bn'")
+    parser.add_argument("--parameters", action="store_true", help="build each model and count its parameters")
+
+    def run(args: argparse.Namespace) -> None:
+        from . import models
+
+        names = models.list_models(args.pattern)
+        if not names:
+            raise ValueError(f"no model's name fits {args.pattern!r}. `minicnn models` lists them all")
+        for name in names:
+            if args.parameters:
+                count = sum(p.numel() for p in models.get_model(name).parameters())
+                print(f"{name:<{max(map(len, names))}}  {count:>13,}", flush=True)
+            else:
+                print(name)
+
+    return run
+
+
+@command
+def config(parser: argparse.ArgumentParser) -> Run:
+    """Show versions, backends, threads, and what is missing and why."""
+
+    def run(args: argparse.Namespace) -> None:
+        from .config import show_config
+
+        show_config()
+
+    return run
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    from . import __version__
+
+    parser = argparse.ArgumentParser(prog="minicnn", description="Convolutional networks from scratch.")
+    parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    found = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, function in COMMANDS.items():
+        text = (function.__doc__ or "").strip().splitlines()[0]
+        sub = found.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=function(sub))
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Default: those of the program.
+
+    Examples
+    --------
+    >>> main(["models", "resnet18"])
+    resnet18
+    0
+    """
+    args = make_parser().parse_args(arguments)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    except (ValueError, TypeError, OSError) as error:
+        print("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
+        return 1
+    return 0
