@@ -2,5 +2,24 @@
 
 from . import functional
 from .conversions import Compose, Lambda, Normalize, PILToTensor, ToPILImage, ToTensor
+from .random_geometry import RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip
+from .resampling import InterpolationMode
+from .resizing import CenterCrop, Pad, Resize
 
-__all__ = ["Compose", "Lambda", "Normalize", "PILToTensor", "ToPILImage", "ToTensor", "functional"]
+__all__ = [
+    "CenterCrop",
+    "Compose",
+    "InterpolationMode",
+    "Lambda",
+    "Normalize",
+    "PILToTensor",
+    "Pad",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "RandomVerticalFlip",
+    "Resize",
+    "ToPILImage",
+    "ToTensor",
+    "functional",
+]

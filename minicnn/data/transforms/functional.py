@@ -10,6 +10,25 @@ from numpy.typing import NDArray
 
 from ...core.errors import DTypeError, ShapeError
 from ...core.tensor import Tensor, from_numpy
+from .geometry import center_crop, crop, hflip, pad, resize, resized_crop, vflip
+from .images import get_dimensions, is_pil
+from .resampling import InterpolationMode
+
+__all__ = [
+    "InterpolationMode",
+    "center_crop",
+    "crop",
+    "get_dimensions",
+    "hflip",
+    "normalize",
+    "pad",
+    "pil_to_tensor",
+    "resize",
+    "resized_crop",
+    "to_pil_image",
+    "to_tensor",
+    "vflip",
+]
 
 _ELEMENTS = {"I": np.int32, "I;16": np.int16, "F": np.float32}  # PIL modes that are not made of bytes
 _MODE_OF_ONE = {"uint8": "L", "int16": "I;16", "int32": "I", "float32": "F"}
@@ -176,11 +195,6 @@ def _mode(array: NDArray[Any], channels: int, mode: str | None) -> str:
             f"ToPILImage: mode {mode!r} does not fit {channels} channels of {array.dtype}; use {', '.join(fitting)}"
         )
     return mode or fitting[0]
-
-
-def is_pil(pic: Any) -> bool:
-    """Whether this is a PIL image, without importing PIL for it."""
-    return any(base.__module__ == "PIL.Image" for base in type(pic).__mro__)
 
 
 def _channels_first(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,66 @@
+"""The three kinds of images, seen as one: PIL images, arrays (H, W) or (H, W, C), tensors (..., H, W)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import ShapeError
+from ...core.tensor import Tensor, from_numpy
+
+
+def is_pil(pic: Any) -> bool:
+    """Whether this is a PIL image, without importing PIL for it."""
+    return any(base.__module__ == "PIL.Image" for base in type(pic).__mro__)
+
+
+def get_dimensions(img: Any) -> list[int]:
+    """Channels, height and width of an image, ``[C, H, W]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> get_dimensions(np.zeros((4, 5, 3)))
+    [3, 4, 5]
+    """
+    if is_pil(img):
+        return [len(img.getbands()), img.height, img.width]
+    _check(img)
+    if isinstance(img, Tensor):
+        return [1 if img.ndim == 2 else img.shape[-3], *img.shape[-2:]]
+    return [1 if img.ndim == 2 else img.shape[2], *img.shape[:2]]
+
+
+def on_planes(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+    """``change``, a function of arrays (..., H, W), done to a tensor or to an array; in memory of its own."""
+    _check(img)
+    if isinstance(img, Tensor):
+        return from_numpy(change(np.asarray(img.detach())).copy())
+    if img.ndim == 2:
+        return change(img).copy()
+    return change(img.transpose(2, 0, 1)).transpose(1, 2, 0).copy(order="C")
+
+
+def on_pil(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+    """``change``, a function of arrays (H, W) or (H, W, C), done to a PIL image; mode and palette stay."""
+    from PIL import Image
+
+    array = np.ascontiguousarray(change(np.asarray(img)))
+    if img.mode == "1":
+        return Image.fromarray(array)
+    changed = Image.frombytes(img.mode, (array.shape[1], array.shape[0]), array.tobytes())
+    if img.mode == "P":
+        changed.putpalette(img.getpalette())
+    return changed
+
+
+def _check(img: Any) -> None:
+    if not isinstance(img, (Tensor, np.ndarray)):
+        raise TypeError(f"expected a PIL image, an array or a tensor; got {type(img).__name__}")
+    fits = img.ndim >= 2 if isinstance(img, Tensor) else img.ndim in (2, 3)
+    if not fits:
+        wanted = "a tensor (..., H, W)" if isinstance(img, Tensor) else "an array (H, W) or (H, W, C)"
+        raise ShapeError(f"an image is {wanted}; got shape {tuple(img.shape)}")
