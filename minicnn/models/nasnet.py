@@ -2,7 +2,7 @@
 
 Zoph, Vasudevan, Shlens & Le, *Learning transferable architectures for scalable image recognition*, 2018: figure 4 for
 the cells (:class:`NormalCell` and :class:`ReductionCell` below read like it), figure 2 (right) for the network, tables
-1 and 2 for its sizes. In NASNet-A (N @ P), N normal cells follow each other and P is the number of channels at the end:
+2 and 3 for its sizes. In NASNet-A (N @ P), N normal cells follow each other and P is the number of channels at the end:
 
 =======  ========================  ==============  ==============
 part     cells                     (4 @ 1056)      (6 @ 4032)
@@ -19,8 +19,7 @@ fc       ReLU, mean, fully conn.   1000            1000
 =======  ========================  ==============  ==============
 
 with F = P/24. A cell takes the outputs of the two cells before it, h_i and h_(i-1). Its five additions are written
-below; what no addition uses is concatenated. *sep* is, twice over, ReLU, separable convolution and normalisation
-(section 3 and the appendix).
+below; what no addition uses is concatenated. *sep* is ReLU, separable convolution and normalisation, twice over.
 
 What differs: the paper leaves open how h_(i-1) gets the size of h_i, how much is padded, and what the stem is. All that
 is as in the authors' TensorFlow slim and in Keras, number for number:
@@ -82,8 +81,8 @@ class Separable(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
         super().__init__()
         half, c = kernel_size // 2, out_channels
-        self.pad = HalvingPad(kernel_size) if stride == 2 else nn.ZeroPad2d(half)
-        self.depthwise1 = nn.Conv2d(in_channels, in_channels, kernel_size, stride, groups=in_channels, bias=False)
+        self.pad, pad = (HalvingPad(kernel_size), 0) if stride == 2 else (nn.Identity(), half)
+        self.depthwise1 = nn.Conv2d(in_channels, in_channels, kernel_size, stride, pad, groups=in_channels, bias=False)
         self.pointwise1 = nn.Conv2d(in_channels, c, 1, bias=False)
         self.norm1 = norm(c)
         self.depthwise2 = nn.Conv2d(c, c, kernel_size, padding=half, groups=c, bias=False)
@@ -98,7 +97,7 @@ class Separable(nn.Module):
         return self.norm2(self.pointwise2(self.depthwise2(self.relu(x))))
 
 
-class MaxPool(nn.Module):
+class HalvingMaxPool(nn.Module):
     """*max 3 x 3* of stride 2, to ceil(H/2) x ceil(W/2); the border does not count."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -106,7 +105,7 @@ class MaxPool(nn.Module):
         return F.max_pool2d(x, 3, stride=2, padding=(h % 2, w % 2), ceil_mode=True)
 
 
-class AvgPool(nn.Module):
+class HalvingAvgPool(nn.Module):
     """*avg 3 x 3* of stride 2, to ceil(H/2) x ceil(W/2); the border does not count."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -226,7 +225,7 @@ class ReductionCell(Cell):
         self.sep2 = Separable(p, f, 7, stride=2)
         self.sep3 = Separable(p, f, 5, stride=2)
         self.sep5 = Separable(f, f, 3)
-        self.max2, self.avg2 = MaxPool(), AvgPool()
+        self.max2, self.avg2 = HalvingMaxPool(), HalvingAvgPool()
         self.avg = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
 
     def forward(self, x: Tensor, earlier: Tensor) -> Tensor:
@@ -345,7 +344,7 @@ class NASNet(ImageNetwork):
 
 @register_model
 def nasnet_a_mobile(num_blocks: int = 4, **config: Any) -> NASNet:
-    """NASNet-A (4 @ 1056): 5,289,978 parameters, 224 x 224 images; table 2.
+    """NASNet-A (4 @ 1056): 5,289,978 parameters, 224 x 224 images; table 3.
 
     Parameters
     ----------
@@ -358,7 +357,7 @@ def nasnet_a_mobile(num_blocks: int = 4, **config: Any) -> NASNet:
 
 @register_model
 def nasnet_a_large(num_blocks: int = 6, **config: Any) -> NASNet:
-    """NASNet-A (6 @ 4032): 88,753,150 parameters, 331 x 331 images; table 1.
+    """NASNet-A (6 @ 4032): 88,753,150 parameters, 331 x 331 images; table 2.
 
     Parameters
     ----------

@@ -189,7 +189,7 @@ def test_halving_pads_as_tensorflow_does(k: int) -> None:
 def test_pooling_halves_as_tensorflow_does(n: int) -> None:
     x = np.random.default_rng(0).standard_normal((1, 2, n, 9 - n))
     t = torch.tensor(x)
-    largest, mean = models.nasnet.MaxPool()(minicnn.tensor(x)), models.nasnet.AvgPool()(minicnn.tensor(x))
+    largest, mean = models.nasnet.HalvingMaxPool()(minicnn.tensor(x)), models.nasnet.HalvingAvgPool()(minicnn.tensor(x))
     np.testing.assert_array_equal(largest.numpy(), F.max_pool2d(pad_same(t, 3, -math.inf), 3, 2).numpy())
     np.testing.assert_allclose(mean.numpy(), mean_of_pixels(t, 3, 2).numpy(), rtol=1e-12)
 
