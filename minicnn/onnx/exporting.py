@@ -68,7 +68,7 @@ def export(
     >>> from minicnn import nn
     >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4, 10))
     >>> file = io.BytesIO()
-    >>> minicnn.onnx.export(model, minicnn.zeros(1, 3, 4, 6), file)
+    >>> minicnn.onnx.export(model, minicnn.zeros(1, 3, 4, 4), file)
     >>> import onnx
     >>> graph = onnx.load_from_string(file.getvalue()).graph
     >>> [node.name for node in graph.node]

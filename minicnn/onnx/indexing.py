@@ -21,7 +21,11 @@ from .graph import INT64_MAX, Graph
 from .table import register_translator, untranslatable
 from .tracing import Operation, Value
 
-_MIXED = "mixes samples of the batch, or writes to some only. Fix: dynamic_axes={} for a fixed batch size"
+_MIXED = (
+    "takes other places in one sample of the batch than in the next. Places that were computed from the input (by "
+    "max(dim), sort, topk ...) would be frozen in the graph: amax(dim) does for max(dim)[0]. Where samples are mixed "
+    "on purpose, dynamic_axes={} fixes the batch size"
+)
 
 
 @register_translator(GetItem)
@@ -71,11 +75,15 @@ def _slices(graph: Graph, operation: Operation, x: str, index: Sequence[Any]) ->
 def selection(graph: Graph, operation: Operation, x: str) -> str:
     """Any function that only picks or rearranges elements."""
     (value,), (y,) = operation.inputs, operation.outputs
-    sources = operation.function.again().forward(_positions(value.shape))
+    axis = next((d for d, size in enumerate(y.sizes) if isinstance(size, Batch)), 0)  # NumPy may move the batch
+    sources = np.moveaxis(operation.function.again().forward(_positions(value.shape)), axis, 0)
     places = _of_one_sample(sources, value, operation)
-    rows = _rows(graph, operation, value, x)
-    gathered = graph.node("Gather", rows, graph.constant(places), axis=1)
-    return graph.reshape(gathered, (_samples(value), len(places)), y.sizes)
+    gathered = graph.node("Gather", _rows(graph, operation, value, x), graph.constant(places), axis=1)
+    others = [d for d in range(len(y.sizes)) if d != axis]
+    result = graph.reshape(gathered, (_samples(value), len(places)), [y.sizes[d] for d in (axis, *others)])
+    if axis == 0:
+        return result
+    return graph.node("Transpose", result, perm=[0 if d == axis else 1 + others.index(d) for d in range(len(y.sizes))])
 
 
 @register_translator(SetItem)

@@ -48,7 +48,6 @@ def serialise(graph: Graph, output_names: Sequence[str], batch: str, opset_versi
     opset_version : int
     """
     onnx = import_onnx()
-    from .. import __version__
 
     def info(value: Value, name: str) -> Any:
         kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
@@ -80,7 +79,6 @@ def serialise(graph: Graph, output_names: Sequence[str], batch: str, opset_versi
         ),
         opset_imports=[onnx.helper.make_opsetid("", opset_version)],
         producer_name="minicnn",
-        producer_version=__version__,
     )
     model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     for name, array in constants.items():  # one after the other: each is copied on its way in

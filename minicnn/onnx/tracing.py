@@ -66,6 +66,8 @@ class Operation:
         The layer.
     used : tuple of bool
         Which outputs somebody reads.
+    lost : bool
+        It changed a parameter or a constant in place, whose earlier numbers are gone.
     """
 
     function: Any
@@ -74,6 +76,7 @@ class Operation:
     path: str = ""
     module: Module | None = None
     used: tuple[bool, ...] = ()
+    lost: bool = False
 
     @property
     def name(self) -> str:
@@ -105,7 +108,7 @@ class _Numbering:
 
     def __init__(self, model: Module, inputs: Sequence[Tensor]) -> None:
         self.paths = {id(module): path for path, module in model.named_modules()}
-        self.values: dict[Any, tuple[Value, int]] = {}  # place in memory -> value, and how old it is
+        self.values: dict[Any, tuple[Value, int]] = {}  # tensor, or place in memory -> value, and how old it is
         self.changes: Counter[int] = Counter()  # memory -> how often it was written
         self.known: set[int] = set()  # memory of all tensors seen so far
         self.constant: set[int] = set()  # memory of parameters and constants
@@ -118,16 +121,17 @@ class _Numbering:
     def enter(self, t: Tensor, value: Value) -> Value:
         """From now on ``t`` holds ``value``."""
         memory = id(t._versions)
-        self.values[_place(t)] = value, self.changes[memory]
+        self.values[id(t)] = self.values[_place(t)] = value, self.changes[memory]
         self.known.add(memory)
         return value
 
     def read(self, t: Tensor) -> Value:
         """The value that ``t`` holds now."""
         memory = id(t._versions)
-        value, age = self.values.get(_place(t), (None, -1))
-        if value is not None and age == self.changes[memory]:
-            return value
+        for key in (id(t), _place(t)):
+            value, age = self.values.get(key, (None, -1))
+            if value is not None and age == self.changes[memory]:
+                return value
         if t._base is not None:  # a view, older than the last write to what it looks at
             return self.enter(t, self.look_again(t._base, t._view_steps))
         if memory in self.known:
@@ -157,20 +161,14 @@ class _Numbering:
         operation = Operation(step.function, inputs, (), path, module)
         if step.function.inplace:
             memory = id(step.outputs[0]._versions)
-            if memory in self.constant:
-                raise ExportError(
-                    "changes in place a tensor that no recorded operation made (a parameter, or one from zeros, "
-                    "ones ... in forward), whose earlier numbers are lost. "
-                    "Fix: the operation that is not in place, such as x = x + y for x += y, or cat",
-                    operation,
-                )
+            operation.lost = memory in self.constant
             self.changes[memory] += 1
         operation.outputs = tuple(self.enter(t, _value(t)) for t in step.outputs)
         self.operations.append(operation)
 
 
 def _place(t: Tensor) -> Any:
-    """Tensors of one place show the same elements: ``x``, ``x.detach()``, a view of the whole."""
+    """Tensors of one place show the same elements: ``x`` and ``x.detach()``."""
     return id(t._versions), t.data_ptr(), tuple(t.shape), t.stride()
 
 
@@ -192,6 +190,14 @@ def trace(model: Module, arrays: Sequence[Any]) -> tuple[Program, list[Any]]:
         numbering.follow(step)
     program = Program(numbering.inputs, numbering.operations, [numbering.read(t) for t in tensors], names)
     _drop_dead(program)
+    for operation in program.operations:
+        if operation.lost:
+            raise ExportError(
+                "changes in place a tensor that no recorded operation made (a parameter, or one from zeros, ones ... "
+                "in forward), whose earlier numbers are lost. Fix: the operation that is not in place, such as "
+                "x = x + y for x += y, or cat",
+                operation,
+            )
     return program, [t._array for t in tensors]
 
 
