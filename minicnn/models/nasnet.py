@@ -18,8 +18,9 @@ cells3   N normal, 4F filters      1056, 7 x 7     4032, 11 x 11
 fc       ReLU, mean, fully conn.   1000            1000
 =======  ========================  ==============  ==============
 
-with F = P/24. A cell takes the outputs of the two cells before it, h_i and h_(i-1). Its five additions are written
-below; what no addition uses is concatenated. *sep* is ReLU, separable convolution and normalisation, twice over.
+with F = P/24. A cell takes the outputs of the two cells before it, h_i and h_(i-1). Of its five additions, written
+below, it concatenates those that no other uses; the normal cell puts h_(i-1) in front of them. *sep* is ReLU, separable
+convolution and normalisation, twice over.
 
 What differs: the paper leaves open how h_(i-1) gets the size of h_i, how much is padded, and what the stem is. All that
 is as in the authors' TensorFlow slim and in Keras, number for number:
@@ -81,8 +82,11 @@ class Separable(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> None:
         super().__init__()
         half, c = kernel_size // 2, out_channels
-        self.pad, pad = (HalvingPad(kernel_size), 0) if stride == 2 else (nn.Identity(), half)
-        self.depthwise1 = nn.Conv2d(in_channels, in_channels, kernel_size, stride, pad, groups=in_channels, bias=False)
+        padding = 0 if stride == 2 else half
+        self.pad = HalvingPad(kernel_size) if stride == 2 else nn.Identity()
+        self.depthwise1 = nn.Conv2d(
+            in_channels, in_channels, kernel_size, stride, padding, groups=in_channels, bias=False
+        )
         self.pointwise1 = nn.Conv2d(in_channels, c, 1, bias=False)
         self.norm1 = norm(c)
         self.depthwise2 = nn.Conv2d(c, c, kernel_size, padding=half, groups=c, bias=False)
