@@ -140,8 +140,12 @@ class Summary:
             f"= {counted(self.training_bytes, 'B')}",
         ]
 
+    def text(self, verbose: int = 1) -> str:
+        """The table and the totals; 2: with every parameter and the formulas of all numbers."""
+        return "\n".join([text_table(self.shown, self.col_names, verbose > 1), *self.totals()])
+
     def __str__(self) -> str:
-        return "\n".join([text_table(self.shown, self.col_names, self.verbose > 1), *self.totals()])
+        return self.text(self.verbose)
 
     def __repr__(self) -> str:
         return (
@@ -181,7 +185,10 @@ def _row_dict(row: Row) -> dict[str, Any]:
         "output_shapes": [list(shape) for shape in row.output_shapes],
         "output_shape": None if row.output_shape is None else list(row.output_shape),
         "parameters": [
-            {"name": p.name, "shape": list(p.shape), "count": p.count, "trainable": p.trainable, "shared": p.shared}
+            {
+                **{name: getattr(p, name) for name in ("name", "count", "formula", "trainable", "shared")},
+                "shape": list(p.shape),
+            }
             for p in row.parameters
         ],
         "receptive_field": None if row.receptive_field is None else list(row.receptive_field),

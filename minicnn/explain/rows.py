@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..nn import Module
+from ..nn import Module, ParameterDict, ParameterList
 from .field import Field, Number
 from .formulas import field_formula, times, weights
 from .trace import Call, Operation, Shape
@@ -43,7 +43,8 @@ class Row:
 
     Attributes
     ----------
-    kind : {"layer", "operation", "not called", "failed"}
+    kind : {"layer", "operation", "not called", "parameters", "failed"}
+        "parameters" are a list or dictionary of them, which is not there to be called.
     name : str
         The attribute's name, as seen from the layer above; of an operation empty.
     path : str
@@ -202,7 +203,8 @@ class _Builder:
             elif any(True for _ in child.parameters()) or any(True for _ in child.buffers()):
                 path = self.paths[id(child)]
                 facts = self.parameters(child, [])
-                yield Row("not called", _relative(path, above), path, type(child).__name__, depth, 0, **facts)
+                kind = "parameters" if isinstance(child, (ParameterList, ParameterDict)) else "not called"
+                yield Row(kind, _relative(path, above), path, type(child).__name__, depth, 0, **facts)
                 self.counted |= set(map(id, child.parameters()))
 
     def parameters(self, module: Module, operations: list[Operation]) -> dict[str, Any]:

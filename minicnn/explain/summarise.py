@@ -82,20 +82,20 @@ def summary(
     >>> from minicnn import nn
     >>> net = nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(864, 10))
     >>> found = minicnn.summary(net, (1, 28, 28), col_names=("output_size", "formula", "num_params"))
-    Layer           Output          Output size                                Parameters
-    -------------------------------------------------------------------------------------
-    Sequential      (1, 10)                                                         8,806
-      0: Conv2d     (1, 6, 24, 24)  (28 - 5 + 2*0)/1 + 1 = 24           5*5*1*6 + 6 = 156
+    Layer           Output          Output size                         Parameters
+    ------------------------------------------------------------------------------
+    Sequential      (1, 10)                                                  8,806
+      0: Conv2d     (1, 6, 24, 24)  (28 - 5 + 2*0)/1 + 1 = 24    5*5*1*6 + 6 = 156
       1: ReLU       (1, 6, 24, 24)
       2: MaxPool2d  (1, 6, 12, 12)  (24 - 2 + 2*0)/2 + 1 = 12
       3: Flatten    (1, 864)        6*12*12 = 864
-      4: Linear     (1, 10)         864 to 10                           864*10 + 10 = 8,650
-    -------------------------------------------------------------------------------------
+      4: Linear     (1, 10)         864 to 10                  864*10 + 10 = 8,650
+    ------------------------------------------------------------------------------
     Input: (1, 1, 28, 28)
     Parameters: 8,806 (8,806 trainable)
     Multiply-adds: 95,040 (95.04 k)
     Memory: input 3.14 kB, parameters 35.22 kB, activations 38.06 kB
-    Training step, about: parameters 35.22 kB + their gradients 35.22 kB + 2 * activations 38.06 kB + input = 149.71 kB
+    Training step, about: parameters 35.22 kB + their gradients 35.22 kB + 2 * activations 38.06 kB + input = 149.70 kB
     >>> [row.receptive_field for row in found.rows[1:4]]
     [(5, 5), (5, 5), (6, 6)]
     """

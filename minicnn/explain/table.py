@@ -130,18 +130,20 @@ def text_table(rows: Sequence[Row], names: Sequence[str], full: bool = False) ->
 
 
 def html_table(summary: Summary) -> str:
-    """The table and the totals as HTML that needs nothing else."""
+    """The table and the totals as HTML that needs nothing else; the lines of :func:`details` show under the mouse."""
     columns = [COLUMNS[name] for name in summary.col_names]
     edge = "padding: 1px 8px; white-space: nowrap;"
 
-    def cell(tag: str, text: str, right: bool, more: str = "") -> str:
+    def cell(tag: str, text: str, right: bool, more: str = "", hint: Sequence[str] = ()) -> str:
         side = "right" if right else "left"
-        return f'<{tag} style="{edge} text-align: {side};{more}">{escape(text)}</{tag}>'
+        title = "&#10;".join(map(escape, hint))  # lines that show under the mouse
+        return f'<{tag} title="{title}" style="{edge} text-align: {side};{more}">{escape(text)}</{tag}>'
 
     head = cell("th", "Layer", False) + "".join(cell("th", c.title, c.right) for c in columns)
     body = []
     for row in summary.shown:
-        first = cell("td", label(row), False, f" padding-left: {8 + 16 * row.depth}px;")
+        indent = f" padding-left: {8 + 16 * row.depth}px;"
+        first = cell("td", label(row), False, indent, details(row))
         body.append(f"<tr>{first}{''.join(cell('td', c.cell(row), c.right) for c in columns)}</tr>")
     totals = "<br/>".join(escape(line) for line in summary.totals())
     return (

@@ -104,7 +104,11 @@ TORCH: dict[str, str] = {
 }
 
 OURS: dict[str, str] = {
-    "": "use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io",
+    "": """
+        use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
+        summary explain
+        """,
+    "explain": "summary Summary Row ParameterRow Field",
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",

@@ -1,0 +1,106 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minicnn
+from minicnn import models
+from minicnn.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
+Captured = pytest.CaptureFixture[str]
+
+
+def test_summary_prints_the_table(capsys: Captured) -> None:
+    assert main(["summary", "lenet5", "--input", "1", "32", "32"]) == 0
+    assert capsys.readouterr().out == f"{minicnn.summary(models.lenet5(), (1, 32, 32), verbose=0)}\n"
+
+
+def test_summary_takes_options(capsys: Captured) -> None:
+    options = ["--num-classes=7", "--depth=1", "--batch=2", "--mode=train", "--columns", "jump", "mult_adds"]
+    assert main(["summary", "lenet5", "--input", "1", "32", "32", *options]) == 0
+    expected = minicnn.summary(
+        models.lenet5(num_classes=7),
+        (2, 1, 32, 32),
+        depth=1,
+        mode="train",
+        col_names=["jump", "mult_adds"],
+        verbose=0,
+    )
+    assert capsys.readouterr().out == f"{expected}\n"
+    assert main(["summary", "lenet5", "--input", "1", "32", "32", "--verbose"]) == 0
+    assert "multiply-adds: 5*5*1*6*28*28 = 117,600" in capsys.readouterr().out
+
+
+def test_summary_as_json(capsys: Captured) -> None:
+    assert main(["summary", "lenet5", "--input", "1", "32", "32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["total_params"] == 61706
+
+
+def test_models_are_listed(capsys: Captured) -> None:
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.split() == models.list_models()
+    assert main(["models", "lenet*", "--parameters"]) == 0
+    assert capsys.readouterr().out.split() == ["lenet5", "61,706"]
+
+
+def test_config_shows_the_versions(capsys: Captured) -> None:
+    assert main(["config"]) == 0
+    assert capsys.readouterr().out.startswith(f"minicnn {minicnn.__version__}, Python ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["summary", "resnet5"], "error: there is no model named 'resnet5'. Did you mean 'resnet"),
+        (["summary", "lenet5", "--input", "3", "32", "32"], "error: conv2d: the input has 3 channels"),
+        (["summary", "lenet5", "--input", "3", "32", "32"], "Conv2d (failed here)"),
+        (["summary", "lenet5", "--input", "1", "2", "3", "4", "5"], "expected (C, H, W)"),
+        (["models", "no*such"], "no model's name fits 'no*such'"),
+    ],
+)
+def test_an_error_is_told_and_the_exit_code_is_1(arguments: list[str], says: str, capsys: Captured) -> None:
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert says in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["summary"], ["sumary"], ["summary", "lenet5", "--input", "a"]])
+def test_wrong_usage_is_told_and_the_exit_code_is_2(arguments: list[str], capsys: Captured) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: minicnn" in capsys.readouterr().err
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'kernels'}"}
+    return subprocess.run(arguments, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_it_runs_as_a_module_and_imports_no_model_to_show_its_help() -> None:
+    done = run(sys.executable, "-X", "importtime", "-m", "minicnn", "--help")
+    assert done.returncode == 0
+    assert "summary" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time")}
+    assert "minicnn.cli" in imported
+    assert not {"minicnn.models", "minicnn.nn", "minicnn.explain", "numba"} & imported
+
+
+def test_the_version_and_a_reader_that_stops_early() -> None:
+    code = (
+        "import subprocess, sys; first = [sys.executable, '-m', 'minicnn', 'models'];"
+        "p = subprocess.Popen(first, stdout=subprocess.PIPE, stderr=subprocess.PIPE);"
+        "p.stdout.close(); p.wait(); print(p.returncode, p.stderr.read())"
+    )
+    assert run(sys.executable, "-c", code).stdout.strip() == "0 b''"
+    assert run(sys.executable, "-m", "minicnn", "--version").stdout == f"minicnn {minicnn.__version__}\n"
