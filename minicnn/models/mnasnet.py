@@ -94,8 +94,8 @@ class MNASNet(ImageNetwork):
     --------
     >>> import minicnn
     >>> from minicnn import models
-    >>> model = models.MNASNet(0.25, num_classes=10).eval()
-    >>> model(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> model = models.MNASNet(0.25, num_classes=10)
+    >>> model(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 

@@ -94,7 +94,7 @@ class MobileNetV1(ImageNetwork):
     --------
     >>> import minicnn
     >>> from minicnn import models
-    >>> models.MobileNetV1(10, width_mult=0.25)(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> models.MobileNetV1(10, width_mult=0.25)(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 

@@ -115,8 +115,8 @@ class MobileNetV2(ImageNetwork):
     --------
     >>> import minicnn
     >>> from minicnn import models
-    >>> model = models.MobileNetV2(10, width_mult=0.35).eval()
-    >>> model(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> model = models.MobileNetV2(10, width_mult=0.35)
+    >>> model(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 

@@ -178,8 +178,8 @@ class MobileNetV3(ImageNetwork):
     >>> import minicnn
     >>> from minicnn import models
     >>> table = [models.InvertedResidualConfig(16, 3, 16, 16, True, "RE", 2, 1, width_mult=1.0)]
-    >>> model = models.MobileNetV3(table, last_channel=32, num_classes=10).eval()
-    >>> model(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> model = models.MobileNetV3(table, last_channel=32, num_classes=10)
+    >>> model(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 

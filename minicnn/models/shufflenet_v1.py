@@ -118,7 +118,7 @@ class ShuffleNetV1(ImageNetwork):
     --------
     >>> import minicnn
     >>> from minicnn import models
-    >>> models.ShuffleNetV1(10, groups=2, scale=0.25)(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> models.ShuffleNetV1(10, groups=2, scale=0.25)(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 

@@ -115,7 +115,7 @@ class ShuffleNetV2(ImageNetwork):
     >>> import minicnn
     >>> from minicnn import models
     >>> model = models.ShuffleNetV2([1, 1, 1], [8, 16, 32, 64, 128], num_classes=10)
-    >>> model(minicnn.zeros(1, 3, 32, 32)).shape
+    >>> model(minicnn.zeros(1, 3, 64, 64)).shape
     minicnn.Size([1, 10])
     """
 
