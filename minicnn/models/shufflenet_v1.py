@@ -5,7 +5,7 @@ unit is figure 2(b) and (c), the network is table 1, the scale factor is section
 
 The code follows the paper: the bottleneck has a quarter of the unit's output channels (also where the shortcut is
 concatenated), and the first 1 x 1 convolution of stage 2 is not grouped. A scaled network rounds its channels so that
-they can be split into groups, for which the paper gives no rule. Many implementations quarter only the channels that
+they can be split into groups, for which the paper gives no rule. Some implementations quarter only the channels that
 the branch adds; their networks are a little smaller.
 """
 
