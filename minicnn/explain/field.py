@@ -70,6 +70,12 @@ class Field:
     whole : bool
         An operation has mixed all positions (global pooling, a fully connected layer), and they see
         the whole axis.
+
+    Examples
+    --------
+    >>> rows = Field(extent=227, dim=2, count=55, jump=4, last=10)  # AlexNet's first layer
+    >>> rows.size, rows.at(0), rows.at(54)
+    (11, (0, 10), (216, 226))
     """
 
     extent: int

@@ -27,6 +27,14 @@ class ParameterRow:
     trainable : bool
     shared : bool
         An earlier row has counted it.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn import nn
+    >>> weight, bias = minicnn.summary(nn.Conv2d(3, 8, 5), (3, 9, 9), verbose=0).rows[0].parameters
+    >>> weight.shape, weight.formula, weight.count
+    ((8, 3, 5, 5), '5*5*3*8', 600)
     """
 
     name: str
@@ -72,6 +80,15 @@ class Row:
     field_formula : str
         The step from the receptive field of the input to that of the output.
     note : str
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn import nn
+    >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2))
+    >>> pool = minicnn.summary(net, (1, 8, 8), verbose=0).rows[2]
+    >>> pool.path, pool.output_shape, pool.formula, pool.receptive_field, pool.jump
+    ('1', (1, 4, 3, 3), '(6 - 2 + 2*0)/2 + 1 = 3', (4, 4), (2, 2))
     """
 
     kind: str

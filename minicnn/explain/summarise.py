@@ -105,6 +105,8 @@ def summary(
         raise ValueError(f"summary: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
     if verbose not in (None, 0, 1, 2):
         raise ValueError(f"summary: verbose must be 0, 1 or 2; got {verbose!r}")
+    if depth is not None and depth < 0:
+        raise ValueError(f"summary: depth must be at least 0, the model itself; got {depth}")
     columns = chosen(col_names)
     args, kwargs = arguments(model, input_size, input_data, batch_size, dtype, device)
     given, size = shapes((args, kwargs)), sum(t.nbytes for t in tensors((args, kwargs)))

@@ -127,6 +127,7 @@ class Trace:
         self.root: Call | None = None
         self._layers = set(map(id, model.modules()))
         self._open: list[Call] = []
+        self._steps: list[Step] = []
         self._memory = Memory()
         self._outside = 0  # layers that were running around the model
         self._over = False
@@ -161,10 +162,10 @@ class Trace:
         return [module for module in stack.modules[self._outside :] if id(module) in self._layers]
 
     def _begin(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._look()
         running = self._running()
         if self.root is not None and len(running) == 1:
             self._over = True  # the pass has failed, and the model is looking for a size that it takes
-        self._look()
         if self._over:
             return
         del self._open[len(running) - 1 :]  # calls that ended with an error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 import types
 from typing import Any
 from xml.etree import ElementTree
@@ -242,6 +243,18 @@ def test_given_data_are_not_changed() -> None:
     assert x.tolist() == [[-1.0, 2.0]]
 
 
+def test_results_are_let_go_of_while_it_runs() -> None:
+    chain = nn.Sequential(*[nn.ReLU() for _ in range(40)])
+    tracemalloc.start()
+    try:
+        found = of(chain, (1, 16, 250, 250))  # 4 MB each
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.total_output_bytes == 40 * 4_000_000
+    assert most < 6 * 4_000_000
+
+
 # ---------------------------------------------------------------------- inputs
 
 
@@ -306,6 +319,7 @@ EXPECTED = r"expected \(C, H, W\) as \(3, 224, 224\), a batch"
         ((3, 8, 8), {"mode": "training"}, "mode must be one of 'eval', 'train', 'same'; got 'training'"),
         ((3, 8, 8), {"col_names": ["size"]}, "unknown column 'size'; known are input_size, output_size"),
         ((3, 8, 8), {"device": "cuda"}, "cannot be used"),
+        ((3, 8, 8), {"depth": -1}, "depth must be at least 0, the model itself; got -1"),
     ],
 )
 def test_wrong_arguments_say_what_is_expected(size: Any, options: dict[str, Any], says: str) -> None:
