@@ -6,18 +6,23 @@
 ['resnet18']
 """
 
-# ruff: noqa: F403 - each file names in __all__ what it gives
+# ruff: noqa: F401, F403 - each file names in __all__ what it gives
 
 from types import ModuleType
 from typing import Any
 
 from ..core.left_out import left_out
 from .alexnet import *
+from .base import ImageNetwork
+from .blocks import *
 from .darknet import *
 from .densenet import *
 from .densenet_cifar import *
+from .export import export_onnx
+from .feature_extraction import FeatureExtractor, features
 from .googlenet import *
 from .googlenet_2014 import *
+from .heads import replace_head
 from .inception import *
 from .inception_resnet import *
 from .lenet import *
@@ -28,6 +33,7 @@ from .mobilenet_v2 import *
 from .mobilenet_v3 import *
 from .nasnet import *
 from .nin import *
+from .registry import get_model, get_model_builder, list_models, register_model
 from .resnet import *
 from .resnet_cifar import *
 from .resnet_v2 import *
@@ -35,17 +41,12 @@ from .shufflenet_v1 import *
 from .shufflenet_v2 import *
 from .squeezenet import *
 from .stochastic_depth import *
+from .transfer import freeze, parameter_groups, unfreeze
 from .vgg import *
+from .weights import load_weights, weights_address
 from .wide_resnet import *
 from .xception import *
 from .zfnet import *
-from .base import ImageNetwork
-from .export import export_onnx
-from .feature_extraction import FeatureExtractor, features
-from .heads import replace_head
-from .registry import get_model, get_model_builder, list_models, register_model
-from .transfer import freeze, parameter_groups, unfreeze
-from .weights import load_weights, weights_address
 
 __all__ = [
     name

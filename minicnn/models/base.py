@@ -35,26 +35,35 @@ class ImageNetwork(Module):
             raise larger from error
 
     def _advice(self, image: Tensor) -> str | None:
-        smallest = self.smallest_image(image.shape[1])
+        channels, h, w = image.shape[1:]
+        with _Evaluation(self):
+            if self._takes(channels, h, w):
+                return None  # the size is not what is wrong
+            smallest = self.smallest_image(channels)
         if smallest is None:
             return None
-        h, w = image.shape[2:]
-        name = type(self).__name__
+        name, size = type(self).__name__, f"({smallest}, {smallest})"
         if min(h, w) < smallest:
             return (
                 f"{name}: the image is too small: it has {h} x {w} pixels, and the smallest square image that this "
                 f"network takes has {smallest} x {smallest}. Fix: make it larger, for instance with "
-                f"nn.functional.interpolate(x, size=({smallest}, {smallest}))"
+                f"nn.functional.interpolate(x, size={size})"
             )
         return (
             f"{name}: the image has {h} x {w} pixels, which this network does not take; it does take "
-            f"{smallest} x {smallest}. Fix: nn.functional.interpolate(x, size=({smallest}, {smallest}))"
+            f"{smallest} x {smallest}. Fix: nn.functional.interpolate(x, size={size})"
         )
+
+    def _takes(self, channels: int, height: int, width: int) -> bool:
+        """Whether an image of this size goes through, tried on a batch of no images, which costs next to nothing."""
+        try:
+            Module.__call__(self, zeros(0, channels, height, width, dtype=next(self.parameters()).dtype))
+        except ShapeError:
+            return False
+        return True
 
     def smallest_image(self, channels: int = 3) -> int | None:
         """Height and width of the smallest square image that this network takes, or None if none fits.
-
-        Found by trying sizes on a batch of no images, which costs next to nothing.
 
         Parameters
         ----------
@@ -66,27 +75,30 @@ class ImageNetwork(Module):
         >>> models.alexnet(num_classes=2).smallest_image()
         63
         """
-        training = {module: module.training for module in self.modules()}
-        kind = next(self.parameters()).dtype
+        with _Evaluation(self):
+            high = next((2**k for k in range(LARGEST.bit_length()) if self._takes(channels, 2**k, 2**k)), None)
+            if high is None:
+                return None
+            low = high // 2  # is not taken
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if self._takes(channels, middle, middle) else (middle, high)
+            return high
 
-        def works(side: int) -> bool:
-            try:
-                Module.__call__(self, zeros(0, channels, side, side, dtype=kind))
-            except ShapeError:
-                return False
-            return True
 
-        try:
-            self.eval()
-            with no_grad():
-                high = next((2**k for k in range(LARGEST.bit_length()) if works(2**k)), None)
-                if high is None:
-                    return None
-                low = high // 2  # does not work
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    low, high = (low, middle) if works(middle) else (middle, high)
-                return high
-        finally:
-            for module, mode in training.items():
-                module.training = mode
+class _Evaluation:
+    """Within the block the model is in evaluation mode and nothing is recorded; then all is as before."""
+
+    def __init__(self, model: Module) -> None:
+        self.model = model
+
+    def __enter__(self) -> None:
+        self.training = {module: module.training for module in self.model.modules()}
+        self.recording = no_grad()
+        self.recording.__enter__()
+        self.model.eval()
+
+    def __exit__(self, *_: Any) -> None:
+        for module, mode in self.training.items():
+            module.training = mode
+        self.recording.__exit__(None, None, None)
