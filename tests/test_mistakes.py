@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import nn, optim
+from minicnn import datasets, models, nn, optim
 from minicnn import transforms as T
 from minicnn.data import DataLoader, TensorDataset
 from minicnn.nn import functional as F
@@ -165,7 +165,53 @@ FILES = [
     Mistake("saving a whole module", "torch.save(nn.Linear(1, 1), 'a.pth')", TypeError, ("state_dict()",)),
 ]  # fmt: skip
 
-MISTAKES = [*SHAPES, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES]
+TRANSFER = [
+    Mistake("freezing a layer that is not there", "models.freeze(models.squeezenet1_1(num_classes=2), 'feature.*')", ValueError,
+            ("'feature.*'", "SqueezeNet", "'features'")),
+    Mistake("brackets instead of dots", "models.freeze(models.squeezenet1_1(num_classes=2), until='features[3]')", ValueError,
+            ("'features[3]'", "'features.3'")),
+    Mistake("a layer instead of its path", "net = nn.Sequential(nn.Linear(2, 2)); models.freeze(net, net[0])", TypeError,
+            ("string", "Linear")),
+    Mistake("parameters without a learning rate", """
+        net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        models.parameter_groups(net, {'0': 0.1})
+        """, ValueError, ("1.weight", "1.bias", "default=")),
+    Mistake("the general pattern first", "models.parameter_groups(nn.Linear(2, 2), {'*': 0.1, 'bias': 0.2})", ValueError,
+            ("'bias'", "first", "before")),
+    Mistake("everything is frozen", """
+        net = nn.Linear(2, 2)
+        models.freeze(net)
+        models.parameter_groups(net, {'*': 0.1})
+        """, ValueError, ("frozen", "models.unfreeze")),
+    Mistake("no classes", "models.replace_head(models.squeezenet1_1(num_classes=2), 0)", ValueError, ("num_classes", "0")),
+    Mistake("a head that cannot be found", "models.replace_head(nn.Sequential(nn.ReLU()), 2)", ValueError, ("Sequential", "head='fc'")),
+    Mistake("features of a parameter", "models.features(models.squeezenet1_1(num_classes=2), 'features.0.weight')", ValueError,
+            ("no layer", "'features.0'")),
+    Mistake("features of a layer that does not run", """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc, self.old = nn.Linear(2, 2), nn.Linear(2, 2)
+            def forward(self, x):
+                return self.fc(x)
+        models.features(Net(), 'old')
+        """, ValueError, ("does not run", "'old'")),
+    Mistake("images without class folders", "Path('1.png').touch(); datasets.ImageFolder('.')", FileNotFoundError,
+            ("no folders", "cat")),
+    Mistake("a folder that is not there", "datasets.ImageFolder('train')", FileNotFoundError, ("train", "does not exist")),
+    Mistake("a class without images", "Path('cat').mkdir(); datasets.ImageFolder('.')", FileNotFoundError, ("cat", ".jpg", "allow_empty")),
+    Mistake("a web page saved as a picture", """
+        Path('cat').mkdir()
+        Path('cat/1.jpg').write_text('<html>')
+        datasets.ImageFolder('.')[0]
+        """, RuntimeError, ("1.jpg", "image")),
+    Mistake("interpolation by name", "T.Resize(8, 'bicubic')", TypeError, ("InterpolationMode.BICUBIC", "'bicubic'")),
+    Mistake("a crop larger than the image", "T.RandomCrop(8)(torch.zeros(3, 4, 4))", ValueError, ("8 x 8", "4 x 4", "pad_if_needed")),
+    Mistake("a probability in percent", "T.RandomHorizontalFlip(50)", ValueError, ("50", "0 to 1")),
+    Mistake("an unknown padding mode", "T.Pad(1, padding_mode='mirror')", ValueError, ("'mirror'", "'reflect'")),
+]  # fmt: skip
+
+MISTAKES = [*SHAPES, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
@@ -173,7 +219,7 @@ def test_the_message_teaches(mistake: Mistake, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {
         "torch": minicnn, "nn": nn, "F": F, "optim": optim, "T": T, "np": np, "Path": Path,
-        "DataLoader": DataLoader, "TensorDataset": TensorDataset,
+        "DataLoader": DataLoader, "TensorDataset": TensorDataset, "models": models, "datasets": datasets,
     }  # fmt: skip
     with pytest.raises(mistake.error) as caught:
         exec(textwrap.dedent(mistake.code), scope)

@@ -113,7 +113,11 @@ OURS: dict[str, str] = {
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
     "data": "Dataset TensorDataset Subset ConcatDataset random_split DataLoader find_data sample_rng",
-    "datasets": "MNIST FashionMNIST CIFAR10",
-    "transforms": "Compose ToTensor Normalize Lambda functional",
+    "datasets": "MNIST FashionMNIST CIFAR10 ImageFolder DatasetFolder",
+    "models": "freeze unfreeze replace_head parameter_groups features FeatureExtractor",
+    "transforms": """
+        Compose ToTensor Normalize Lambda functional InterpolationMode Resize CenterCrop Pad RandomCrop
+        RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip
+        """,
     "kernels": "call explain kernel operations use_backend reference vectorized numba_cpu geometry registry",
 }
