@@ -75,9 +75,14 @@ def with_trained_weights(
     config : dict
         The network's other arguments.
     """
-    model = network(**{"transform_input": True, **config, "aux_logits": True, "init_weights": False})
+    config = {"transform_input": True, **config, "init_weights": False}
+    model = network(aux_logits=True, **config)
     missing, unexpected = load_weights(model, weights, strict=False)
-    if unexpected or any(keep or not key.startswith(heads) for key in missing):
+    if not keep and any(key.startswith(heads) for key in missing):  # saved without the heads
+        model = network(aux_logits=False, **config)
+        load_weights(model, weights)
+        return model
+    if missing or unexpected:
         load_weights(model, weights)  # says what does not fit
     if not keep:
         model.aux_logits = False
