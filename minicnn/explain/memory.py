@@ -70,9 +70,6 @@ class Memory:
         sees: Sees = {}
         for which, fields in enumerate(given):
             sees = joined(sees, {axis: carried(step, which, field) for axis, field in fields.items()})
-        for x in step.inputs:  # a parameter or a constant: views of it are no new memory
-            if x is not None and not self.knows(x):
-                self.enter(x, {})
         if function.inplace:
             self._write(step.outputs[0], sees)
             return 0

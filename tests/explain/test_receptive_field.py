@@ -115,6 +115,13 @@ def in_place(x: Any, y: Any) -> Any:
     return x
 
 
+def view_of_what_is_changed(x: Any, y: Any) -> Any:
+    x = x * 1
+    view = x[:, :, ::2]
+    x += y
+    return view
+
+
 def by_columns(x: Any, near: Any) -> Any:
     """A convolution as im2col and a product of matrices."""
     columns = near.weight.reshape(1, 9) @ F.unfold(x, 3, padding=1)
@@ -144,6 +151,7 @@ EXACT: dict[str, Callable[..., Any]] = {
     "chunks": lambda x, a, b: sum(a(minicnn.cat([x, x], 1)[:, :1]).chunk(1, 1)),
     "written by slices": lambda x, a, b: written(x, a(x)).sum(1, keepdim=True),
     "in place": lambda x, a, b: in_place(x, b(x)),
+    "overwritten": lambda x, a, b: b(b(x)).copy_(a(x)),
     "im2col": lambda x, a, b: by_columns(b(x), a),
     "fold": lambda x, a, b: F.fold(minicnn.ones(9, 9, dtype=x.dtype) @ F.unfold(x, 3), x.shape[2:], 3),
     "windows as views": lambda x, a, b: by_windows(a(x)),
@@ -219,6 +227,7 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "softmax of the pixels": lambda x, a, b: x.flatten(2).softmax(2).reshape(x.shape),
     "sorted": lambda x, a, b: x.flatten().sort().values.reshape(x.shape),
     "turned by an array": lambda x, a, b: x[:, :, minicnn.randperm(x.shape[2])][..., minicnn.randperm(x.shape[3])],
+    "view of what is changed": lambda x, a, b: view_of_what_is_changed(x, a(x)),
     "rolled": lambda x, a, b: x.roll((1, 1), (2, 3)),
 }
 

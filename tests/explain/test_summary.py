@@ -104,6 +104,36 @@ def test_layers_that_are_not_called_say_so() -> None:
     assert "spare: Linear (not called)" in str(of(net, (3, 32, 32)))
 
 
+def test_what_is_not_called_is_listed_once_in_a_block_that_runs_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = nn.Sequential(nn.Linear(3, 3))
+            self.block[0].spare = nn.Linear(2, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.block(self.block(x))
+
+    rows = of(Twice(), (3,)).rows
+    assert [(row.path, row.kind, row.params) for row in rows] == [
+        ("", "layer", 18),
+        ("block", "layer", 18),
+        ("block.0", "layer", 18),
+        ("block.0.spare", "not called", 6),
+        ("block", "layer", 0),
+        ("block.0", "layer", 0),
+    ]
+
+
+@pytest.mark.parametrize("order", ["contiguous_format", "channels_last"])
+def test_flatten_counts_as_a_view_in_every_layout(order: str) -> None:
+    class Flat(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.flatten(1)
+
+    assert of(Flat(), input_data=minicnn.ones(1, 2, 3, 3).contiguous(memory_format=order)).total_output_bytes == 0
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_products_of_all_kinds_are_counted(batch: int) -> None:
     class Products(nn.Module):
@@ -365,7 +395,8 @@ def test_an_error_that_is_not_about_sizes_has_the_note_too() -> None:
     assert "first: Linear" in caught.value.__notes__[-1]
 
 
-def test_an_error_that_the_model_catches_is_no_failure() -> None:
+@pytest.mark.parametrize("more", [True, False])
+def test_an_error_that_the_model_catches_is_no_failure(more: bool) -> None:
     class Careful(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -376,19 +407,14 @@ def test_an_error_that_the_model_catches_is_no_failure() -> None:
                 x = self.wide(x)
             except ShapeError:
                 x = x * 2
-            return self.narrow(x)
+            return self.narrow(x) if more else x
 
     rows = of(Careful(), (1, 8, 8)).rows
-    assert [(row.name or row.type, row.depth) for row in rows] == [
-        ("Careful", 0),
-        ("wide", 1),
-        ("0", 2),
-        ("1", 2),
-        ("mul", 1),
-        ("narrow", 1),
-    ]
-    assert [row.kind for row in rows if row.output_shape is None] == ["failed", "failed"]
-    assert rows[-1].receptive_field == (3, 3)
+    ran = [("Careful", 0), ("wide", 1), ("0", 2), ("1", 2), ("mul", 1), ("narrow", 1)]
+    assert [(row.name or row.type, row.depth) for row in rows] == ran
+    failed, left = ["failed", "failed"], [] if more else ["not called"]
+    assert [row.kind for row in rows if row.output_shape is None] == failed + left
+    assert rows[0].receptive_field == ((3, 3) if more else (1, 1))
 
 
 def test_a_too_small_image_gives_the_models_own_error() -> None:
