@@ -279,9 +279,10 @@ def _(function: indexing.SetItem, step: Step, which: int) -> Routes:
     kept = [(d, r.reach) for d, r in enumerate(slices) if r is not None and r.dim is not None and r.reach is not None]
     found: Routes = [None] * len(value)
     for place in range(1, min(len(value), len(kept)) + 1):  # from the right, as in broadcasting
-        d, reach = kept[-place]
-        if reach.ratio == 1 and (value[-place] > 1 or base[d] == 1):
-            found[-place] = Route(d, Reach(1, -reach.low, -reach.low))
+        d, (step_between, start, _) = kept[-place]
+        if value[-place] > 1 or base[d] == 1:  # else one row is written everywhere
+            back = Fraction(-start, step_between)
+            found[-place] = Route(d, Reach(Fraction(1, step_between), back, back))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,18 @@ def written(x: Any, y: Any) -> Any:
     return z
 
 
+def written_everywhere(column: Any) -> Any:
+    z = minicnn.zeros(*column.shape[:3], 26, dtype=column.dtype)
+    z[:] = column
+    return z
+
+
+def written_apart(x: Any, y: Any) -> Any:
+    z = x * 1
+    z[..., 1::2] = y[..., 1::2]
+    return z
+
+
 def in_place(x: Any, y: Any) -> Any:
     x = x * 1
     x += y
@@ -151,6 +164,8 @@ EXACT: dict[str, Callable[..., Any]] = {
     "chunks": lambda x, a, b: sum(a(minicnn.cat([x, x], 1)[:, :1]).chunk(1, 1)),
     "written by slices": lambda x, a, b: written(x, a(x)).sum(1, keepdim=True),
     "in place": lambda x, a, b: in_place(x, b(x)),
+    "one column everywhere": lambda x, a, b: (x * 1).copy_(a(x)[..., 5:6]),
+    "written to all columns": lambda x, a, b: written_everywhere(a(x)[..., 5:6]),
     "overwritten": lambda x, a, b: b(b(x)).copy_(a(x)),
     "im2col": lambda x, a, b: by_columns(b(x), a),
     "fold": lambda x, a, b: F.fold(minicnn.ones(9, 9, dtype=x.dtype) @ F.unfold(x, 3), x.shape[2:], 3),
@@ -196,6 +211,7 @@ BOUNDS: dict[str, tuple[Callable[..., Any], int]] = {  # and by how many rows mo
     "down and up again": (lambda x, a, b: F.conv_transpose2d(F.conv2d(x, a.weight, stride=2), a.weight, stride=2), 0),
     "pixel shuffle": (lambda x, a, b: a(F.pixel_shuffle(minicnn.cat([b(x)] * 4, 1), 2)), 1),
     "bins": (lambda x, a, b: F.adaptive_avg_pool2d(a(x), (7, 5)), 3),
+    "every second column written": (lambda x, a, b: written_apart(x, a(x)), 0),
     "unpooled": (lambda x, a, b: a(F.max_unpool2d(*F.max_pool2d(a(x), 2, return_indices=True), 2)), 2),
 }
 
@@ -243,6 +259,12 @@ def test_a_pixel_picked_by_number_is_one_position() -> None:
     fields = fields_of(Block(lambda x, a, b: a(x)[:, :, 4, 6]), (1, 12, 14))
     assert [f.at(0) for f in fields] == [(3, 5), (5, 7)]
     assert [f.size for f in fields] == [3, 3]
+
+
+def test_corners_that_coincide_give_the_jump_between_centres() -> None:
+    net = Block(lambda x, a, b: F.interpolate(x, size=(33, 17), mode="bilinear", align_corners=True))
+    fields = fields_of(net, (1, 3, 3))
+    assert [(f.size, f.jump) for f in fields] == [(2, Fraction(1, 16)), (2, Fraction(1, 8))]
 
 
 def test_what_is_no_image_has_no_field() -> None:
