@@ -6,8 +6,9 @@ Chollet, *Xception: deep learning with depthwise separable convolutions*, 2017, 
 What differs: the author's implementation in Keras is followed where the figure is silent. Convolutions have no biases,
 and every one, those of the shortcuts too, has batch normalisation with ``eps`` 0.001 (of the separable ones only the
 pointwise half); so the parameters are Keras's 22,855,952, with running statistics 22,910,480. Pooling and strided
-shortcuts are padded as Keras's "same": an image of even size is padded only at its end. Keras leaves out the dropout
-of 0.5 before the last layer, which the paper has for ImageNet (section 4.3); it is kept here.
+shortcuts are padded as Keras's "same": an image of even size is padded only at its end. So outputs and gradients are
+Keras's too; its running variances alone are the biased ones. Keras leaves out the dropout of 0.5 before the last
+layer, which the paper has for ImageNet; it is kept here.
 """
 
 from __future__ import annotations

@@ -26,12 +26,3 @@ def map_sizes(model: nn.Module, image: tuple[int, int, int]) -> list[tuple[nn.Mo
 def sides(model: nn.Module, image: tuple[int, int, int], *kinds: type[nn.Module]) -> list[int]:
     """Heights of the results of layers of these kinds."""
     return [shape[1] for layer, shape in map_sizes(model, image) if isinstance(layer, kinds)]
-
-
-def multiply_adds(model: nn.Module, image: tuple[int, int, int]) -> int:
-    """Of convolutions and fully connected layers, biases left out."""
-    return sum(
-        layer.weight.numel() * (shape[1] * shape[2] if isinstance(layer, nn.Conv2d) else 1)
-        for layer, shape in map_sizes(model, image)
-        if isinstance(layer, (nn.Conv2d, nn.Linear))
-    )

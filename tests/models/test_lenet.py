@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -139,6 +141,14 @@ def test_channels_classes_and_activation() -> None:
 def test_an_image_of_mnist_is_too_small() -> None:
     with pytest.raises(ValueError, match=r"smallest square image that this\s+network takes has 32 x 32"):
         models.lenet5()(minicnn.zeros(1, 1, 28, 28))
+
+
+def test_the_papers_options_in_onnxruntime(tmp_path: Path) -> None:
+    model, images = paper_lenet().eval(), minicnn.randn(2, 1, 32, 32)
+    models.export_onnx(model, tmp_path / "lenet.onnx", (1, 32, 32))
+    session = onnxruntime.InferenceSession(tmp_path / "lenet.onnx")
+    (found,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    np.testing.assert_allclose(found, model(images).detach().numpy(), atol=1e-5)
 
 
 def test_an_empty_batch() -> None:
