@@ -65,6 +65,8 @@ class ImageNetwork(Module):
     def smallest_image(self, channels: int = 3) -> int | None:
         """Height and width of the smallest square image that this network takes, or None if none fits.
 
+        A network with auxiliary heads may take smaller ones in evaluation than in training.
+
         Parameters
         ----------
         channels : int, default 3
@@ -87,7 +89,10 @@ class ImageNetwork(Module):
 
 
 class _Evaluation:
-    """Within the block the model is in evaluation mode and nothing is recorded; then all is as before."""
+    """Within the block all layers of the model are in evaluation mode and nothing is recorded; then all is as before.
+
+    The model itself stays in training mode if it was: then its auxiliary heads, which may take fewer sizes, run too.
+    """
 
     def __init__(self, model: Module) -> None:
         self.model = model
@@ -97,6 +102,7 @@ class _Evaluation:
         self.recording = no_grad()
         self.recording.__enter__()
         self.model.eval()
+        self.model.training = self.training[self.model]
 
     def __exit__(self, *_: Any) -> None:
         for module, mode in self.training.items():

@@ -149,10 +149,6 @@ class GoogLeNet2014(GoogLeNet):
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="linear")
                 nn.init.constant_(layer.bias, 0.0 if layer in logits else 0.2)
 
-    def smallest_image(self, channels: int = 3) -> int | None:
-        """In training with the auxiliary heads 223; otherwise see :class:`ImageNetwork`."""
-        return 223 if self.training and self.aux1 is not None else super().smallest_image(channels)
-
 
 @register_model
 def googlenet_2014(**config: Any) -> GoogLeNet2014:

@@ -144,10 +144,6 @@ class Inception3(ImageNetwork):
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(layer.weight, std=0.001 if name == "AuxLogits.fc" else 0.1)
 
-    def smallest_image(self, channels: int = 3) -> int | None:
-        """In training with the auxiliary head 299; otherwise see :class:`ImageNetwork`."""
-        return 299 if self.training and self.AuxLogits is not None else super().smallest_image(channels)
-
     def forward(self, x: Tensor) -> Tensor | InceptionOutputs:
         # sizes of a 299 x 299 image
         if self.transform_input:

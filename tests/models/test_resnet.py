@@ -12,7 +12,7 @@ import torch
 import minicnn
 from minicnn import models, nn
 
-from .maps import multiply_adds
+from .multiplications import multiplications
 from .residual_twin import compare
 
 MODES = pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
@@ -134,9 +134,8 @@ def test_a_network_of_bottlenecks_with_groups_and_dilation() -> None:
 @pytest.mark.slow
 def test_the_multiply_adds_of_the_papers() -> None:
     """He et al., 2015, table 1: 1.8 and 3.8 * 10^9 (with the stride in the 1 x 1 convolution; here 4.1)."""
-    image = (3, 224, 224)
-    assert multiply_adds(models.resnet18(num_classes=1000), image) == 1_814_073_344
-    assert multiply_adds(models.resnet50(num_classes=1000), image) == 4_089_184_256
+    assert multiplications(models.resnet18(), 224) == 1_814.073_344
+    assert multiplications(models.resnet50(), 224) == 4_089.184_256
 
 
 def test_zero_init_residual_starts_as_the_shortcuts_alone() -> None:
