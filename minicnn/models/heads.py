@@ -94,7 +94,7 @@ def _find_heads(model: Module) -> dict[str, Module]:
 def _trace(model: Module, batch: Tensor) -> tuple[list[Tensor], list[Step]]:
     """The outputs, auxiliary ones included, and the operations that made them."""
     with at_rest(model, training=True), record() as steps:
-        return list(_tensors(model(batch))), steps
+        return list(_tensors(Module.__call__(model, batch))), steps  # without a network's search for a size that fits
 
 
 def _makers(output: Tensor, steps: Sequence[Step]) -> Iterable[Module]:

@@ -13,7 +13,7 @@ from ..ops.creation import zeros
 
 T = TypeVar("T")
 
-_SIDES = (64, 224, 32, 227, 28, 299, 331, 256, 128, 96)  # pixels that networks are made for; 64 fits most of them
+_SIDES = (64, 224, 299, 32, 227, 28, 331, 256, 128, 96)  # pixels that networks are made for; 64 fits most of them
 
 
 @contextmanager
