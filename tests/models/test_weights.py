@@ -57,7 +57,7 @@ def cifar10_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "file", "stated"),
-    [  # what the weights' origin states; "best_prec1" in the files (91.78 and 93.62) is of other weights
+    [  # what their origin states; "best_prec1" in the files (91.78, 93.62) is not what these weights score
         ("resnet20", "resnet20-12fca82f.th", 91.73),
         ("resnet56", "resnet56-4bfd9763.th", 93.39),
     ],
