@@ -17,7 +17,7 @@ sum                                 61,706          60,850
 ======  ==========================  ==============  ==================
 
 What differs: ``lenet5()`` is the network that courses know, with plain average pooling, every map of C3 connected
-to every map of S2, and a linear output layer. ``lenet5(ScaledTanh, trained_pooling=True,
+to every map of S2, and a linear output layer. ``lenet5(activation=ScaledTanh, trained_pooling=True,
 partial_connections=True)`` is the paper's up to F6, 60,000 parameters. The paper's output layer has none: Euclidean
 distances to ten fixed 7 x 12 bitmaps, which it shows as pictures (figure 3) and does not list; here it is linear, to
 be trained with cross entropy. The paper draws initial weights uniformly in ``+-2.4/fan_in``; here nn's defaults.
@@ -160,6 +160,11 @@ class LeNet5(ImageNetwork):
         C3 connected as in table I of the paper. Else every map of C3 sees all of S2.
     in_channels : int, default 1
 
+    Raises
+    ------
+    TypeError
+        If ``activation`` is a layer.
+
     References
     ----------
     LeCun et al., *Gradient-based learning applied to document recognition*, 1998.
@@ -185,6 +190,12 @@ class LeNet5(ImageNetwork):
         in_channels: int = 1,
     ) -> None:
         super().__init__()
+        if isinstance(activation, nn.Module):
+            name = type(activation).__name__
+            raise TypeError(
+                f"LeNet5: activation must make a layer, one for each place; got the layer {activation!r}. "
+                f"Fix: activation={name}, or lambda: {name}(...)"
+            )
 
         def squashed(layer: nn.Module) -> nn.Module:
             return nn.Sequential(layer, activation())

@@ -108,7 +108,7 @@ class XceptionBlock(nn.Module):
 
     def __init__(self, in_channels: int, widths: Sequence[int], halve: bool = False, relu_first: bool = True) -> None:
         super().__init__()
-        if not halve and widths[-1] != in_channels:
+        if not halve and tuple(widths)[-1:] != (in_channels,):
             raise ValueError(
                 "XceptionBlock: a shortcut that is the identity needs as many channels at the end as at the start; "
                 f"got in_channels={in_channels} and widths={tuple(widths)}. "

@@ -138,6 +138,11 @@ def test_channels_classes_and_activation() -> None:
     assert sum(isinstance(layer, nn.ReLU) for layer in model.modules()) == 4
 
 
+def test_an_activation_that_is_a_layer_already() -> None:
+    with pytest.raises(TypeError, match=r"got the layer ReLU\(\). Fix: activation=ReLU"):
+        models.lenet5(activation=nn.ReLU())
+
+
 def test_an_image_of_mnist_is_too_small() -> None:
     with pytest.raises(ValueError, match=r"smallest square image that this\s+network takes has 32 x 32"):
         models.lenet5()(minicnn.zeros(1, 1, 28, 28))

@@ -107,6 +107,8 @@ def test_sizes_are_those_of_figure_5() -> None:
 def test_a_shortcut_that_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"in_channels=6 and widths=\(6, 8\). Fix: end widths with 6, or halve=True"):
         models.XceptionBlock(6, (6, 8))
+    with pytest.raises(ValueError, match=r"widths=\(\)"):
+        models.XceptionBlock(6, ())
 
 
 def test_arguments() -> None:
