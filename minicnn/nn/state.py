@@ -165,6 +165,9 @@ class Stateful(Tree):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"load_state_dict: expected a dict of tensors; got {type(state_dict).__name__}")
+        strange = next((key for key in state_dict if not isinstance(key, str)), None)
+        if strange is not None:
+            raise TypeError(f"load_state_dict: expected a dict of tensors by name; got the key {strange!r}")
         state_dict = _unwrapped(state_dict, set(self.state_dict(keep_vars=True)))
         state = dict(state_dict)
         copies: list[tuple[Module, str, Tensor]] = []
@@ -172,10 +175,16 @@ class Stateful(Tree):
         unexpected: list[str] = []
         errors: list[Any] = []
         metadata = getattr(state_dict, "_metadata", {})
-        for path, module in self.named_modules(remove_duplicate=False):
-            local = {**metadata.get(path, {}), "copies": copies}
-            prefix = f"{path}." if path else ""
+
+        def match(module: Stateful, prefix: str, state: dict[str, Any]) -> None:
+            local = {**metadata.get(prefix[:-1], {}), "copies": copies}
             module._load_from_state_dict(state, prefix, local, strict, missing, unexpected, errors)
+            for name, child in module._modules.items():
+                if child is not None:
+                    below = f"{prefix}{name}."
+                    match(child, below, {key: value for key, value in state.items() if key.startswith(below)})
+
+        match(self, "", state)
         if errors or (strict and (missing or unexpected)):
             shapes = {key: tuple(value.shape) for key, value in self.state_dict(keep_vars=True).items()}
             raise state_error(type(self).__name__, state_dict, shapes, missing, unexpected, errors, strict)

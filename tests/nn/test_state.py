@@ -120,6 +120,21 @@ def test_the_error_says_what_probably_happened(change: Any, says: str) -> None:
         model.load_state_dict(change(model.state_dict()))
     with pytest.raises(TypeError, match="expected a dict"):
         model.load_state_dict([1])
+    with pytest.raises(TypeError, match="expected a dict of tensors by name; got the key 0"):
+        model.load_state_dict({0: minicnn.ones(1)})
+
+
+def test_loading_a_deep_model_does_not_compare_every_key_with_every_layer() -> None:
+    class Key(str):
+        looks = 0
+
+        def startswith(self, *prefix: Any) -> bool:
+            Key.looks += 1
+            return super().startswith(*prefix)
+
+    model = nn.Sequential(*(nn.Sequential(*(nn.Linear(1, 1) for _ in range(10))) for _ in range(20)))
+    model.load_state_dict({Key(key): value for key, value in model.state_dict().items()})
+    assert Key.looks < 20_000  # 400 keys in 221 layers: 88,400 pairs
 
 
 @pytest.mark.parametrize(
