@@ -67,7 +67,7 @@ def summary(
     Raises
     ------
     ValueError
-        If the sizes make no sense, or an argument is unknown.
+        If the sizes make no sense, an argument is unknown, or the model computes in other threads.
 
     Notes
     -----
@@ -105,8 +105,8 @@ def summary(
         raise ValueError(f"summary: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
     if verbose not in (None, 0, 1, 2):
         raise ValueError(f"summary: verbose must be 0, 1 or 2; got {verbose!r}")
-    if depth is not None and depth < 0:
-        raise ValueError(f"summary: depth must be at least 0, the model itself; got {depth}")
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"summary: depth must be at least 0, the model itself; got {depth!r}")
     columns = chosen(col_names)
     args, kwargs = arguments(model, input_size, input_data, batch_size, dtype, device)
     given, size = shapes((args, kwargs)), sum(t.nbytes for t in tensors((args, kwargs)))
@@ -118,6 +118,11 @@ def summary(
             done = text_table(rows_of(trace.root, model), ("input_size", "output_size", "formula"))
             error.add_note(f"summary: {type(model).__name__} failed. What ran until then:\n{done}")
         raise
+    if trace.elsewhere:
+        raise ValueError(
+            f"summary: layers of {type(model).__name__} ran in other threads, where nothing is written down. "
+            "Fix: run them in the thread that calls the model"
+        )
     if trace.root is None:
         raise ValueError(f"summary: calling {type(model).__name__} did not run its hooks, so there is nothing to show")
     level = (0 if _in_notebook() else 1) if verbose is None else verbose

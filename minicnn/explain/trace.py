@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
+from threading import get_ident
 from typing import Any
 
 from ..core.function import Function
@@ -120,11 +121,15 @@ class Trace:
     ----------
     root : Call or None
         The call of the model itself, with everything that ran inside.
+    elsewhere : bool
+        Layers ran in other threads too, where operations are not written down.
     """
 
     def __init__(self, model: Module) -> None:
         self.model = model
         self.root: Call | None = None
+        self.elsewhere = False
+        self._thread = get_ident()
         self._layers = set(map(id, model.modules()))
         self._open: list[Call] = []
         self._steps: list[Step] = []
@@ -162,6 +167,9 @@ class Trace:
         return [module for module in stack.modules[self._outside :] if id(module) in self._layers]
 
     def _begin(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if get_ident() != self._thread:
+            self.elsewhere = True
+            return
         self._look()
         running = self._running()
         if self.root is not None and len(running) == 1:
@@ -177,6 +185,8 @@ class Trace:
         self._open.append(call)
 
     def _end(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        if get_ident() != self._thread:
+            return
         self._look()
         if self._over:
             return

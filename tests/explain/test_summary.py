@@ -6,6 +6,7 @@ import json
 import sys
 import tracemalloc
 import types
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from xml.etree import ElementTree
 
@@ -350,6 +351,7 @@ EXPECTED = r"expected \(C, H, W\) as \(3, 224, 224\), a batch"
         ((3, 8, 8), {"col_names": ["size"]}, "unknown column 'size'; known are input_size, output_size"),
         ((3, 8, 8), {"device": "cuda"}, "cannot be used"),
         ((3, 8, 8), {"depth": -1}, "depth must be at least 0, the model itself; got -1"),
+        ((3, 8, 8), {"depth": "2"}, "depth must be at least 0, the model itself; got '2'"),
     ],
 )
 def test_wrong_arguments_say_what_is_expected(size: Any, options: dict[str, Any], says: str) -> None:
@@ -378,6 +380,22 @@ def test_a_forward_that_fails_says_where_and_shows_the_sizes_up_to_there() -> No
         "0: MaxPool2d (1, 4, 8, 8) (1, 4, 4, 4) (8 - 2 + 2*0)/2 + 1 = 4",
         "1: Conv2d (failed here) (1, 4, 4, 4)",
     ]
+
+
+def test_layers_in_other_threads_are_refused_not_left_out() -> None:
+    class Threaded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Any) -> Any:
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(self.inner, x).result()
+
+    model = Threaded()
+    with pytest.raises(ValueError, match="layers of Threaded ran in other threads"):
+        of(model, (3, 8, 8))
+    assert model(minicnn.ones(1, 3, 8, 8)).shape == (1, 4, 6, 6)
 
 
 def test_an_error_that_is_not_about_sizes_has_the_note_too() -> None:
