@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import ShapeError
-from ..core.grad_mode import no_grad
 from ..core.layer_stack import stack
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..ops.creation import zeros
+from .rehearsal import at_rest
 
 LARGEST = 1024  # pixels: no network of the zoo needs more
 
@@ -24,9 +24,9 @@ class ImageNetwork(Module):
         try:
             return super().__call__(*args, **kwargs)
         except ShapeError as error:
-            image = args[0] if args else None
-            if stack.modules or not isinstance(image, Tensor) or image.ndim != 4:
-                raise  # inside another network, which will say it, or something else is wrong
+            image = next(iter((*args, *kwargs.values())), None)
+            if stack.modules or not isinstance(image, Tensor):
+                raise  # inside another network, whose images are what the user knows, or something else is wrong
             advice = self._advice(image)
             if advice is None:
                 raise
@@ -35,14 +35,23 @@ class ImageNetwork(Module):
             raise larger from error
 
     def _advice(self, image: Tensor) -> str | None:
+        name = type(self).__name__
+        if image.ndim != 4:
+            fix = ". Fix: x.unsqueeze(0) for one image (C, H, W)" if image.ndim == 3 else ""
+            return f"{name}: expected a batch of images (N, C, H, W); got {tuple(image.shape)}{fix}"
         channels, h, w = image.shape[1:]
-        with _Evaluation(self):
+        with at_rest(self, self.training):
             if self._takes(channels, h, w):
                 return None  # the size is not what is wrong
             smallest = self.smallest_image(channels)
+            if smallest is None and self.smallest_image(w) is not None:
+                return (
+                    f"{name}: the images {tuple(image.shape)} have their channels last; expected (N, C, H, W). "
+                    "Fix: x.permute(0, 3, 1, 2)"
+                )
         if smallest is None:
             return None
-        name, size = type(self).__name__, f"({smallest}, {smallest})"
+        size = f"({smallest}, {smallest})"
         if min(h, w) < smallest:
             return (
                 f"{name}: the image is too small: it has {h} x {w} pixels, and the smallest square image that this "
@@ -56,8 +65,9 @@ class ImageNetwork(Module):
 
     def _takes(self, channels: int, height: int, width: int) -> bool:
         """Whether an image of this size goes through, tried on a batch of no images, which costs next to nothing."""
+        kind = next((p.dtype for p in self.parameters()), None)
         try:
-            Module.__call__(self, zeros(0, channels, height, width, dtype=next(self.parameters()).dtype))
+            Module.__call__(self, zeros(0, channels, height, width, dtype=kind))
         except ShapeError:
             return False
         return True
@@ -77,7 +87,7 @@ class ImageNetwork(Module):
         >>> models.alexnet(num_classes=2).smallest_image()
         63
         """
-        with _Evaluation(self):
+        with at_rest(self, self.training):
             high = next((2**k for k in range(LARGEST.bit_length()) if self._takes(channels, 2**k, 2**k)), None)
             if high is None:
                 return None
@@ -86,25 +96,3 @@ class ImageNetwork(Module):
                 middle = (low + high) // 2
                 low, high = (low, middle) if self._takes(channels, middle, middle) else (middle, high)
             return high
-
-
-class _Evaluation:
-    """Within the block all layers of the model are in evaluation mode and nothing is recorded; then all is as before.
-
-    The model itself stays in training mode if it was: then its auxiliary heads, which may take fewer sizes, run too.
-    """
-
-    def __init__(self, model: Module) -> None:
-        self.model = model
-
-    def __enter__(self) -> None:
-        self.training = {module: module.training for module in self.model.modules()}
-        self.recording = no_grad()
-        self.recording.__enter__()
-        self.model.eval()
-        self.model.training = self.training[self.model]
-
-    def __exit__(self, *_: Any) -> None:
-        for module, mode in self.training.items():
-            module.training = mode
-        self.recording.__exit__(None, None, None)

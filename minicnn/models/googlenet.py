@@ -314,7 +314,8 @@ def googlenet(weights: Weights = None, **config: Any) -> GoogLeNet:
     ----------
     weights : str, path-like or mapping, optional
         torchvision's trained weights. With them ``transform_input`` is True unless given, and the heads are left out
-        unless ``aux_logits=True`` is given: those in torchvision's file are not trained.
+        unless ``aux_logits=True`` is given: those in torchvision's file are not trained. Weights that you have trained
+        yourself without ``transform_input`` want ``transform_input=False`` here.
     **config
         Arguments of :class:`GoogLeNet`.
     """

@@ -170,7 +170,8 @@ def inception_v3(weights: Weights = None, **config: Any) -> Inception3:
     Parameters
     ----------
     weights : str, path-like or mapping, optional
-        torchvision's trained weights. With them ``transform_input`` is True unless given.
+        torchvision's trained weights. With them ``transform_input`` is True unless given; weights that you have trained
+        yourself without it want ``transform_input=False``.
     **config
         Arguments of :class:`Inception3`.
     """

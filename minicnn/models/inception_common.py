@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import nn
+from ..core.errors import ShapeError
 from ..core.tensor import Tensor
 from ..nn import functional as F
 from .base import ImageNetwork
@@ -52,6 +53,8 @@ def check_transform(transform_input: bool, in_channels: int) -> None:
 
 def normalise_anew(x: Tensor) -> Tensor:
     """Images (N, 3, H, W) normalised as ``(x - mean) / std``, ImageNet's, to ``(x - 0.5) / 0.5``."""
+    if x.shape[-3:-2] != (3,):  # one channel would be repeated
+        raise ShapeError(f"transform_input=True is for colour images (N, 3, H, W); got {tuple(x.shape)}")
     scale = x.new_tensor([std / 0.5 for std in STD]).view(3, 1, 1)
     shift = x.new_tensor([(mean - 0.5) / 0.5 for mean in MEAN]).view(3, 1, 1)
     return x * scale + shift
@@ -62,7 +65,8 @@ def with_trained_weights(
 ) -> Network:
     """The network with torchvision's weights: it normalises its images anew, and has its heads only on request.
 
-    Weights that were saved without the heads do as well where the heads are not kept.
+    Weights that were saved without the heads do as well where the heads are not kept. Weights for images of another
+    number of channels are not torchvision's, and nothing is normalised anew.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def with_trained_weights(
     config : dict
         The network's other arguments.
     """
-    config = {"transform_input": True, **config, "init_weights": False}
+    config = {"transform_input": config.get("in_channels", 3) == 3, **config, "init_weights": False}
     model = network(aux_logits=True, **config)
     missing, unexpected = load_weights(model, weights, strict=False)
     if not keep and any(key.startswith(heads) for key in missing):  # saved without the heads

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
+
+import numpy as np
 
 from ..nn import Module
 from .weights import load_weights, no_pretrained
@@ -20,7 +22,8 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
 
     The function's keyword arguments go to the model. ``weights``, a file or a
     state, is then loaded (:func:`load_weights`); a builder that names ``weights``
-    among its arguments loads them itself. ``pretrained`` and ``progress`` are
+    among its arguments loads them itself. ``num_classes`` and ``in_channels``, if
+    given, must be positive integers. ``pretrained`` and ``progress`` are
     torchvision's and are explained to whoever gives them.
 
     Parameters
@@ -58,8 +61,15 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(builder)
     def build(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **config: Any) -> Any:
-        if pretrained:
+        if pretrained is True:
             raise no_pretrained(name)
+        if pretrained:  # whatever was given first
+            raise TypeError(
+                f"{name}: arguments are given by name, such as num_classes=10 or weights='file.pth'; got {pretrained!r}"
+            )
+        for argument in ("num_classes", "in_channels"):
+            if argument in config:
+                _check_count(f"{name}: {argument}", config[argument])
         if loads_itself:
             return builder(weights=weights, **config)
         model = builder(**config)
@@ -83,15 +93,20 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
     return build
 
 
-def list_models(include: str | None = None, exclude: str | None = None) -> list[str]:
+def _check_count(what: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{what} must be a whole number of at least 1; got {value!r}")
+
+
+def list_models(include: str | Iterable[str] | None = None, exclude: str | Iterable[str] | None = None) -> list[str]:
     """Names of the models, sorted.
 
     Parameters
     ----------
-    include : str, optional
-        Only names that fit this pattern, in which ``*`` stands for anything.
-    exclude : str, optional
-        No names that fit this pattern.
+    include : str or iterable of str, optional
+        Only names that fit this pattern (or one of these), in which ``*`` stands for anything.
+    exclude : str or iterable of str, optional
+        No names that fit this pattern (or one of these).
 
     Examples
     --------
@@ -99,9 +114,16 @@ def list_models(include: str | None = None, exclude: str | None = None) -> list[
     >>> models.list_models("vgg1*", exclude="*_bn")
     ['vgg11', 'vgg13', 'vgg16', 'vgg19']
     """
-    return sorted(
-        name for name in _BUILDERS if fnmatchcase(name, include or "*") and not (exclude and fnmatchcase(name, exclude))
-    )
+    wanted, unwanted = _patterns(include or "*"), _patterns(exclude or [])
+    return sorted(name for name in _BUILDERS if _fits(name, wanted) and not _fits(name, unwanted))
+
+
+def _patterns(given: str | Iterable[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
+
+
+def _fits(name: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def get_model_builder(name: str) -> Callable[..., Any]:
@@ -120,7 +142,7 @@ def get_model_builder(name: str) -> Callable[..., Any]:
     """
     if not isinstance(name, str):
         raise TypeError(f"a model's name is a string, such as 'resnet18'; got {name!r}")
-    wanted = name.lower()
+    wanted = name if name in _BUILDERS else name.lower()
     if wanted in _BUILDERS:
         return _BUILDERS[wanted]
     near = difflib.get_close_matches(wanted.replace("-", "_"), _BUILDERS, n=5, cutoff=0.5)

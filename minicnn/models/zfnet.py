@@ -9,8 +9,8 @@ layer 1 and in layers 3 to 5, none in layer 2, and pooling that keeps incomplete
 sizes. The constants of the contrast normalisation across maps are not in the paper; AlexNet's are taken. Common
 copies leave the normalisation out, or put it before the pooling. The paper's initial weights, ``N(0, 0.01^2)`` with
 biases of 0, suit pixels of 0 to 255; normalised images would all but vanish on their way through the network, so the
-initial weights are He's. During training the paper also rescales filters of layer 1 whose root mean square exceeds
-0.1, which is not the network's business.
+initial weights are He's. During training the paper also rescales filters whose root mean square exceeds 0.1, which
+is not the network's business.
 """
 
 from __future__ import annotations

@@ -63,6 +63,8 @@ def test_config_shows_the_versions(capsys: Captured) -> None:
         (["summary", "lenet5", "--input", "3", "32", "32"], "error: conv2d: the input has 3 channels"),
         (["summary", "lenet5", "--input", "3", "32", "32"], "Conv2d (failed here)"),
         (["summary", "lenet5", "--input", "1", "2", "3", "4", "5"], "expected (C, H, W)"),
+        (["summary", "lenet5", "--input", "1", "100000000", "100000000"], "error: Unable to allocate"),
+        (["summary", "lenet5", "--num-classes", "0"], "error: lenet5: num_classes must be a whole number"),
         (["models", "no*such"], "no model's name fits 'no*such'"),
     ],
 )

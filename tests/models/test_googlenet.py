@@ -193,6 +193,17 @@ def test_training_returns_a_named_tuple_and_evaluation_the_logits() -> None:
 def test_transform_input_wants_colour_images() -> None:
     with pytest.raises(ValueError, match="transform_input=True is for colour images, in_channels=3; got in_channels=1"):
         models.googlenet(transform_input=True, in_channels=1)
+    model = models.googlenet(num_classes=2, init_weights=False, transform_input=True).eval()
+    with pytest.raises(ValueError, match=r"colour images \(N, 3, H, W\); got \(1, 1, 64, 64\)"):
+        model(minicnn.zeros(1, 1, 64, 64))  # which arithmetic would repeat to three channels
+
+
+@pytest.mark.slow
+def test_weights_for_grey_images_are_nobodys_but_ones_own() -> None:
+    trained = models.googlenet(num_classes=2, init_weights=False, in_channels=1)
+    model = models.googlenet(weights=trained.state_dict(), num_classes=2, in_channels=1).eval()
+    x = minicnn.randn(1, 1, 32, 32)
+    np.testing.assert_array_equal(model(x).detach().numpy(), trained.eval()(x).detach().numpy())
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import torch
 
 import minicnn
 from minicnn import models, nn
+from minicnn.models import registry
 
 
 def test_models_are_listed_by_pattern() -> None:
@@ -20,6 +21,7 @@ def test_models_are_listed_by_pattern() -> None:
     assert models.list_models() == sorted(models.list_models())
     assert models.list_models("vgg1*", exclude="*_bn") == ["vgg11", "vgg13", "vgg16", "vgg19"]
     assert models.list_models("no such*") == []
+    assert models.list_models(["vgg1*", "alexnet"], exclude=["*_bn", "vgg11"]) == ["alexnet", "vgg13", "vgg16", "vgg19"]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,32 @@ def test_pretrained_explains_weights_by_path() -> None:
     assert isinstance(models.squeezenet1_1(pretrained=False, progress=False), nn.Module)
     for name in models.list_models():
         assert models.weights_address(name) is None or models.weights_address(name).endswith(".pth")
+
+
+@pytest.mark.parametrize("first", [10, "weights.pth", models.ScaledTanh])
+def test_arguments_are_given_by_name(first: Any) -> None:
+    with pytest.raises(TypeError, match="lenet5: arguments are given by name, such as num_classes=10"):
+        models.lenet5(first)
+
+
+@pytest.mark.parametrize("argument", ["num_classes", "in_channels"])
+@pytest.mark.parametrize("wrong", [0, -1, "10", 2.5, True, None])
+def test_sizes_are_positive_whole_numbers(argument: str, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=f"lenet5: {argument} must be a whole number of at least 1; got {wrong!r}"):
+        models.get_model("lenet5", **{argument: wrong})
+
+
+def test_a_size_may_be_numpys() -> None:
+    assert models.lenet5(num_classes=np.int64(3)).output.out_features == 3
+
+
+def test_a_registered_name_may_have_capital_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    def MyNet() -> nn.Module:
+        return nn.Identity()
+
+    monkeypatch.setattr(registry, "_BUILDERS", dict(registry._BUILDERS))
+    models.register_model(MyNet)
+    assert isinstance(models.get_model("MyNet"), nn.Identity)
 
 
 def test_a_missing_file_is_named() -> None:
@@ -147,6 +175,28 @@ def test_a_too_small_image_says_the_smallest_that_works(name: str) -> None:
 def test_a_network_of_one_size_says_which() -> None:
     with pytest.raises(ValueError, match="64 x 64 pixels, which this network does not take; it does take 32 x 32"):
         models.lenet5()(minicnn.zeros(1, 1, 64, 64))
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_the_image_may_be_given_by_name(by_name: bool) -> None:
+    model, image = models.lenet5(), minicnn.zeros(1, 1, 8, 8)
+    with pytest.raises(ValueError, match="LeNet5: the image is too small"):
+        model(x=image) if by_name else model(image)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet20", "densenet40_k12"])
+def test_one_image_is_no_batch(name: str) -> None:
+    model = models.get_model(name, num_classes=2).eval()
+    with pytest.raises(
+        ValueError, match=r"expected a batch of images \(N, C, H, W\); got \(3, 64, 64\).*unsqueeze\(0\)"
+    ):
+        model(minicnn.zeros(3, 64, 64))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("squeezenet1_1", (1, 64, 64, 3)), ("lenet5", (2, 32, 32, 1))])
+def test_channels_last_are_noticed(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"channels last; expected \(N, C, H, W\). Fix: x.permute\(0, 3, 1, 2\)"):
+        models.get_model(name, num_classes=2)(minicnn.zeros(*shape))
 
 
 def test_a_batch_too_small_for_batch_norm_is_no_matter_of_the_size() -> None:
