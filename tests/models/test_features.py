@@ -296,6 +296,7 @@ def test_frozen_backbone_in_training() -> None:
     assert minicnn.equal(model.block.norm.running_mean, mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layers"),
     [
