@@ -67,7 +67,7 @@ def record() -> Iterator[list[Step]]:
     try:
         yield steps
     finally:
-        records.open.pop()
+        records.open = [others for others in records.open if others is not steps]
 
 
 def write_down(function: Function, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:

@@ -190,6 +190,11 @@ def test_training_returns_a_named_tuple_and_evaluation_the_logits() -> None:
     assert not any(key.startswith("aux") for key in headless.state_dict())
 
 
+def test_dropout_reaches_the_last_layer_and_the_heads() -> None:
+    model = models.googlenet(num_classes=2, init_weights=False, dropout=0.1, dropout_aux=0.3)
+    assert (model.dropout.p, model.aux1.dropout.p, model.aux2.dropout.p) == (0.1, 0.3, 0.3)
+
+
 def test_transform_input_wants_colour_images() -> None:
     with pytest.raises(ValueError, match="transform_input=True is for colour images, in_channels=3; got in_channels=1"):
         models.googlenet(transform_input=True, in_channels=1)
