@@ -1,4 +1,6 @@
-"""ZFNet: AlexNet with a finer first layer, winner of ImageNet 2013.
+"""ZFNet: AlexNet with a finer first layer.
+
+Often called the winner of ImageNet 2013; that was Clarifai, its first author's company, with later networks.
 
 Zeiler & Fergus, *Visualizing and understanding convolutional networks*, 2013, figure 3 and section 3. Looking at
 what the filters of AlexNet had learnt, the authors made those of layer 1 smaller (7 x 7 in place of 11 x 11) and
