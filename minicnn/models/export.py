@@ -53,5 +53,6 @@ def export_onnx(
         raise ValueError(f"export_onnx: batch must be a name or a positive number; got {batch!r}")
     kind = next((p.dtype for p in model.parameters()), None)
     images = zeros(batch if fixed else 1, *shape[-3:], dtype=kind)
-    name = options.setdefault("input_names", ["input"])[0]
-    onnx.export(model, images, path, dynamic_axes={} if fixed else {name: {0: batch}}, **options)
+    names = options.pop("input_names", None) or ["input"]
+    axes = {} if fixed else {names[0]: {0: batch}}
+    onnx.export(model, images, path, input_names=names, dynamic_axes=axes, **options)

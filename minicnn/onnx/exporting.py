@@ -127,7 +127,9 @@ def _tensors(model: Any, args: Any) -> list[Tensor]:
 def _names(kind: str, given: Sequence[str] | None, default: list[str]) -> list[str]:
     """The names of all inputs or outputs."""
     if given is None:
-        return [kind] if default == [f"{kind}_0"] else default
+        unique = len(set(default)) == len(default)
+        names = default if unique else [f"{kind}_{i}" for i in range(len(default))]
+        return [kind] if names == [f"{kind}_0"] else names
     names = list(given)
     if isinstance(given, str) or len(names) != len(default) or len(set(names)) != len(names) or not all(names):
         raise ValueError(f"export: {kind}_names must be {len(default)} different names, one for each; got {given!r}")

@@ -185,6 +185,8 @@ def trace(model: Module, arrays: Sequence[Any]) -> tuple[Program, list[Any]]:
     for name, t in _outputs(result):
         names.append(name)
         tensors.append(t)
+    if not tensors:
+        raise ExportError("the model returns no tensor")
     numbering = _Numbering(model, inputs)
     for step in steps:
         numbering.follow(step)

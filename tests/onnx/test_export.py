@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -25,6 +25,11 @@ def network() -> nn.Module:
         nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(), nn.Flatten(),
         nn.Linear(4 * 36, 5),
     )  # fmt: skip
+
+
+class Pair(NamedTuple):
+    logits: Any
+    aux: Any
 
 
 def dims(value: Any) -> list[int | str]:
@@ -67,6 +72,21 @@ def test_names_do_not_collide() -> None:
     x = draw((4, 3))
     for got, expected in zip(run(data, x), outputs_of(Net(), x), strict=True):
         assert_close(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (lambda x: x + 1, ["output"]),
+        (lambda x: [x + 1], ["output"]),
+        (lambda x: (x + 1, x + 2), ["output_0", "output_1"]),
+        (lambda x: {"logits": x + 1, "aux": [x + 2, None, x + 3]}, ["logits", "aux_0", "aux_2"]),
+        (lambda x: ({"y": x + 1}, {"y": x + 2}), ["output_0", "output_1"]),
+        (lambda x: Pair(x + 1, x + 2), ["logits", "aux"]),
+    ],
+)
+def test_names_of_outputs(function: Any, names: list[str]) -> None:
+    assert [o.name for o in graph_of(exported(Lambda(function), SHAPE)).output] == names
 
 
 @pytest.mark.parametrize("axes", [{"input": {0: "N"}}, {"input": [0]}, {"input": {0: "N"}, "output": {0: "N"}}, None])

@@ -107,6 +107,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "one's own": (Twice.apply, "Twice: has no translation"),
     "no elements": (lambda x: x[:, :0].sum(1), "GetItem: a tensor of shape .* has no elements"),
     "no tensor": (lambda x: 3, "must return tensors .* got int"),
+    "nothing": (lambda x: None, "the model returns no tensor"),
     "places of maxima in overlapping bins": (
         lambda x: F.adaptive_max_pool2d(x, 4, return_indices=True),
         "AdaptiveMaxPool2d: has places of the maxima in ONNX only where",
