@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import Module
-from .weights import load_weights, no_pretrained
+from .weights import check_weights, load_weights, no_pretrained
 
 _BUILDERS: dict[str, Callable[..., Any]] = {}
 
@@ -70,6 +70,8 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
         for argument in ("num_classes", "in_channels"):
             if argument in config:
                 _check_count(f"{name}: {argument}", config[argument])
+        if weights is not None:
+            check_weights(weights)
         if loads_itself:
             return builder(weights=weights, **config)
         model = builder(**config)

@@ -109,15 +109,20 @@ def load_weights(model: Module, weights: Weights, strict: bool = True) -> Any:
     >>> models.load_weights(models.squeezenet1_1(num_classes=10), trained.state_dict())
     <All keys matched successfully>
     """
+    check_weights(weights)
+    state = load(weights) if isinstance(weights, (str, os.PathLike)) else weights
+    return model.load_state_dict(state, strict)  # type: ignore[arg-type]
+
+
+def check_weights(weights: Any) -> None:
+    """Raise unless this is a state or the path of a file: before a large model is built for nothing."""
     if isinstance(weights, Mapping):
-        return model.load_state_dict(weights, strict)
+        return
     if not isinstance(weights, (str, os.PathLike)):
         raise TypeError(f"weights must be the path of a file, or a state_dict; got {type(weights).__name__}")
     if not os.path.exists(weights):
-        name = type(model).__name__
         known = str(weights).upper().startswith(("DEFAULT", "IMAGENET"))
         raise FileNotFoundError(
-            f"weights={str(weights)!r} for {name}: there is no such file."
+            f"weights={str(weights)!r}: there is no such file."
             + (" Weights are given by path; models.weights_address(name) says where to get them" if known else "")
         )
-    return model.load_state_dict(load(weights), strict)

@@ -78,11 +78,18 @@ def _some(state: Mapping[str, Any]) -> str:
 
 
 def _fix(
-    name: str, state: Mapping[str, Any], missing: list[str], unexpected: list[str], errors: list[tuple[str, ...]]
+    name: str,
+    state: Mapping[str, Any],
+    total: int,
+    missing: list[str],
+    unexpected: list[str],
+    errors: list[tuple[str, ...]],
 ) -> str:
-    """What most likely went wrong."""
+    """What most likely went wrong; ``total`` is the number of keys that the model has."""
     if missing and unexpected and not set(state) - set(unexpected):
         return f"No key fits. Is this the state of a {name}? Its keys are {_some(state)}"
+    if 2 * (len(missing) + len(unexpected)) > total:
+        return f"Most keys do not fit: is this the state of another network than this {name}?"
     if errors:
         return (
             "Fix: build the model with the sizes it was saved with (for another number of classes: load first, "
@@ -111,7 +118,7 @@ def state_error(
         parts.append(_table("unexpected (the state_dict has them, the model does not):", rows))
     if errors:
         parts.append(_table("do not fit:", errors))
-    parts.append(_fix(name, state, missing, unexpected, errors))
+    parts.append(_fix(name, state, len(shapes), missing, unexpected, errors))
     return StateDictError("\n".join(parts))
 
 

@@ -110,9 +110,10 @@ def test_not_strict_loads_what_fits_and_returns_the_rest() -> None:
     [
         (lambda s: {"weights": s, "epoch": 3}, "No key fits.*Its keys are 'weights', 'epoch'$"),
         (lambda s: {k: v for k, v in s.items() if k != "0.bias"}, "strict=False"),
+        (lambda s: dict(list(s.items())[:2]), "Most keys do not fit.*another network than this Sequential"),
         (lambda s: {f"module.{k}": v for k, v in s.items() if k != "0.bias"}, "missing.*    0.bias"),
     ],
-    ids=["checkpoint", "one missing", "one missing, data parallel"],
+    ids=["checkpoint", "one missing", "another network", "one missing, data parallel"],
 )
 def test_the_error_says_what_probably_happened(change: Any, says: str) -> None:
     model = net()
