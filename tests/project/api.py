@@ -106,7 +106,7 @@ TORCH: dict[str, str] = {
 OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
-        summary explain
+        summary explain models onnx
         """,
     "explain": "summary Summary Row ParameterRow Field",
     "nn": "Maxout StochasticDepth",
@@ -114,7 +114,11 @@ OURS: dict[str, str] = {
     "autograd": "is_grad_enabled",
     "data": "Dataset TensorDataset Subset ConcatDataset random_split DataLoader find_data sample_rng",
     "datasets": "MNIST FashionMNIST CIFAR10 ImageFolder DatasetFolder",
-    "models": "freeze unfreeze replace_head parameter_groups features FeatureExtractor",
+    "models": """
+        list_models get_model get_model_builder register_model load_weights weights_address ImageNetwork export_onnx
+        freeze unfreeze replace_head parameter_groups features FeatureExtractor
+        """,
+    "onnx": "export ExportError register_translator",
     "transforms": """
         Compose ToTensor Normalize Lambda functional InterpolationMode Resize CenterCrop Pad RandomCrop
         RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip
