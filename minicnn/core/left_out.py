@@ -52,11 +52,49 @@ _PARTS = {  # the whole name
 }
 
 
+# Names of parts of torchvision that are not there yet, by the module that would have them.
+_NOT_YET = {
+    "minicnn.models": (
+        *("efficientnet", "convnext", "regnet", "vit_", "swin", "maxvit", "segmentation", "detection", "video"),
+        *("quantization", "optical_flow", "fcn", "deeplab", "lraspp", "ssd", "retinanet", "fasterrcnn", "maskrcnn"),
+    ),
+    "minicnn.data.transforms": (
+        *("v2", "colorjitter", "grayscale", "randomrotation", "randomaffine", "randomperspective", "randomerasing"),
+        *(
+            "gaussianblur",
+            "randomapply",
+            "randomchoice",
+            "randomorder",
+            "fivecrop",
+            "tencrop",
+            "autoaugment",
+            "randaug",
+        ),
+        *(
+            "trivialaugment",
+            "augmix",
+            "elastictransform",
+            "convertimagedtype",
+            "randomadjust",
+            "randomauto",
+            "randominv",
+        ),
+        *("randomposter", "randomsolar", "randomequal", "randomgray", "lineartransformation"),
+    ),
+    "minicnn.data.datasets": (
+        *("cifar100", "stl10", "svhn", "emnist", "kmnist", "qmnist", "usps", "fakedata", "imagenet", "voc", "coco"),
+        *("celeba", "caltech", "food101", "flowers102", "oxfordiiitpet", "places365", "cityscapes"),
+    ),
+}
+
+
 def left_out(name: str, module: str) -> AttributeError:
     """The error for an attribute that ``module`` does not have."""
     lowered = name.lower()
-    reason = _PARTS.get(name) or next((text for part, text in _INSTEAD.items() if part in lowered), None)
     message = f"module {module!r} has no attribute {name!r}"
-    if reason is not None and not name.startswith("_"):
-        message += f": PyTorch has it, minicnn leaves it out; {reason}"
+    if lowered.startswith(_NOT_YET.get(module, ())):
+        message += ": torchvision has it, minicnn does not have it yet"
+    elif not name.startswith("_"):
+        reason = _PARTS.get(name) or next((text for part, text in _INSTEAD.items() if part in lowered), None)
+        message += f": PyTorch has it, minicnn leaves it out; {reason}" if reason else ""
     return AttributeError(message, name=name, obj=sys.modules[module])

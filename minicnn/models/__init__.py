@@ -1,4 +1,4 @@
-"""Every architecture of the course, one file per family, and a list of them by name.
+"""The architectures of a vision course, one file per family, and a list of them by name.
 
 >>> from minicnn import models
 >>> model = models.get_model("resnet18", num_classes=10)
@@ -8,6 +8,7 @@
 
 # ruff: noqa: F401, F403 - each file names in __all__ what it gives
 
+import difflib
 from types import ModuleType
 from typing import Any
 
@@ -51,9 +52,15 @@ from .zfnet import *
 __all__ = [
     name
     for name, value in list(globals().items())
-    if not name.startswith("_") and not isinstance(value, ModuleType) and name not in ("Any", "ModuleType", "left_out")
+    if not name.startswith("_")
+    and not isinstance(value, ModuleType)
+    and name not in ("Any", "ModuleType", "left_out", "difflib")
 ]
 
 
 def __getattr__(name: str) -> Any:
-    raise left_out(name, __name__)
+    error = left_out(name, __name__)
+    near = difflib.get_close_matches(name, __all__, n=3, cutoff=0.7)
+    if near and ":" not in str(error):
+        error.args = (f"{error}. Did you mean {', '.join(map(repr, near))}?",)
+    raise error

@@ -197,7 +197,7 @@ def alexnet(**config: Any) -> AlexNet:
     return AlexNet(**config)
 
 
-@register_model
+@register_model(image=(3, 227, 227))
 def alexnet_2012(**config: Any) -> AlexNet2012:
     """AlexNet of the paper, figure 2: two groups, 60,965,224 parameters, 227 x 227 images.
 
@@ -209,7 +209,7 @@ def alexnet_2012(**config: Any) -> AlexNet2012:
     return AlexNet2012(**config)
 
 
-@register_model
+@register_model(image=(3, 227, 227))
 def alexnet_one_tower(**config: Any) -> AlexNet2012:
     """The paper's AlexNet without groups: 62,378,344 parameters, 227 x 227 images.
 

@@ -17,7 +17,19 @@ LARGEST = 1024  # pixels: no network of the zoo needs more
 class ImageNetwork(Module):
     """A network that takes a batch of images ``(N, C, H, W)``.
 
-    An error about sizes says which images the network takes.
+    An error about sizes says which images the network takes. A network of one's own may derive from it too.
+
+    Examples
+    --------
+    >>> from minicnn import models, nn
+    >>> class Net(models.ImageNetwork):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.conv = nn.Conv2d(3, 8, 7)
+    ...     def forward(self, x):
+    ...         return self.conv(x).mean((2, 3))
+    >>> Net().smallest_image()
+    7
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -55,13 +67,22 @@ class ImageNetwork(Module):
         if min(h, w) < smallest:
             return (
                 f"{name}: the image is too small: it has {h} x {w} pixels, and the smallest square image that this "
-                f"network takes has {smallest} x {smallest}. Fix: make it larger, for instance with "
-                f"nn.functional.interpolate(x, size={size})"
+                f"network takes has {smallest} x {smallest}{self._otherwise(channels, smallest)}. Fix: make it larger, "
+                f"for instance with nn.functional.interpolate(x, size={size})"
             )
         return (
             f"{name}: the image has {h} x {w} pixels, which this network does not take; it does take "
             f"{smallest} x {smallest}. Fix: nn.functional.interpolate(x, size={size})"
         )
+
+    def _otherwise(self, channels: int, smallest: int) -> str:
+        """A remark where training takes only larger images than evaluation: its auxiliary heads shrink them further."""
+        if self.training:
+            with at_rest(self, training=False):
+                side = self._smallest(channels)
+            if side is not None and side < smallest:
+                return f" in training (in evaluation, or with aux_logits=False, {side} x {side})"
+        return ""
 
     def _takes(self, channels: int, height: int, width: int) -> bool:
         """Whether an image of this size goes through, tried on a batch of no images, which costs next to nothing."""
@@ -88,11 +109,14 @@ class ImageNetwork(Module):
         63
         """
         with at_rest(self, self.training):
-            high = next((2**k for k in range(LARGEST.bit_length()) if self._takes(channels, 2**k, 2**k)), None)
-            if high is None:
-                return None
-            low = high // 2  # is not taken
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if self._takes(channels, middle, middle) else (middle, high)
-            return high
+            return self._smallest(channels)
+
+    def _smallest(self, channels: int) -> int | None:
+        high = next((2**k for k in range(LARGEST.bit_length()) if self._takes(channels, 2**k, 2**k)), None)
+        if high is None:
+            return None
+        low = high // 2  # is not taken
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._takes(channels, middle, middle) else (middle, high)
+        return high

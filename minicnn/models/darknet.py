@@ -188,7 +188,7 @@ def darknet19(**config: Any) -> Darknet19:
     return Darknet19(**config)
 
 
-@register_model
+@register_model(image=(3, 256, 256))
 def darknet53(**config: Any) -> Darknet53:
     """Darknet-53, YOLOv3, 2018, table 1: 41,609,928 parameters, 256 x 256 images.
 

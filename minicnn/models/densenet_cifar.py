@@ -126,7 +126,7 @@ class DenseNetCifar(ImageNetwork):
         return self.classifier(self.avgpool(x).flatten(1))
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def densenet40_k12(**config: Any) -> DenseNetCifar:
     """DenseNet (L = 40, k = 12) for CIFAR-10: 1,019,722 parameters, 32 x 32 images; table 2 of the paper (1.0 M).
 
@@ -138,7 +138,7 @@ def densenet40_k12(**config: Any) -> DenseNetCifar:
     return DenseNetCifar(depth=40, growth_rate=12, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def densenet_bc100_k12(**config: Any) -> DenseNetCifar:
     """DenseNet-BC (L = 100, k = 12) for CIFAR-10: 769,162 parameters, 32 x 32 images; table 2 of the paper (0.8 M).
 

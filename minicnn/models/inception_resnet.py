@@ -228,7 +228,7 @@ class InceptionResNetV2(ImageNetwork):
         return self.fc(self.dropout(self.avgpool(x).flatten(1)))
 
 
-@register_model
+@register_model(image=(3, 299, 299))
 def inception_resnet_v2(**config: Any) -> InceptionResNetV2:
     """Inception-ResNet-v2: 55,813,192 parameters, 299 x 299 images; figure 15, but for the module's docstring.
 

@@ -221,7 +221,7 @@ class LeNet5(ImageNetwork):
         return self.output(x)
 
 
-@register_model
+@register_model(image=(1, 32, 32))
 def lenet5(**config: Any) -> LeNet5:
     """LeNet-5, LeCun et al., 1998, figure 2: 61,706 parameters, 32 x 32 images of one channel.
 

@@ -129,7 +129,7 @@ class MaxoutNetwork(ImageNetwork):
         return self.classifier(x.flatten(1))
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def maxout_cifar10(**config: Any) -> MaxoutNetwork:
     """Maxout network for CIFAR-10, Goodfellow et al., 2013, section 5.2: 16,247,830 parameters, 32 x 32 images.
 

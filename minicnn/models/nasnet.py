@@ -359,7 +359,7 @@ def nasnet_a_mobile(num_blocks: int = 4, **config: Any) -> NASNet:
     return NASNet(penultimate_filters=1056, num_blocks=num_blocks, stem_filters=32, skip_reduction=False, **config)
 
 
-@register_model
+@register_model(image=(3, 331, 331))
 def nasnet_a_large(num_blocks: int = 6, **config: Any) -> NASNet:
     """NASNet-A (6 @ 4032): 88,753,150 parameters, 331 x 331 images; table 2.
 

@@ -159,7 +159,7 @@ def nin(**config: Any) -> NIN:
     return NIN(**config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def nin_cifar10(**config: Any) -> NINCifar10:
     """Network in network for CIFAR-10, Lin et al., 2013, figure 2: 966,986 parameters, 32 x 32 images.
 

@@ -17,7 +17,9 @@ from .weights import check_weights, load_weights, no_pretrained
 _BUILDERS: dict[str, Callable[..., Any]] = {}
 
 
-def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
+def register_model(
+    builder: Callable[..., Any] | None = None, *, image: tuple[int, int, int] = (3, 224, 224)
+) -> Callable[..., Any]:
     """Enter a function that builds a model under its own name, and let it take ``weights``.
 
     The function's keyword arguments go to the model. ``weights``, a file or a
@@ -30,11 +32,14 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
     ----------
     builder : callable
         ``builder(**config) -> Module``; its ``__name__`` becomes the model's name.
+    image : tuple of int, default (3, 224, 224)
+        ``(C, H, W)`` of the images that the model is made for.
 
     Returns
     -------
     callable
-        ``build(*, weights=None, progress=True, **config) -> Module``.
+        ``build(*, weights=None, progress=True, **config) -> Module``, with ``image`` as an attribute. Without
+        ``builder``, a decorator: ``@register_model(image=(1, 32, 32))``.
 
     Raises
     ------
@@ -50,6 +55,8 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
     >>> models.get_model("one_layer", num_classes=3)[1]
     Linear(in_features=784, out_features=3, bias=True)
     """
+    if builder is None:
+        return functools.partial(register_model, image=image)
     name = builder.__name__
     if name in _BUILDERS and _BUILDERS[name].__module__ != builder.__module__:
         raise ValueError(
@@ -58,6 +65,7 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
         )
     own = inspect.signature(builder)
     loads_itself = "weights" in own.parameters
+    arguments = _arguments(builder)
 
     @functools.wraps(builder)
     def build(pretrained: Any = False, progress: bool = True, *, weights: Any = None, **config: Any) -> Any:
@@ -67,6 +75,7 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
             raise TypeError(
                 f"{name}: arguments are given by name, such as num_classes=10 or weights='file.pth'; got {pretrained!r}"
             )
+        _check_names(name, arguments, config)
         for argument in ("num_classes", "in_channels"):
             if argument in config:
                 _check_count(f"{name}: {argument}", config[argument])
@@ -91,8 +100,46 @@ def register_model(builder: Callable[..., Any]) -> Callable[..., Any]:
             ),
         ]
     )
+    build.image = image  # type: ignore[attr-defined]
+    if build.__doc__ and arguments and "Parameters\n" not in build.__doc__:
+        build.__doc__ += PARAMETERS.format(", ".join(sorted(arguments - {"weights"})))
     _BUILDERS[name] = build
     return build
+
+
+PARAMETERS = """
+
+    Parameters
+    ----------
+    weights : path or state_dict, optional
+        Trained weights.
+    **config
+        Arguments of the class: {}.
+"""
+
+
+def _arguments(builder: Callable[..., Any]) -> set[str] | None:
+    """Names of the arguments that a builder takes: its own, and those of the class that it returns; None: any."""
+    own = inspect.signature(builder).parameters
+    names = {name for name, p in own.items() if p.kind is not p.VAR_KEYWORD}
+    if len(names) < len(own):
+        returned = builder.__annotations__.get("return")
+        kind = getattr(builder, "__globals__", {}).get(returned) if isinstance(returned, str) else returned
+        if not isinstance(kind, type):
+            return None
+        taken = inspect.signature(kind).parameters.values()
+        if any(p.kind is p.VAR_KEYWORD for p in taken):
+            return None
+        names |= {p.name for p in taken if p.default is not p.empty}
+    return names
+
+
+def _check_names(model: str, known: set[str] | None, config: dict[str, Any]) -> None:
+    for name in config:
+        if known is not None and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"{model}: there is no argument {name!r}. {hint}Expected: {', '.join(sorted(known))}")
 
 
 def _check_count(what: str, value: Any) -> None:

@@ -205,49 +205,49 @@ class CifarResNet(ImageNetwork):
         return self.linear(self.avgpool(x).flatten(1))
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def plain20(**config: Any) -> CifarResNet:
     """ResNet-20 without shortcuts: 269,722 parameters, 32 x 32 images; figure 6 (left)."""
     return CifarResNet(20, shortcut=None, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def plain56(**config: Any) -> CifarResNet:
     """ResNet-56 without shortcuts: 853,018 parameters, 32 x 32 images; worse than plain20 in figure 6 (left)."""
     return CifarResNet(56, shortcut=None, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet20(**config: Any) -> CifarResNet:
     """ResNet-20: 269,722 parameters, 32 x 32 images; 8.75 % errors in table 6."""
     return CifarResNet(20, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet32(**config: Any) -> CifarResNet:
     """ResNet-32: 464,154 parameters, 32 x 32 images; 7.51 % errors in table 6."""
     return CifarResNet(32, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet44(**config: Any) -> CifarResNet:
     """ResNet-44: 658,586 parameters, 32 x 32 images; 7.17 % errors in table 6."""
     return CifarResNet(44, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet56(**config: Any) -> CifarResNet:
     """ResNet-56: 853,018 parameters, 32 x 32 images; 6.97 % errors in table 6."""
     return CifarResNet(56, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet110(**config: Any) -> CifarResNet:
     """ResNet-110: 1,727,962 parameters, 32 x 32 images; 6.43 % errors in table 6."""
     return CifarResNet(110, **config)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet1202(**config: Any) -> CifarResNet:
     """ResNet-1202: 19,421,274 parameters, 32 x 32 images; 7.93 % errors in table 6, more than ResNet-110 has."""
     return CifarResNet(1202, **config)

@@ -141,7 +141,7 @@ class StochasticDepthResNet(CifarResNet):
         super().__init__(depth, num_classes, shortcut, in_channels=in_channels, block=block)
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def resnet110_stochastic_depth(**config: Any) -> StochasticDepthResNet:
     """ResNet-110 with stochastic depth: 1,727,962 parameters, 32 x 32 images; table 1.
 

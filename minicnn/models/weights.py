@@ -120,9 +120,11 @@ def check_weights(weights: Any) -> None:
         return
     if not isinstance(weights, (str, os.PathLike)):
         raise TypeError(f"weights must be the path of a file, or a state_dict; got {type(weights).__name__}")
-    if not os.path.exists(weights):
-        known = str(weights).upper().startswith(("DEFAULT", "IMAGENET"))
-        raise FileNotFoundError(
-            f"weights={str(weights)!r}: there is no such file."
-            + (" Weights are given by path; models.weights_address(name) says where to get them" if known else "")
-        )
+    if not os.path.isfile(weights):
+        text = str(weights)
+        what = "that is a folder" if os.path.isdir(text) else "there is no such file"
+        if text.upper().startswith(("DEFAULT", "IMAGENET")):
+            what += ". Weights are given by path; models.weights_address(name) says where to get them"
+        elif "://" in text:
+            what += ". Nothing is downloaded here: download it, and give the path of the file"
+        raise FileNotFoundError(f"weights={text!r}: {what}")

@@ -148,7 +148,7 @@ class WideResNet(ImageNetwork):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-@register_model
+@register_model(image=(3, 32, 32))
 def wide_resnet28_10(**config: Any) -> WideResNet:
     """WRN-28-10: 36,479,194 parameters, 32 x 32 images; tables 5 and 6.
 

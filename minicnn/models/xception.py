@@ -195,7 +195,7 @@ class Xception(ImageNetwork):
         return self.fc(self.dropout(x))
 
 
-@register_model
+@register_model(image=(3, 299, 299))
 def xception(**config: Any) -> Xception:
     """Xception, Chollet, 2017, figure 5: 22,855,952 parameters, 299 x 299 images.
 

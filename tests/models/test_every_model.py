@@ -38,6 +38,7 @@ def test_parameters_and_entries(row: Any) -> None:
     if row.with_statistics is not None:
         assert parameters + statistics == row.with_statistics
     assert next(m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)) == row.image[0]
+    assert row.build.image == row.image
 
 
 @pytest.mark.parametrize("row", rows())

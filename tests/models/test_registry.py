@@ -52,6 +52,21 @@ def test_a_name_is_taken_once() -> None:
         models.register_model(vgg16)
 
 
+def test_a_misspelt_argument_suggests_the_right_one() -> None:
+    with pytest.raises(TypeError, match=r"resnet18: there is no argument 'num_clases'. Did you mean 'num_classes'"):
+        models.resnet18(num_clases=3)
+    with pytest.raises(TypeError, match=r"lenet5: there is no argument 'zzz'. Expected: .*partial_connections"):
+        models.get_model("lenet5", zzz=1)
+
+
+def test_builders_know_their_images_and_name_their_arguments() -> None:
+    assert models.resnet18.image == (3, 224, 224)
+    assert models.lenet5.image == (1, 32, 32)
+    for name in models.list_models():
+        text = models.get_model_builder(name).__doc__
+        assert text is None or "num_classes" in text or "rguments of :class:" in text, name
+
+
 def test_builders_have_a_signature_to_read() -> None:
     assert list(inspect.signature(models.squeezenet1_1).parameters)[:2] == ["weights", "progress"]
 
@@ -97,6 +112,10 @@ def test_a_missing_file_is_named() -> None:
         models.squeezenet1_1(weights="IMAGENET1K_V1")
     with pytest.raises(FileNotFoundError, match=r"nowhere.pth"):
         models.squeezenet1_1(weights="nowhere.pth")
+    with pytest.raises(FileNotFoundError, match="that is a folder"):
+        models.squeezenet1_1(weights=".")
+    with pytest.raises(FileNotFoundError, match="Nothing is downloaded here"):
+        models.squeezenet1_1(weights=models.weights_address("squeezenet1_1"))
     with pytest.raises(TypeError, match="path of a file, or a state_dict"):
         models.squeezenet1_1(weights=3)
 
@@ -170,6 +189,14 @@ def test_a_too_small_image_says_the_smallest_that_works(name: str) -> None:
     with pytest.raises(ValueError, match=f"too small.*smallest square image.*{smallest} x {smallest}") as caught:
         model(minicnn.zeros(1, channels, smallest - 1, smallest - 1))
     assert "in layer '" in str(caught.value)
+
+
+def test_auxiliary_heads_want_larger_images_and_the_message_says_so() -> None:
+    model = models.googlenet_2014(num_classes=2).train()
+    with pytest.raises(
+        ValueError, match=r"takes has 2\d\d x 2\d\d in training \(in evaluation, or with aux_logits=False, 15"
+    ):
+        model(minicnn.zeros(2, 3, 100, 100))
 
 
 def test_a_network_of_one_size_says_which() -> None:

@@ -236,6 +236,24 @@ def test_what_is_left_out_says_so(path: str, name: str, says: str) -> None:
         getattr(module, name)
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "says"),
+    [
+        ("models", "efficientnet_b0", "does not have it yet"),
+        ("models", "segmentation", "does not have it yet"),
+        ("models", "resnet19", "Did you mean 'resnet1"),
+        ("transforms", "ColorJitter", "does not have it yet"),
+        ("transforms", "v2", "does not have it yet"),
+        ("datasets", "CIFAR100", "does not have it yet"),
+    ],
+)
+def test_parts_of_torchvision_that_are_not_there_say_so(path: str, name: str, says: str) -> None:
+    module = part(minicnn, path)
+    assert not hasattr(module, name)
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'.*{says}"):
+        getattr(module, name)
+
+
 def test_a_misspelt_name_is_only_unknown() -> None:
     with pytest.raises(AttributeError, match=r"module 'minicnn' has no attribute 'tenosr'$") as caught:
         minicnn.tenosr  # noqa: B018

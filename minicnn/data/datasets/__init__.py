@@ -1,5 +1,8 @@
 """Image datasets under torchvision's names."""
 
+from typing import Any
+
+from ...core.left_out import left_out
 from ..files import CorruptDataError
 from ..locations import DatasetNotFoundError
 from .cifar import CIFAR10
@@ -19,3 +22,7 @@ __all__ = [
     "ImageFolder",
     "VisionDataset",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise left_out(name, __name__)

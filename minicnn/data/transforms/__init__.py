@@ -1,5 +1,8 @@
 """Transforms of images under torchvision's names."""
 
+from typing import Any
+
+from ...core.left_out import left_out
 from . import functional
 from .conversions import Compose, Lambda, Normalize, PILToTensor, ToPILImage, ToTensor
 from .random_geometry import RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip
@@ -23,3 +26,7 @@ __all__ = [
     "ToTensor",
     "functional",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    raise left_out(name, __name__)
