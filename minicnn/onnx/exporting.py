@@ -17,7 +17,7 @@ from .agreement import agree
 from .errors import ExportError
 from .graph import Graph, check_same
 from .proto import check_size, import_onnx, serialise
-from .tracing import check_replay, trace
+from .tracing import Program, check_replay, trace
 
 OLDEST_OPSET = 18  # the first whose reductions take their axes as an input
 BATCHES = 2, 3  # of the two passes
@@ -43,7 +43,8 @@ def export(
     ----------
     model : Module
     args : Tensor or tuple of Tensor
-        What ``model(*args)`` takes. Shapes and types count, and the numbers of integers.
+        What ``model(*args)`` takes. Shapes and types count, and the numbers of integers: the second run takes them in
+        another order, so they should differ from one another.
     f : path or binary file
         A path is replaced in one step, when everything has succeeded.
     input_names, output_names : sequence of str, optional
@@ -99,6 +100,7 @@ def export(
                 )
             raise
     agree(first, second, BATCHES if any(batched) else (1, 1))
+    _check_read(first, names, inputs)
     out_names = _names("output", output_names, first.names)
     if set(names) & set(out_names):
         raise ValueError(f"export: an input and an output have the same name; got {names} and {out_names}")
@@ -161,12 +163,26 @@ def _batched(names: list[str], tensors: list[Tensor], dynamic_axes: Any) -> tupl
 
 
 def _draw(t: Tensor, batch: int | None, seed: int) -> Any:
-    """An input like ``t`` with ``batch`` samples: random, and mostly positive or mostly negative by the seed."""
+    """An input like ``t`` with ``batch`` samples: random, and mostly positive or mostly negative by the seed.
+
+    Integers may be labels or indices, which must lie in a range: they are those of ``t``, moved on by ``seed`` places.
+    """
     shape = tuple(t.shape) if batch is None else (batch, *t.shape[1:])
     if not t.is_floating_point():
-        return np.resize(t._array, shape)
+        return np.roll(np.resize(t._array, shape), seed)
     numbers = np.random.default_rng(seed).standard_normal(shape) + (0.5 if seed == 0 else -0.5)
     return numbers.astype(t._array.dtype)
+
+
+def _check_read(program: Program, names: list[str], inputs: list[list[Any]]) -> None:
+    """Integers that are all equal show nothing in two passes; so somebody must have read them, on the record."""
+    read = {value for operation in program.operations for value in operation.inputs}.union(program.outputs)
+    for value, name, *passes in zip(program.inputs, names, *inputs, strict=True):
+        if value not in read and value.dtype.kind != "f" and np.unique(np.concatenate(passes, axis=None)).size < 2:
+            raise ExportError(
+                f"no recorded operation reads the input {name!r}, whose numbers are all equal: an index that is made "
+                "of them would be frozen in the graph, unseen. Fix: give numbers that differ from one another"
+            )
 
 
 @contextmanager

@@ -48,8 +48,21 @@ def _max_pool(graph: Graph, operation: Operation, x: str, attributes: dict[str, 
 
 @register_translator(MaxPool2d)
 def max_pool(graph: Graph, operation: Operation, x: str) -> Any:
-    function = operation.function
-    return _max_pool(graph, operation, x, window_attributes(_reaching(function.window)))
+    window = _reaching(operation.function.window)
+    pads = [width for widths in window.padding for width in widths]
+    if max(pads) < min(window.kernel_size):
+        return _max_pool(graph, operation, x, window_attributes(window))
+    if operation.used[1]:
+        raise untranslatable(
+            operation, "has places of the maxima in ONNX only where the padding is below the kernel size"
+        )
+    top, bottom, left, right = pads  # runtimes refuse padding that a dilated window may reach
+    kind = operation.inputs[0].dtype
+    lowest = -np.inf if kind.kind == "f" else np.iinfo(kind).min
+    padded = graph.node(
+        "Pad", x, graph.ints(0, 0, top, left, 0, 0, bottom, right), graph.number(lowest, operation.inputs[0])
+    )
+    return _max_pool(graph, operation, padded, window_attributes(dataclasses.replace(window, padding=((0, 0), (0, 0)))))
 
 
 @register_translator(AvgPool2d)

@@ -24,6 +24,7 @@ MORE = [
     row("ConvTranspose2d", 4, 4, 3, stride=(3, 2), padding=(1, 2), output_padding=(2, 1), groups=4),
     row("MaxPool2d", 3, 2, padding=1, ceil_mode=True),
     row("MaxPool2d", (3, 2), 3, ceil_mode=True, shape=SQUARE),
+    row("MaxPool2d", 2, 3, dilation=(2, 3), padding=(0, 1), ceil_mode=True),  # reaches as far as the kernel is large
     row("AvgPool2d", 3, 2, padding=1, ceil_mode=True),
     row("AvgPool2d", 3, 2, ceil_mode=True),
     row("AvgPool2d", 3, 2, padding=1, count_include_pad=False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -112,6 +113,10 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda x: F.adaptive_max_pool2d(x, 4, return_indices=True),
         "AdaptiveMaxPool2d: has places of the maxima in ONNX only where",
     ),
+    "places of maxima in windows that reach far": (
+        lambda x: F.max_pool2d(x, 2, 3, dilation=3, ceil_mode=True, return_indices=True),
+        "MaxPool2d: has places of the maxima in ONNX only where the padding is below the kernel size",
+    ),
 }
 
 
@@ -140,6 +145,20 @@ def test_with_a_fixed_batch_more_is_possible(name: str) -> None:
 def test_a_fixed_batch_freezes_no_numbers(name: str) -> None:
     with pytest.raises(ExportError):
         exported(Lambda(REFUSED[name][0]), SHAPE, dynamic_axes={})
+
+
+@pytest.mark.parametrize("numbers", [[1, 2, 0], [1, 1, 1]])
+def test_indices_that_are_an_input_are_not_frozen(numbers: list[int]) -> None:
+    table = minicnn.eye(4)
+    file = io.BytesIO()
+    with pytest.raises(ExportError, match="frozen in the graph"):
+        minicnn.onnx.export(Lambda(lambda i: table[i] * 2), minicnn.tensor(numbers), file, dynamic_axes={})
+    assert not file.getvalue()
+
+
+def test_integers_that_are_all_equal_may_be_read() -> None:
+    images = minicnn.zeros(1, 3, 4, 4, dtype=minicnn.uint8)
+    minicnn.onnx.export(Lambda(lambda x: x.float() / 255), images, io.BytesIO())
 
 
 def test_a_model_without_a_batch_is_told_how() -> None:
