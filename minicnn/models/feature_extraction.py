@@ -76,16 +76,17 @@ class FeatureExtractor(Module):
         runs = self._runs.get(self.training)
         enough = _Enough()
 
-        def keep(path: str) -> Callable[..., Any]:
-            def hook(module: Module, inputs: Any, output: Any) -> Any:
+        def keep(path: str) -> Callable[..., None]:
+            def hook(module: Module, inputs: Any, output: Any) -> None:
                 found[path].append(output)
                 if runs is not None and all(len(found[path]) >= runs[path] for path in found):
                     raise enough
-                return _copied(output)  # what comes next may change it in place
+                found[path][-1] = _copied(output)  # what comes next may change it in place
 
             return hook
 
-        handles = [self.get_submodule(path).register_forward_hook(keep(path)) for path in self._names]
+        layers = [self._runner.get_submodule(path) for path in self._names]  # an extractor around may lack the last
+        handles = [layer.register_forward_hook(keep(path)) for path, layer in zip(self._names, layers, strict=True)]
         self._runner.training = self.training
         try:
             self._runner.forward(*args, **kwargs)

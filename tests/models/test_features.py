@@ -283,8 +283,31 @@ def test_an_extractor_of_an_extractor() -> None:
     model, x = net().eval(), minicnn.from_numpy(X)
     outer = features(features(model, ["conv", "block"]), "block.a")
     assert minicnn.equal(outer(x), model.block.a(nn.functional.relu(model.conv(x))))
+    shorter = features(features(model, "block"), "conv")  # the inner one's layer is left out
+    assert minicnn.equal(shorter(x), model.conv(x))
+    assert [name for name, _ in shorter.named_children()] == ["conv", "unused"]
     outer = features(nn.Sequential(features(model, "block"), nn.Conv2d(4, 2, 1)), "0.block.a")
     assert minicnn.equal(outer(x), model.block.a(nn.functional.relu(model.conv(x))))
+
+
+def test_an_output_that_is_an_alias_of_another_tensor() -> None:
+    """What the model computes stays the same, and later changes in place are not seen."""
+
+    class Alias(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.same, self.last = nn.Conv2d(3, 3, 1), nn.Identity(), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Any) -> Any:
+            y = self.conv(x)
+            z = self.same(y)
+            y += 100
+            return self.last(z)
+
+    model, x = Alias(), minicnn.from_numpy(X)
+    outputs = features(model, ["same", "last"])(x)
+    assert minicnn.equal(outputs["same"], model.conv(x))
+    assert minicnn.equal(outputs["last"], model(x))
 
 
 def test_frozen_backbone_in_training() -> None:
