@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from ..core.recording import Step, record
@@ -49,8 +50,9 @@ def replace_head(model: Module, num_classes: int, *, head: str | Sequence[str] |
     >>> model.num_classes
     2
     """
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 1:
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral) or num_classes < 1:
         raise ValueError(f"replace_head: num_classes must be a whole number of at least 1; got {num_classes!r}")
+    num_classes = int(num_classes)
     old = _find_heads(model) if head is None else _named_heads(model, [head] if isinstance(head, str) else head)
     new = {path: _like(layer, num_classes) for path, layer in old.items()}
     for path, layer in old.items():
@@ -114,6 +116,8 @@ def _makers(output: Tensor, steps: Sequence[Step]) -> Iterable[Module]:
 
 def _named_heads(model: Module, paths: Sequence[str]) -> dict[str, Module]:
     modules = dict(model.named_modules())
+    if not paths:
+        raise ValueError("replace_head: expected in head at least one path of a layer; got none")
     for path in paths:
         if path not in modules:
             raise unknown_path(model, path, f"replace_head: {path!r} is no layer of", parameters=False)

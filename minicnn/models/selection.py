@@ -43,7 +43,7 @@ def by_pattern(model: Module, pattern: str, who: str) -> Selection:
     layers = [m for path, m in model.named_modules(remove_duplicate=False) if fnmatchcase(path, pattern)]
     chosen = _of_modules(below for layer in layers for below in layer.modules())
     named = [id(p) for path, p in model.named_parameters(remove_duplicate=False) if fnmatchcase(path, pattern)]
-    if not layers and not named:
+    if not pattern or not (layers or named):  # "" would be the whole model
         raise unknown_path(model, pattern, f"{who}: {pattern!r} fits no layer and no parameter of")
     chosen.parameters.update(named)
     return chosen
@@ -52,7 +52,7 @@ def by_pattern(model: Module, pattern: str, who: str) -> Selection:
 def up_to(model: Module, path: str, who: str) -> Selection:
     """Everything that is registered before the layer at ``path``, and that layer."""
     paths = dict(model.named_modules(remove_duplicate=False))
-    if path not in paths:
+    if not path or path not in paths:
         raise unknown_path(model, path, f"{who}: until={path!r} is no layer of", parameters=False)
     inside = [p == path or p.startswith(f"{path}.") for p in paths]
     last = len(inside) - inside[::-1].index(True)

@@ -120,6 +120,18 @@ def test_a_pattern_that_fits_nothing_suggests_and_changes_nothing() -> None:
     assert frozen(model) == []
 
 
+def test_no_path_at_all_is_refused() -> None:
+    """It would be the whole model as a pattern, and nothing as ``until``."""
+    net = Net()
+    with pytest.raises(ValueError, match=r"freeze: '' fits no layer and no parameter of Net"):
+        freeze(net, "")
+    with pytest.raises(ValueError, match=r"until='' is no layer of Net"):
+        freeze(net, until="")
+    with pytest.raises(ValueError, match=r"parameter_groups: '' fits no layer"):
+        parameter_groups(net, {"": 0.1})
+    assert all(p.requires_grad for p in net.parameters())
+
+
 def test_frozen_batch_norm_stays_in_evaluation() -> None:
     model = Net()
     state = {name: t.clone() for name, t in model.state_dict().items()}
@@ -360,6 +372,15 @@ def test_a_layer_at_two_places_is_replaced_at_both() -> None:
     model = Shared()
     assert list(replace_head(model, 2)) == ["fc"]
     assert model.again is model.fc
+
+
+def test_a_number_of_classes_from_numpy() -> None:
+    net = Net()
+    new = replace_head(net, np.array([0, 2, 1]).max() + 1)
+    assert type(new["fc"].out_features) is int
+    assert net(minicnn.zeros(1, 3, 8, 8)).shape == (1, 3)
+    with pytest.raises(ValueError, match="at least one path of a layer; got none"):
+        replace_head(net, 3, head=[])
 
 
 def test_a_head_that_is_not_found() -> None:
