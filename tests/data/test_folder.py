@@ -97,6 +97,15 @@ def test_which_files_are_samples(root: Path) -> None:
             DatasetFolder(root, Path, **both)  # type: ignore[arg-type]
 
 
+def test_one_ending_is_not_its_letters(root: Path) -> None:
+    for folder in ("cat", "dog", "Zebra"):
+        (root / folder / "1.tag").write_bytes(b"")
+        (root / folder / "1.PNG").write_bytes(b"")
+    one, tuple_of_one = DatasetFolder(root, Path, ".png"), DatasetFolder(root, Path, (".png",))
+    assert one.samples == tuple_of_one.samples
+    assert all(path.lower().endswith(".png") for path, _ in one.samples)
+
+
 def test_classes_of_ones_own(root: Path) -> None:
     class Pets(ImageFolder):
         def find_classes(self, directory: Any) -> tuple[list[str], dict[str, int]]:
@@ -195,6 +204,12 @@ def test_damaged_files_are_named(root: Path) -> None:
     (root / "Zebra/1.webp").unlink()
     with pytest.raises(FileNotFoundError):
         data[0]
+
+
+def test_an_image_that_is_far_too_large_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    with pytest.raises(CorruptDataError, match=r"1\.PNG: cannot be read as an image: Image size \(30 pixels\)"):
+        default_loader(root / "cat/b/1.PNG")
 
 
 def test_the_known_endings() -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 import minicnn
 from minicnn.core import Tensor, from_numpy
+from minicnn.core.errors import ShapeError
 from minicnn.data import transforms as T
 from minicnn.data.randomness import SAMPLE, randomness_of
 from minicnn.data.transforms import InterpolationMode as Mode
@@ -377,3 +378,10 @@ def test_texts_are_torchvisions() -> None:
         ),
     ):
         assert repr(transform) == text
+
+
+def test_very_long_and_empty_images() -> None:
+    assert T.Resize(10, max_size=20)(minicnn.zeros(3, 1, 1000)).shape == (3, 1, 20)
+    assert T.Resize(10, max_size=20)(Image.new("L", (1000, 1))).size == (20, 1)
+    with pytest.raises(ShapeError, match="an image of 0 x 4 has no shorter edge"):
+        T.Resize(2)(minicnn.zeros(3, 0, 4))

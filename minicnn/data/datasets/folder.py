@@ -17,7 +17,8 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 def default_loader(path: str | os.PathLike[str]) -> Any:
     """An image file as a PIL image of mode RGB, in the orientation in which its pixels are stored.
 
-    Grayscale and palette images, CMYK and transparency are converted by PIL.
+    Grayscale and palette images, CMYK and transparency are converted by PIL. It cuts off what is above 255, so that
+    images with 16 or 32 bits per channel turn white: such data need a loader of their own.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def default_loader(path: str | os.PathLike[str]) -> Any:
             if image.mode == "P" and "transparency" in image.info:
                 image = image.convert("RGBA")  # type: ignore[assignment] # PIL warns about the direct way
             return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise CorruptDataError(f"{os.fspath(path)}: cannot be read as an image: {error}") from error
 
 
@@ -50,7 +51,7 @@ class DatasetFolder(VisionDataset):
     root : path
     loader : callable
         From a path to a sample.
-    extensions : tuple of str, optional
+    extensions : str or tuple of str, optional
         The files with these endings, capital letters or not, are samples. Either this or ``is_valid_file``.
     transform : callable, optional
         From what the loader gives to what the sample shall hold.
@@ -93,7 +94,7 @@ class DatasetFolder(VisionDataset):
         self,
         root: str | os.PathLike[str],
         loader: Callable[[str], Any],
-        extensions: tuple[str, ...] | None = None,
+        extensions: str | tuple[str, ...] | None = None,
         transform: Callable[[Any], Any] | None = None,
         target_transform: Callable[[Any], Any] | None = None,
         is_valid_file: Callable[[str], bool] | None = None,
@@ -130,14 +131,15 @@ class DatasetFolder(VisionDataset):
     def make_dataset(
         directory: Any,
         class_to_idx: Mapping[str, int],
-        extensions: tuple[str, ...] | None = None,
+        extensions: str | tuple[str, ...] | None = None,
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ) -> list[tuple[str, int]]:
         """The paths of all samples with their class numbers."""
         if (extensions is None) == (is_valid_file is None):
             raise ValueError("give either extensions, such as ('.jpg', '.png'), or is_valid_file, and not both")
-        endings = () if extensions is None else tuple(ending.lower() for ending in extensions)
+        given = (extensions,) if isinstance(extensions, str) else extensions or ()
+        endings = tuple(ending.lower() for ending in given)
         valid = is_valid_file or (lambda path: path.lower().endswith(endings))
         samples, empty = [], []
         for name in sorted(class_to_idx):

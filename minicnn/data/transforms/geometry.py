@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.errors import ShapeError
 from .images import get_dimensions, is_pil, on_pil, on_planes
 from .resampling import InterpolationMode, as_mode, pil_number, resample
 
@@ -39,12 +40,14 @@ def resized(height: int, width: int, size: Any, max_size: int | None = None) -> 
         if max_size is not None:
             raise ValueError(f"Resize: max_size={max_size} is for a size of one number; got size={size}")
         return target
+    if min(height, width) < 1:
+        raise ShapeError(f"Resize: an image of {height} x {width} has no shorter edge to go by")
     short, long = target[0], int(target[0] * max(height, width) / min(height, width))
     if max_size is not None:
         if max_size <= short:
             raise ValueError(f"Resize: max_size={max_size} must be greater than size={size}, the shorter edge")
         if long > max_size:
-            short, long = int(max_size * short / long), max_size
+            short, long = max(int(max_size * short / long), 1), max_size
     return (long, short) if width <= height else (short, long)
 
 
