@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
         "AdaptiveMaxPool2d: has places of the maxima in ONNX only where",
     ),
     "places of maxima in windows that reach far": (
-        lambda x: F.max_pool2d(x, 2, 3, dilation=3, ceil_mode=True, return_indices=True),
+        lambda x: F.max_pool2d(x, 2, 4, dilation=3, ceil_mode=True, return_indices=True),
         "MaxPool2d: has places of the maxima in ONNX only where the padding is below the kernel size",
     ),
 }
