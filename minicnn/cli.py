@@ -1,4 +1,4 @@
-"""The command line: ``minicnn summary resnet50 --input 3 224 224``.
+"""The command line: ``minicnn summary resnet50``, ``minicnn models 'resnet*'``, ``minicnn config``.
 
 Every command is one function: it adds its arguments to a parser and returns what runs on the parsed arguments.
 Models are imported when a command needs them, so that ``--help`` answers at once.
@@ -9,10 +9,13 @@ Exit codes: 0, 1 for an error, 2 for wrong usage, 130 after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 Run = Callable[[argparse.Namespace], None]
 Command = Callable[[argparse.ArgumentParser], Run]
@@ -31,12 +34,12 @@ def summary(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("model", help="a name that `minicnn models` lists")
     parser.add_argument(
         "--input",
-        type=int,
+        type=numbers,
         nargs="+",
-        default=[3, 224, 224],
         metavar="SIZE",
-        help="size of the input, C H W or N C H W (default: 3 224 224)",
+        help="size of the input, C H W or N C H W, as 3 224 224 or 3,224,224 (default: the images of the model)",
     )
+    parser.add_argument("--in-channels", type=int, metavar="C", help="channels of the image (default: the model's)")
     parser.add_argument("--batch", type=int, metavar="N", help="number of images (default: 1)")
     parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes (default: the model's)")
     parser.add_argument("--depth", type=int, metavar="D", help="show layers down to this depth (default: all)")
@@ -47,17 +50,31 @@ def summary(parser: argparse.ArgumentParser) -> Run:
 
     def run(args: argparse.Namespace) -> None:
         from . import explain, models
+        from .core.errors import ShapeError
 
-        config = {} if args.num_classes is None else {"num_classes": args.num_classes}
-        found = explain.summary(
-            models.get_model(args.model, **config),
-            tuple(args.input),
-            batch_size=args.batch,
-            depth=args.depth,
-            col_names=args.columns,
-            mode=args.mode,
-            verbose=0 if args.json else 2 if args.verbose else 1,
-        )
+        config = {"num_classes": args.num_classes, "in_channels": args.in_channels}
+        config = {name: value for name, value in config.items() if value is not None}
+        net = models.get_model(args.model, **config)
+        image = image_of(args.model)
+        image = (config.get("in_channels", image[0]), *image[1:])
+        size = tuple(n for part in args.input for n in part) if args.input else image
+        try:
+            found = explain.summary(
+                net,
+                size,
+                batch_size=args.batch,
+                depth=args.depth,
+                col_names=args.columns,
+                mode=args.mode,
+                verbose=0 if args.json else 2 if args.verbose else 1,
+            )
+        except ShapeError:
+            if len(size) not in (3, 4) or size[-3] == image[0]:
+                raise
+            raise ValueError(
+                f"--input {spaced(size)} has {size[-3]} channels, but {args.model} takes {image[0]}. "
+                f"Fix: --input {spaced(image)}, or build it for other images with --in-channels"
+            ) from None
         if args.json:
             print(json.dumps(found.to_dict(), indent=2))
 
@@ -69,6 +86,7 @@ def models(parser: argparse.ArgumentParser) -> Run:
     """List the models by name."""
     parser.add_argument("pattern", nargs="?", help="only names that fit, such as 'resnet*' or '*_bn'")
     parser.add_argument("--parameters", action="store_true", help="build each model and count its parameters")
+    parser.add_argument("--json", action="store_true", help="names and image sizes as JSON")
 
     def run(args: argparse.Namespace) -> None:
         from . import models
@@ -76,12 +94,17 @@ def models(parser: argparse.ArgumentParser) -> Run:
         names = models.list_models(args.pattern)
         if not names:
             raise ValueError(f"no model's name fits {args.pattern!r}. `minicnn models` lists them all")
+        rows = []
         for name in names:
+            row: dict[str, Any] = {"name": name, "image": image_of(name)}
             if args.parameters:
-                count = sum(p.numel() for p in models.get_model(name).parameters())
-                print(f"{name:<{max(map(len, names))}}  {count:>13,}", flush=True)
-            else:
-                print(name)
+                row["parameters"] = sum(p.numel() for p in models.get_model(name).parameters())
+            rows.append(row)
+            if not args.json:
+                counted = f"{name:<{max(map(len, names))}}  {row['parameters']:>13,}" if args.parameters else name
+                print(counted, flush=True)
+        if args.json:
+            print("[", ",\n ".join(map(json.dumps, rows)), "]", sep="")
 
     return run
 
@@ -98,11 +121,45 @@ def config(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+def image_of(name: str) -> tuple[int, ...]:
+    """The images (C, H, W) that a model is made for."""
+    from . import models
+
+    return tuple(getattr(models.get_model_builder(name), "image", (3, 224, 224)))
+
+
+def numbers(text: str) -> list[int]:
+    """``3,224,224`` as a list."""
+    try:
+        return [int(n) for n in text.strip(",").split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no size; expected whole numbers, as 3 224 224 or 3,224,224, after the model's name"
+        ) from None
+
+
+def spaced(size: Sequence[int]) -> str:
+    """A size as one types it."""
+    return " ".join(map(str, size))
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that answers an argument it does not know with its own usage and the nearest flag."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        known, others = super().parse_known_args(args, namespace)
+        if others:
+            flags = re.findall(r"--[a-z-]+", self.format_usage())
+            near = difflib.get_close_matches(others[0].partition("=")[0], flags, n=1)
+            self.error(" ".join(["unrecognized arguments:", *others]) + (f". Did you mean {near[0]}?" if near else ""))
+        return known, others
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     from . import __version__
 
-    parser = argparse.ArgumentParser(prog="minicnn", description="Convolutional networks from scratch.")
+    parser = Parser(prog="minicnn", description="Convolutional networks from scratch.")
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
     found = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, function in COMMANDS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import index
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,33 @@ def sizes(input_size: Any, batch_size: int | None = None) -> list[tuple[int, ...
     >>> sizes([(1, 28, 28), (10,)], batch_size=2)
     [(2, 1, 28, 28), (2, 10)]
     """
+    data = _data_in(input_size)
+    if data is not None:
+        shape = tuple(data.shape)
+        raise ValueError(
+            f"summary: input_size is for sizes; got a {type(data).__name__} of shape {shape}. "
+            f"Fix: summary(model, input_data=x), or its size alone, summary(model, {shape})"
+        )
     several = _is_sequence(input_size) and len(input_size) > 0 and all(map(_is_sequence, input_size))
     return [_with_batch(size, batch_size) for size in (input_size if several else [input_size])]
+
+
+def one_size(given: tuple[Any, ...]) -> TypeError:
+    """The error when there is more than one positional argument after the model."""
+    if all(isinstance(n, int) for n in given):
+        return TypeError(f"summary: the size is one tuple. Fix: summary(model, {given})")
+    return TypeError(
+        f"summary: expected the model and input_size, and all else by name, as batch_size=4; got {len(given) - 1} more "
+        "after input_size. Several inputs are one list: input_size=[(3, 32, 32), (10,)] or input_data=[x, y]"
+    )
+
+
+def _data_in(value: Any) -> Any:
+    """The first tensor or array in it, or None."""
+    if getattr(value, "ndim", 0):
+        return value
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return next((found for found in map(_data_in, inside) if found is not None), None)
 
 
 def _is_sequence(value: Any) -> bool:
@@ -73,7 +99,7 @@ def _with_batch(size: Any, batch_size: int | None) -> tuple[int, ...]:
     except TypeError:
         numbers, batch = (), None
     if not 1 <= len(numbers) <= 4 or min(numbers) < 1 or any(isinstance(n, bool) for n in size):
-        raise ValueError(f"summary: input_size={size!r}: {EXPECTED}; all sizes are integers of at least 1")
+        raise ValueError(f"summary: input_size={short(size)}: {EXPECTED}; all sizes are integers of at least 1")
     if len(numbers) % 2:
         numbers = (1 if batch is None else batch, *numbers)
     elif batch is not None and batch != numbers[0]:

@@ -8,18 +8,20 @@ from typing import Any
 
 from ..nn import Module
 from ..nn.tree import describe
-from .inputs import arguments
+from .inputs import arguments, one_size
 from .result import Summary, Totals
-from .rows import rows_of
+from .rows import Row, rows_of
 from .state import MODES
 from .table import chosen, text_table
 from .trace import Trace, shapes, tensors
+
+LATEST = 12  # rows that are shown when a forward pass fails
 
 
 def summary(
     model: Module,
     input_size: Any = None,
-    *,
+    *more: Any,
     input_data: Any = None,
     batch_size: int | None = None,
     depth: int | None = None,
@@ -40,6 +42,8 @@ def summary(
     model : Module
     input_size : tuple of int or list of tuples, optional
         (C, H, W) or (N, C, H, W) of an image, (F,) or (N, F) of features; a list for several inputs.
+    *more
+        Nothing: a size is one tuple, and everything else is given by name.
     input_data : Tensor, or list, tuple or dict of arguments, optional
         Instead of ``input_size``: what the model is called with. It is copied first.
     batch_size : int, optional
@@ -68,10 +72,12 @@ def summary(
     ------
     ValueError
         If the sizes make no sense, an argument is unknown, or the model computes in other threads.
+    TypeError
+        If ``model`` is no Module, or the size is not one tuple.
 
     Notes
     -----
-    An error in the model's forward pass is raised as it is, with the layers that ran until then as a note.
+    An error in the model's forward pass is raised as it is, with the rows that ran last as a note.
 
     Multiply-adds are those of convolutions and matrix products. The receptive field of a position is what it sees of
     the image, the padding included; "all": an operation has mixed all positions.
@@ -101,6 +107,8 @@ def summary(
     """
     if not isinstance(model, Module):
         raise TypeError(f"summary: expected an nn.Module; got {describe(model)}")
+    if more:
+        raise one_size((input_size, *more))
     if mode not in MODES:
         raise ValueError(f"summary: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
     if verbose not in (None, 0, 1, 2):
@@ -115,7 +123,7 @@ def summary(
         trace.run(args, kwargs, mode)
     except Exception as error:
         if trace.root is not None:
-            done = text_table(rows_of(trace.root, model), ("input_size", "output_size", "formula"))
+            done = text_table(_latest(rows_of(trace.root, model)), ("input_size", "output_size", "formula"))
             error.add_note(f"summary: {type(model).__name__} failed. What ran until then:\n{done}")
         raise
     if trace.elsewhere:
@@ -131,6 +139,15 @@ def summary(
     if level:
         print(found)
     return found
+
+
+def _latest(rows: list[Row]) -> list[Row]:
+    """The last rows, under the layers that were running; the others become one line."""
+    first = max(len(rows) - LATEST, 0)
+    running = [row for row in rows[:first] if row.kind == "failed"]
+    left_out = first - len(running)
+    line = [Row("left out", "", "", f"... and {left_out} rows before", rows[first].depth)] if left_out else []
+    return [*running, *line, *rows[first:]]
 
 
 def _in_notebook() -> bool:

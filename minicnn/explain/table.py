@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """Title, the text of a row's cell, and whether it is a number, which goes to the right."""
+    """Title, the text of a row's cell, what it means, and whether it is a number, which goes to the right."""
 
     title: str
     cell: Callable[[Row], str]
+    meaning: str
     right: bool = False
 
 
@@ -73,15 +74,45 @@ def label(row: Row) -> str:
 
 
 COLUMNS = {
-    "input_size": Column("Input", lambda row: shape_text(row.input_shapes)),
-    "output_size": Column("Output", lambda row: shape_text(row.output_shapes)),
-    "formula": Column("Output size", lambda row: row.formula),
-    "num_params": Column("Parameters", _params, right=True),
-    "trainable": Column("Trainable", lambda row: f"{row.trainable_params:,}" if row.params else "", right=True),
-    "mult_adds": Column("Multiply-adds", lambda row: f"{row.mult_adds:,}" if row.mult_adds else "", right=True),
-    "memory": Column("Memory", lambda row: counted(row.output_bytes, "B") if row.output_bytes else "", right=True),
-    "receptive_field": Column("Field", _field, right=True),
-    "jump": Column("Jump", _jump, right=True),
+    "input_size": Column("Input", lambda row: shape_text(row.input_shapes), "Shapes of the inputs"),
+    "output_size": Column("Output", lambda row: shape_text(row.output_shapes), "Shapes of the outputs"),
+    "formula": Column(
+        "Output size",
+        lambda row: row.formula,
+        "Where the size of the output comes from; of a window (input - kernel + 2*padding)/stride + 1, rounded down",
+    ),
+    "num_params": Column("Parameters", _params, "Numbers in the weights and biases; shared ones count once", True),
+    "trainable": Column(
+        "Trainable",
+        lambda row: f"{row.trainable_params:,}" if row.params else "",
+        "Numbers in the parameters that training changes",
+        True,
+    ),
+    "mult_adds": Column(
+        "Multiply-adds",
+        lambda row: f"{row.mult_adds:,}" if row.mult_adds else "",
+        "Products of two numbers that are added up, in convolutions and products of matrices, for the whole batch",
+        True,
+    ),
+    "memory": Column(
+        "Memory",
+        lambda row: counted(row.output_bytes, "B") if row.output_bytes else "",
+        "Bytes of the new results; views and operations in place take none. 1 MB = 10^6 bytes",
+        True,
+    ),
+    "receptive_field": Column(
+        "Field",
+        _field,
+        "Receptive field: how many rows and columns of the image one position of the output depends on; "
+        "all: the whole image",
+        True,
+    ),
+    "jump": Column(
+        "Jump",
+        _jump,
+        "By how many pixels of the image the field moves from one position to the next: the product of the strides",
+        True,
+    ),
 }
 DEFAULT = ("output_size", "formula", "num_params", "mult_adds", "memory", "receptive_field", "jump")
 
@@ -130,7 +161,7 @@ def text_table(rows: Sequence[Row], names: Sequence[str], full: bool = False) ->
 
 
 def html_table(summary: Summary) -> str:
-    """The table and the totals as HTML that needs nothing else; the lines of :func:`details` show under the mouse."""
+    """The table and the totals as HTML that needs nothing else; meanings and :func:`details` show under the mouse."""
     columns = [COLUMNS[name] for name in summary.col_names]
     edge = "padding: 1px 8px; white-space: nowrap;"
 
@@ -139,7 +170,7 @@ def html_table(summary: Summary) -> str:
         title = "&#10;".join(map(escape, hint))  # lines that show under the mouse
         return f'<{tag} title="{title}" style="{edge} text-align: {side};{more}">{escape(text)}</{tag}>'
 
-    head = cell("th", "Layer", False) + "".join(cell("th", c.title, c.right) for c in columns)
+    head = cell("th", "Layer", False) + "".join(cell("th", c.title, c.right, hint=[c.meaning]) for c in columns)
     body = []
     for row in summary.shown:
         indent = f" padding-left: {8 + 16 * row.depth}px;"

@@ -39,6 +39,24 @@ def test_summary_takes_options(capsys: Captured) -> None:
     assert "multiply-adds: 5*5*1*6*28*28 = 117,600" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ([], (1, 32, 32)),
+        (["--input", "1,32,32"], (1, 32, 32)),
+        (["--input", "2,", "1,", "32,", "32"], (2, 1, 32, 32)),
+        (["--in-channels", "3"], (3, 32, 32)),
+        (["--in-channels=2", "--input=2,33,32"], (2, 33, 32)),
+    ],
+)
+def test_the_image_is_the_models_own_unless_told_otherwise(
+    options: list[str], size: tuple[int, ...], capsys: Captured
+) -> None:
+    assert main(["summary", "lenet5", *options, "--columns", "output_size"]) == 0
+    net = models.lenet5(in_channels=size[-3])
+    assert capsys.readouterr().out == f"{minicnn.summary(net, size, col_names='output_size', verbose=0)}\n"
+
+
 def test_summary_as_json(capsys: Captured) -> None:
     assert main(["summary", "lenet5", "--input", "1", "32", "32", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["total_params"] == 61706
@@ -49,6 +67,12 @@ def test_models_are_listed(capsys: Captured) -> None:
     assert capsys.readouterr().out.split() == models.list_models()
     assert main(["models", "lenet*", "--parameters"]) == 0
     assert capsys.readouterr().out.split() == ["lenet5", "61,706"]
+    assert main(["models", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in found] == models.list_models()
+    assert {"name": "lenet5", "image": [1, 32, 32]} in found
+    assert main(["models", "lenet5", "--json", "--parameters"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"name": "lenet5", "image": [1, 32, 32], "parameters": 61706}]
 
 
 def test_config_shows_the_versions(capsys: Captured) -> None:
@@ -60,8 +84,14 @@ def test_config_shows_the_versions(capsys: Captured) -> None:
     ("arguments", "says"),
     [
         (["summary", "resnet5"], "error: there is no model named 'resnet5'. Did you mean 'resnet"),
-        (["summary", "lenet5", "--input", "3", "32", "32"], "error: conv2d: the input has 3 channels"),
-        (["summary", "lenet5", "--input", "3", "32", "32"], "Conv2d (failed here)"),
+        (
+            ["summary", "lenet5", "--input", "3", "64", "64"],
+            "error: --input 3 64 64 has 3 channels, but lenet5 takes 1. Fix: --input 1 32 32, or build it for other",
+        ),
+        (["summary", "lenet5", "--input", "32,32,1"], "has 32 channels, but lenet5 takes 1. Fix: --input 1 32 32"),
+        (["summary", "lenet5", "--in-channels=2", "--input=1,32,32"], "but lenet5 takes 2. Fix: --input 2 32 32"),
+        (["summary", "lenet5", "--input", "1", "8", "8"], "Conv2d (failed here)"),
+        (["summary", "lenet5", "--in-channels", "0"], "error: lenet5: in_channels must be a whole number"),
         (["summary", "lenet5", "--input", "1", "2", "3", "4", "5"], "expected (C, H, W)"),
         (["summary", "lenet5", "--input", "1", "100000000", "100000000"], "error: Unable to allocate"),
         (["summary", "lenet5", "--num-classes", "0"], "error: lenet5: num_classes must be a whole number"),
@@ -82,6 +112,27 @@ def test_wrong_usage_is_told_and_the_exit_code_is_2(arguments: list[str], capsys
         main(arguments)
     assert caught.value.code == 2
     assert "usage: minicnn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["summary", "lenet5", "--inptu", "1"], "unrecognized arguments: --inptu 1. Did you mean --input?"),
+        (["summary", "lenet5", "--num_classes=3"], "--num_classes=3. Did you mean --num-classes?"),
+        (["summary", "lenet5", "--zzz"], "unrecognized arguments: --zzz\n"),
+        (["summary", "--input", "1,32,32", "lenet5"], "'lenet5' is no size; expected whole numbers, as 3 224 224"),
+        (["models", "--jsn"], "Did you mean --json?"),
+    ],
+)
+def test_an_unknown_argument_gets_the_commands_usage_and_the_nearest_flag(
+    arguments: list[str], says: str, capsys: Captured
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"usage: minicnn {arguments[0]} ")
+    assert says in printed
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -364,6 +364,32 @@ def test_other_mistakes() -> None:
         summary(nn.ReLU(), (1,), verbose=3)
     with pytest.raises(TypeError, match=r"expected an nn.Module; got the class ReLU. Fix: ReLU\(\)"):
         summary(nn.ReLU, (1,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"the size is one tuple. Fix: summary\(model, \(3, 32, 32\)\)"):
+        summary(nn.ReLU(), 3, 32, 32)
+    with pytest.raises(TypeError, match="all else by name, as batch_size=4; got 1 more after input_size"):
+        summary(nn.ReLU(), (3, 32, 32), 4)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (x := minicnn.ones(2, 3, 4, 4)),
+        [x, x],
+        {"input": [x]},
+        (3, x),
+        np.ones((2, 3, 4, 4)),
+    ],
+    ids=["tensor", "list", "dict", "mixed", "array"],
+)
+def test_data_where_a_size_belongs(data: Any) -> None:
+    fix = r"Fix: summary\(model, input_data=x\), or its size alone, summary\(model, \(2, 3, 4, 4\)\)"
+    with pytest.raises(ValueError, match=rf"got a (Tensor|ndarray) of shape \(2, 3, 4, 4\)\. {fix}$"):
+        of(nn.ReLU(), data)
+
+
+def test_a_wrong_size_is_not_printed_at_length() -> None:
+    with pytest.raises(ValueError, match=r"input_size=\[0, 1, 2, 3, 4, 5, \.\.\.\]: expected"):
+        of(nn.ReLU(), list(range(1000)))
 
 
 def test_a_forward_that_fails_says_where_and_shows_the_sizes_up_to_there() -> None:
@@ -380,6 +406,26 @@ def test_a_forward_that_fails_says_where_and_shows_the_sizes_up_to_there() -> No
         "0: MaxPool2d (1, 4, 8, 8) (1, 4, 4, 4) (8 - 2 + 2*0)/2 + 1 = 4",
         "1: Conv2d (failed here) (1, 4, 4, 4)",
     ]
+
+
+def test_a_deep_network_that_fails_shows_the_layers_that_were_running_and_the_last_rows() -> None:
+    class Deep(nn.Module):
+        def __init__(self, layers: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(*[nn.ReLU() for _ in range(layers)])
+            self.head = nn.Sequential(nn.Flatten(), nn.Linear(5, 2))
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.body(x))
+
+    def shown(layers: int) -> list[str]:
+        with pytest.raises(ShapeError) as caught:
+            of(Deep(layers), (3, 4, 4))
+        return [line.partition("  (")[0].strip() for line in caught.value.__notes__[-1].splitlines()[3:-1]]
+
+    end = ["head: Sequential", "0: Flatten", "1: Linear (failed here)"]
+    assert shown(40) == ["Deep", "... and 32 rows before", *[f"{i}: ReLU" for i in range(31, 40)], *end]
+    assert shown(7) == ["Deep", "body: Sequential", *[f"{i}: ReLU" for i in range(7)], *end]
 
 
 def test_layers_in_other_threads_are_refused_not_left_out() -> None:
@@ -493,6 +539,11 @@ def test_html_is_well_formed_and_escaped() -> None:
     assert cells[1][:2] == ["A<b>&", "(1, 10)"]
     hint = next(cell.get("title") for cell in tree.iter("td") if (cell.text or "").startswith("head"))
     assert hint == "weight (10, 6): 6*10 = 60\nbias (10,): 10\nmultiply-adds: 6*10 = 60"
+    hints = {cell.text: cell.get("title") for cell in tree.iter("th")}
+    assert list(hints) == cells[0]
+    assert all(hints[title] for title in cells[0][1:])
+    assert "one position of the output depends on" in str(hints["Field"])
+    assert "the product of the strides" in str(hints["Jump"])
     assert "".join(tree.find("p").itertext()) == "".join(found.totals())  # type: ignore[union-attr]
 
 
