@@ -75,6 +75,21 @@ def test_no_gpu_is_said_where_one_is_needed_and_nowhere_else() -> None:
     assert not minicnn.backends.mps.is_available()
 
 
+def test_backends_are_imported_as_in_pytorch() -> None:
+    import torch.backends.cudnn as theirs
+
+    import minicnn.backends.cudnn as cudnn
+
+    assert cudnn is minicnn.backends.cudnn
+    assert importlib.import_module("minicnn.backends.mps") is minicnn.backends.mps
+    for switch in ("enabled", "benchmark", "deterministic", "allow_tf32"):
+        assert hasattr(theirs, switch)
+        assert getattr(cudnn, switch) in (False, True)
+    assert not cudnn.is_available()
+    assert not minicnn.backends.cuda.is_built()
+    assert not minicnn.backends.mps.is_built()
+
+
 @pytest.mark.parametrize("text", ["cpu", "cuda", "cuda:1"])
 def test_devices_are_named_as_in_pytorch(text: str) -> None:
     ours, theirs = minicnn.device(text), torch.device(text)

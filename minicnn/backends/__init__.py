@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
+from . import cuda, cudnn, mps
 
-class _Library:
-    """A library for GPUs, which is not here; its switches may be set."""
-
-    enabled = False
-    benchmark = False
-    deterministic = False
-    allow_tf32 = False
-
-    def is_available(self) -> bool:
-        """Whether the library can be used: no."""
-        return False
-
-    is_built = is_available
-
-
-cudnn = _Library()
-cuda = _Library()
-mps = _Library()
+__all__ = ["are_deterministic_algorithms_enabled", "cuda", "cudnn", "mps", "use_deterministic_algorithms"]
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
