@@ -99,7 +99,10 @@ TORCH: dict[str, str] = {
         get_worker_info
         """,
     "cuda": "is_available device_count manual_seed manual_seed_all empty_cache synchronize current_device",
-    "backends": "cudnn mps",
+    "backends": "cudnn mps cuda",
+    "backends.cudnn": "is_available enabled benchmark deterministic allow_tf32",
+    "backends.cuda": "is_built",
+    "backends.mps": "is_available is_built",
     "accelerator": "is_available device_count current_accelerator",
 }
 
@@ -119,6 +122,7 @@ OURS: dict[str, str] = {
         freeze unfreeze replace_head parameter_groups features FeatureExtractor
         """,
     "onnx": "export ExportError register_translator",
+    "utils": "make_grid save_image",
     "transforms": """
         Compose ToTensor Normalize Lambda functional InterpolationMode Resize CenterCrop Pad RandomCrop
         RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip
