@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from .. import onnx
@@ -45,14 +46,14 @@ def export_onnx(
     >>> [node.name for node in onnx.load_from_string(file.getvalue()).graph.node][:3]
     ['features.0/Conv', 'features.1/Relu', 'features.2/MaxPool']
     """
-    shape = tuple(int(n) for n in input_shape)
-    if len(shape) not in (3, 4) or min(shape) < 1:
+    shape = tuple(input_shape)
+    if len(shape) not in (3, 4) or not all(isinstance(n, Integral) and n >= 1 for n in shape):
         raise ValueError(f"export_onnx: input_shape must be (C, H, W) or (N, C, H, W); got {tuple(input_shape)}")
     fixed = not isinstance(batch, str)
     if not batch or (fixed and batch < 1):  # type: ignore[operator]
         raise ValueError(f"export_onnx: batch must be a name or a positive number; got {batch!r}")
     kind = next((p.dtype for p in model.parameters()), None)
-    images = zeros(batch if fixed else 1, *shape[-3:], dtype=kind)
+    images = zeros(batch if fixed else 1, *map(int, shape[-3:]), dtype=kind)
     names = options.pop("input_names", None) or ["input"]
     axes = {} if fixed else {names[0]: {0: batch}}
     onnx.export(model, images, path, input_names=names, dynamic_axes=axes, **options)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import LayerError
+from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..io.atomic import atomic_write
 from ..nn import Module
@@ -93,7 +94,7 @@ def export(
             check_replay(first, inputs[0], outputs)
             second, _ = trace(model, inputs[1])
         except LayerError as error:
-            if any(batched) and not isinstance(error, ExportError):
+            if any(batched) and not isinstance(error, ExportError) and _takes(model, tensors):
                 error.add_note(
                     f"export ran the model on batches of {BATCHES[0]} and {BATCHES[1]}, taking the first dimension of "
                     "its input for the batch. Fix: dynamic_axes={} if the batch size is fixed or there is none"
@@ -172,6 +173,16 @@ def _draw(t: Tensor, batch: int | None, seed: int) -> Any:
         return np.roll(np.resize(t._array, shape), seed)
     numbers = np.random.default_rng(seed).standard_normal(shape) + (0.5 if seed == 0 else -0.5)
     return numbers.astype(t._array.dtype)
+
+
+def _takes(model: Module, tensors: list[Tensor]) -> bool:
+    """Whether the model runs on the very tensors that were given."""
+    try:
+        with no_grad():
+            model(*tensors)
+    except LayerError:
+        return False
+    return True
 
 
 def _check_read(program: Program, names: list[str], inputs: list[list[Any]]) -> None:

@@ -240,5 +240,7 @@ def test_export_onnx(shape: tuple[int, ...], tmp_path: Path) -> None:
 def test_export_onnx_with_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"input_shape must be \(C, H, W\) or \(N, C, H, W\); got \(8, 8\)"):
         models.export_onnx(network(), tmp_path / "a.onnx", (8, 8))
+    with pytest.raises(ValueError, match=r"input_shape must be .*; got \(3, 8\.5, 8\)"):
+        models.export_onnx(network(), tmp_path / "a.onnx", (3, 8.5, 8))
     with pytest.raises(ValueError, match="batch must be a name or a positive number; got 0"):
         models.export_onnx(network(), tmp_path / "a.onnx", (3, 8, 8), batch=0)

@@ -165,6 +165,9 @@ def test_a_model_without_a_batch_is_told_how() -> None:
     with pytest.raises(ShapeError) as caught:
         exported(nn.Conv2d(4, 2, 3), (4, 6, 6))
     assert "dynamic_axes={}" in caught.value.__notes__[0]
+    with pytest.raises(ShapeError) as caught:
+        exported(nn.Conv2d(4, 2, 3), (1, 3, 6, 6))  # wrong whatever the batch
+    assert not getattr(caught.value, "__notes__", [])
     check(nn.Conv2d(4, 2, 3), (4, 6, 6), dynamic_axes={})
 
 
