@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,42 @@ def as_tensor(value: Any, name: str, operation: str) -> Tensor:
     """``value`` itself if it is a tensor; anything else is refused with a hint."""
     if isinstance(value, Tensor):
         return value
-    hint = "minicnn.from_numpy(array)" if isinstance(value, np.ndarray) else "minicnn.tensor(data)"
-    raise DTypeError(f"{operation}: {name} must be a Tensor; got {type(value).__name__}. Fix: {hint}")
+    what, fix = _kind_and_fix(value)
+    raise DTypeError(f"{operation}: {name} must be a Tensor; got {what}. Fix: {fix}")
+
+
+def _kind_and_fix(value: Any) -> tuple[str, str]:
+    """What ``value``, which is not a tensor, is, and how to get one from it."""
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return kind, "minicnn.from_numpy(array)"
+    if isinstance(value, Mapping):
+        parts = {f"outputs[{key!r}]": part for key, part in value.items()}
+        what = f"{kind}, with the keys {_some(map(repr, value))}"
+    elif isinstance(value, tuple) and (fields := getattr(value, "_fields", ())):
+        parts = {f"outputs.{field}": part for field, part in zip(fields, value, strict=True)}
+        what = f"{kind}, a tuple with the fields {_some(fields)}"
+    elif isinstance(value, (tuple, list)):
+        parts = {f"outputs[{i}]": part for i, part in enumerate(value)}
+        what = f"a {kind} of {len(value)}"
+    else:
+        return kind, "minicnn.tensor(data)"
+    first = next((path for path, part in parts.items() if isinstance(part, Tensor)), None)
+    if first is None:
+        return kind, "minicnn.tensor(data)"
+    if isinstance(value, list):
+        return what, "x[0] for one of them (of a batch: images, labels = batch), minicnn.stack(x) for all"
+    others = [path for path, x in parts.items() if path != first and isinstance(x, Tensor) and x.is_floating_point()]
+    if not others:
+        return what, first
+    # as from a network with auxiliary heads
+    losses = " + ".join([f"criterion({first}, y)", *(f"0.3 * criterion({path}, y)" for path in others[:2])])
+    return what, f"{first}; the loss of all of them is a sum, such as {losses}"
+
+
+def _some(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:6]) + (", ..." if len(shown) > 6 else "")
 
 
 def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tensor]:
