@@ -9,6 +9,7 @@ from typing import Any
 from ..core.recording import Step, record
 from ..core.tensor import Tensor
 from ..nn import Conv2d, Linear, Module
+from .base import ImageNetwork
 from .rehearsal import at_rest, rehearse
 from .selection import unknown_path
 
@@ -96,6 +97,9 @@ def _find_heads(model: Module) -> dict[str, Module]:
 def _trace(model: Module, batch: Tensor) -> tuple[list[Tensor], list[Step]]:
     """The outputs, auxiliary ones included, and the operations that made them."""
     with at_rest(model, training=True), record() as steps:
+        for network in model.modules():
+            if isinstance(network, ImageNetwork):  # one inside of another module: its auxiliary outputs too
+                network.training = True
         return list(_tensors(Module.__call__(model, batch))), steps  # without a network's search for a size that fits
 
 

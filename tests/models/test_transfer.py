@@ -374,6 +374,12 @@ def test_a_layer_at_two_places_is_replaced_at_both() -> None:
     assert model.again is model.fc
 
 
+def test_auxiliary_heads_of_a_network_inside_another_module() -> None:
+    model = nn.Sequential(nn.Identity(), models.googlenet(num_classes=10, init_weights=False))
+    assert list(replace_head(model, 3)) == ["1.aux1.fc2", "1.aux2.fc2", "1.fc"]
+    assert model[1].training
+
+
 def test_a_number_of_classes_from_numpy() -> None:
     net = Net()
     new = replace_head(net, np.array([0, 2, 1]).max() + 1)
