@@ -313,12 +313,13 @@ def googlenet(weights: Weights = None, **config: Any) -> GoogLeNet:
     Parameters
     ----------
     weights : str, path-like or mapping, optional
-        torchvision's trained weights. With them ``transform_input`` is True unless given, and the heads are left out
-        unless ``aux_logits=True`` is given: those in torchvision's file are not trained. Weights that you have trained
-        yourself without ``transform_input`` want ``transform_input=False`` here.
+        Trained weights. A state with the auxiliary heads and 1000 classes is taken for torchvision's, trained on
+        ImageNet: ``transform_input`` is then True, and the heads, which are not trained in that file, are left out.
+        With any other state, one's own, ``transform_input`` is False, and there are heads if the state has them.
+        ``transform_input`` and ``aux_logits`` that are given come first.
     **config
         Arguments of :class:`GoogLeNet`.
     """
     if weights is None:
         return GoogLeNet(**config)
-    return with_trained_weights(GoogLeNet, weights, ("aux1", "aux2"), config.pop("aux_logits", False), config)
+    return with_trained_weights(GoogLeNet, weights, ("aux1", "aux2"), keep=False, config=config)

@@ -163,18 +163,19 @@ class Inception3(ImageNetwork):
         return InceptionOutputs(x, aux) if self.training and self.aux_logits else x
 
 
-@register_model
+@register_model(image=(3, 299, 299))
 def inception_v3(weights: Weights = None, **config: Any) -> Inception3:
     """Inception v3 as in torchvision: 27,161,264 parameters, 23,834,568 without the head; 299 x 299 images.
 
     Parameters
     ----------
     weights : str, path-like or mapping, optional
-        torchvision's trained weights. With them ``transform_input`` is True unless given; weights that you have trained
-        yourself without it want ``transform_input=False``.
+        Trained weights. A state with the auxiliary head and 1000 classes is taken for torchvision's, trained on
+        ImageNet: ``transform_input`` is then True. With any other state, one's own, ``transform_input`` is False, and
+        there is a head if the state has it. ``transform_input`` and ``aux_logits`` that are given come first.
     **config
         Arguments of :class:`Inception3`.
     """
     if weights is None:
         return Inception3(**config)
-    return with_trained_weights(Inception3, weights, ("AuxLogits",), config.pop("aux_logits", True), config)
+    return with_trained_weights(Inception3, weights, ("AuxLogits",), keep=True, config=config)

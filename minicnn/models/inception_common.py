@@ -63,10 +63,12 @@ def normalise_anew(x: Tensor) -> Tensor:
 def with_trained_weights(
     network: Callable[..., Network], weights: Weights, heads: tuple[str, ...], keep: bool, config: dict[str, Any]
 ) -> Network:
-    """The network with torchvision's weights: it normalises its images anew, and has its heads only on request.
+    """The network with trained weights, torchvision's or one's own.
 
-    Weights that were saved without the heads do as well where the heads are not kept. Weights for images of another
-    number of channels are not torchvision's, and nothing is normalised anew.
+    What is not said in ``config`` depends on the state. One with the auxiliary heads and 1000 classes, for colour
+    images, is taken for torchvision's, trained on ImageNet: the network normalises its images anew
+    (``transform_input``), and has its heads if ``keep``. Any other state is one's own: nothing is normalised anew, and
+    the network has its heads if the state has them.
 
     Parameters
     ----------
@@ -75,20 +77,28 @@ def with_trained_weights(
     heads : tuple of str
         Names of the auxiliary heads.
     keep : bool
-        Keep the heads.
+        Whether torchvision keeps the heads.
     config : dict
-        The network's other arguments.
+        The network's arguments.
     """
-    config = {"transform_input": config.get("in_channels", 3) == 3, **config, "init_weights": False}
+    config = {**config, "init_weights": False}
+    wanted = config.pop("aux_logits", None)
     model = network(aux_logits=True, **config)
+    of_heads = {key for key, _ in model.named_parameters() if key.startswith(heads)}
     missing, unexpected = load_weights(model, weights, strict=False)
-    if not keep and any(key.startswith(heads) for key in missing):  # saved without the heads
+    headless = bool(of_heads) and of_heads <= set(missing)
+    if headless and not wanted:
         model = network(aux_logits=False, **config)
         load_weights(model, weights)
         return model
     if missing or unexpected:
         load_weights(model, weights)  # says what does not fit
-    if not keep:
+    imagenet = config.get("num_classes", 1000) == 1000 and config.get("in_channels", 3) == 3
+    if "transform_input" not in config:
+        model.transform_input = imagenet
+    if wanted is None:
+        wanted = keep or not imagenet
+    if not wanted:
         model.aux_logits = False
         for head in heads:
             setattr(model, head, None)

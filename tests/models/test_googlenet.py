@@ -213,21 +213,41 @@ def test_weights_for_grey_images_are_nobodys_but_ones_own() -> None:
 
 @pytest.mark.slow
 def test_weights_by_path(tmp_path: Path) -> None:
-    """As torchvision: images normalised anew, heads dropped unless asked for."""
+    """One's own: the same outputs, the heads as they were; what is given comes first."""
     trained = models.googlenet(num_classes=2, init_weights=False)
     path = tmp_path / "googlenet.npz"
     minicnn.save(trained.state_dict(), path)
     x = minicnn.randn(2, 3, 32, 32)
 
     model = models.googlenet(weights=path, num_classes=2)
+    assert (model.transform_input, model.aux_logits) == (False, True)
+    np.testing.assert_array_equal(model.eval()(x).detach().numpy(), trained.eval()(x).detach().numpy())
+    for ours, theirs in zip(without_dropout(model.train())(x), without_dropout(trained.train())(x), strict=True):
+        np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())
+
+    model = models.googlenet(weights=path, num_classes=2, aux_logits=False, transform_input=True)
     assert (model.transform_input, model.aux_logits, model.aux1, model.aux2) == (True, False, None, None)
+    model.load_state_dict(trained.state_dict(), strict=False)  # the statistics that training has moved
     trained.transform_input = True
     np.testing.assert_array_equal(model.eval()(x).detach().numpy(), trained.eval()(x).detach().numpy())
     assert isinstance(model.train()(x), minicnn.Tensor)
 
-    model = models.googlenet(weights=path, num_classes=2, aux_logits=True, transform_input=False)
+
+@pytest.mark.slow
+def test_torchvisions_weights() -> None:
+    """1000 classes and the heads: images normalised anew, heads dropped unless asked for."""
+    state = models.googlenet(init_weights=False).state_dict()
+    model = models.googlenet(weights={"state_dict": {f"module.{key}": value for key, value in state.items()}})
+    assert (model.transform_input, model.aux_logits, model.aux1, model.aux2) == (True, False, None, None)
+    model = models.googlenet(weights=state, aux_logits=True, transform_input=False)
     assert (model.transform_input, model.aux_logits) == (False, True)
-    np.testing.assert_array_equal(model.aux2.fc2.weight.detach().numpy(), trained.aux2.fc2.weight.detach().numpy())
+    np.testing.assert_array_equal(model.aux2.fc2.weight.detach().numpy(), state["aux2.fc2.weight"].numpy())
+    state = {key: value for key, value in state.items() if not key.startswith("aux1")}
+    with pytest.raises(nn.StateDictError, match=r"aux1\.fc2\.weight"):  # half of the heads
+        models.googlenet(weights=state)
+    state = {key: value for key, value in state.items() if not key.startswith("aux2")}
+    model = models.googlenet(weights=state)  # without the heads: one's own
+    assert (model.transform_input, model.aux_logits, model.aux1) == (False, False, None)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ The whole network is in test_torchvision_facts.py.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -150,18 +151,34 @@ def test_training_returns_a_named_tuple_and_evaluation_the_logits() -> None:
 
 
 @pytest.mark.slow
-def test_weights() -> None:
-    """As torchvision: images normalised anew; the head stays unless it is refused."""
+def test_weights(tmp_path: Path) -> None:
+    """One's own: the same outputs, the head as it was; what is given comes first."""
     trained = models.inception_v3(num_classes=2, init_weights=False)
     state = trained.state_dict()
-    model = models.inception_v3(weights=state, num_classes=2)
-    assert (model.transform_input, model.aux_logits) == (True, True)
+    path = tmp_path / "inception.npz"
+    minicnn.save(state, path)
+    model = models.inception_v3(weights=path, num_classes=2)
+    assert (model.transform_input, model.aux_logits) == (False, True)
     np.testing.assert_array_equal(model.AuxLogits.fc.weight.detach().numpy(), state["AuxLogits.fc.weight"].numpy())
-    model = models.inception_v3(weights=state, num_classes=2, aux_logits=False)
-    assert (model.aux_logits, model.AuxLogits) == (False, None)
     x = minicnn.randn(2, 3, 75, 75)
+    np.testing.assert_array_equal(model.eval()(x).detach().numpy(), trained.eval()(x).detach().numpy())
+    model = models.inception_v3(weights=state, num_classes=2, aux_logits=False, transform_input=True)
+    assert (model.transform_input, model.aux_logits, model.AuxLogits) == (True, False, None)
     trained.transform_input = True
     np.testing.assert_array_equal(model.eval()(x).detach().numpy(), trained.eval()(x).detach().numpy())
+    model = models.inception_v3(weights=model.state_dict(), num_classes=2)  # saved without the head
+    assert (model.transform_input, model.aux_logits, model.AuxLogits) == (False, False, None)
+
+
+@pytest.mark.slow
+def test_torchvisions_weights() -> None:
+    """1000 classes and the head: images normalised anew; the head stays unless it is refused."""
+    state = models.inception_v3(init_weights=False).state_dict()
+    model = models.inception_v3(weights=state)
+    assert (model.transform_input, model.aux_logits) == (True, True)
+    np.testing.assert_array_equal(model.AuxLogits.fc.weight.detach().numpy(), state["AuxLogits.fc.weight"].numpy())
+    model = models.inception_v3(weights=state, aux_logits=False, transform_input=False)
+    assert (model.transform_input, model.aux_logits, model.AuxLogits) == (False, False, None)
 
 
 @pytest.mark.slow
