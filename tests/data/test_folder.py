@@ -120,6 +120,9 @@ def test_links_are_followed(root: Path, tmp_path_factory: pytest.TempPathFactory
     other = tmp_path_factory.mktemp("other")
     (other / "cats").symlink_to(root / "cat", target_is_directory=True)
     assert len(ImageFolder(other)) == 3
+    (other / "pets").mkdir()
+    (other / "pets" / "dogs").symlink_to(root / "dog", target_is_directory=True)  # below a class, too
+    assert ImageFolder(other).targets == [0, 0, 0, 1, 1]
 
 
 def test_folders_that_are_not_as_they_should_be(tmp_path: Path) -> None:

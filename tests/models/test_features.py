@@ -310,6 +310,25 @@ def test_an_output_that_is_an_alias_of_another_tensor() -> None:
     assert minicnn.equal(outputs["last"], model(x))
 
 
+def test_a_model_that_catches_errors_stops_too() -> None:
+    class Careful(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.later, self.caught = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), 0
+
+        def forward(self, x: Any) -> Any:
+            try:
+                x = self.first(x)
+            except Exception:
+                self.caught += 1
+            return self.later(x)
+
+    extractor = features(Careful(), "first")
+    extractor(minicnn.from_numpy(X))
+    assert extractor._runner.caught == 0
+    assert [name for name, _ in extractor.named_children()] == ["first"]
+
+
 def test_frozen_backbone_in_training() -> None:
     model = net()
     models.freeze(model, "block")
