@@ -191,6 +191,9 @@ TRANSFER = [
             ("'features[3]'", "'features.3'")),
     Mistake("a layer instead of its path", "net = nn.Sequential(nn.Linear(2, 2)); models.freeze(net, net[0])", TypeError,
             ("string", "Linear")),
+    Mistake("the name of a model for the model", "models.freeze('resnet18', 'fc')", TypeError, ("expected a model", "get_model")),
+    Mistake("patterns without rates", "models.parameter_groups(nn.Linear(2, 2), ['weight'])", TypeError,
+            ("dictionary", "list")),
     Mistake("parameters without a learning rate", """
         net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
         models.parameter_groups(net, {'0': 0.1})

@@ -20,7 +20,7 @@ from .darknet import *
 from .densenet import *
 from .densenet_cifar import *
 from .export import export_onnx
-from .feature_extraction import FeatureExtractor, features
+from .feature_extraction import FeatureExtractor, create_feature_extractor, features
 from .googlenet import *
 from .googlenet_2014 import *
 from .heads import replace_head

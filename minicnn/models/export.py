@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from .. import onnx
+from ..core.tensor import Tensor
 from ..nn import Module
 from ..ops.creation import zeros
 
@@ -14,7 +15,7 @@ __all__ = ["export_onnx"]
 
 
 def export_onnx(
-    model: Module, path: Any, input_shape: Sequence[int], *, batch: str | int = "N", **options: Any
+    model: Module, path: Any, input_shape: Sequence[int] | Tensor, *, batch: str | int = "N", **options: Any
 ) -> None:
     """Write a model that takes images as an ONNX file; see :func:`minicnn.onnx.export`.
 
@@ -22,7 +23,7 @@ def export_onnx(
     ----------
     model : Module
     path : path or binary file
-    input_shape : (C, H, W) or (N, C, H, W)
+    input_shape : (C, H, W) or (N, C, H, W), or a Tensor of that shape
         The size of the images is fixed in the file.
     batch : str or int, default "N"
         What the batch size is called, which is then free; or the number that it is fixed to.
@@ -46,6 +47,12 @@ def export_onnx(
     >>> [node.name for node in onnx.load_from_string(file.getvalue()).graph.node][:3]
     ['features.0/Conv', 'features.1/Relu', 'features.2/MaxPool']
     """
+    if not isinstance(model, Module):
+        raise TypeError(f"export_onnx: expected a model; got {type(model).__name__}. Fix: models.get_model(name)")
+    if isinstance(input_shape, Tensor):
+        input_shape = tuple(input_shape.shape)  # PyTorch's habit: an example of the input
+    if isinstance(path, (tuple, list, Tensor)) or isinstance(input_shape, (str, int)):
+        raise TypeError("export_onnx: expected (model, path, input_shape), such as (model, 'net.onnx', (3, 224, 224))")
     shape = tuple(input_shape)
     if len(shape) not in (3, 4) or not all(isinstance(n, Integral) and n >= 1 for n in shape):
         raise ValueError(f"export_onnx: input_shape must be (C, H, W) or (N, C, H, W); got {tuple(input_shape)}")
@@ -54,6 +61,10 @@ def export_onnx(
         raise ValueError(f"export_onnx: batch must be a name or a positive number; got {batch!r}")
     kind = next((p.dtype for p in model.parameters()), None)
     images = zeros(batch if fixed else 1, *map(int, shape[-3:]), dtype=kind)
+    if "dynamic_axes" in options:
+        raise TypeError(
+            "export_onnx: the batch is dynamic already, by batch='N'; for other axes use minicnn.onnx.export"
+        )
     names = options.pop("input_names", None) or ["input"]
     axes = {} if fixed else {names[0]: {0: batch}}
     onnx.export(model, images, path, input_names=names, dynamic_axes=axes, **options)

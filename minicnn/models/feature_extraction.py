@@ -182,6 +182,30 @@ def features(model: Module, layers: str | Iterable[str] | Mapping[str, str]) -> 
     return FeatureExtractor(model, layers)
 
 
+def create_feature_extractor(model: Module, return_nodes: Iterable[str] | Mapping[str, str]) -> FeatureExtractor:
+    """:func:`features` under torchvision's name, for several layers: it gives a dict.
+
+    Parameters
+    ----------
+    model : Module
+    return_nodes : iterable of str, or mapping of str to str
+        Paths of layers, or paths and the names that their outputs get.
+
+    Returns
+    -------
+    FeatureExtractor
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn import models
+    >>> body = models.create_feature_extractor(models.squeezenet1_1(num_classes=10), {"features.4": "x"})
+    >>> body(minicnn.zeros(1, 3, 64, 64))["x"].shape
+    minicnn.Size([1, 128, 15, 15])
+    """
+    return FeatureExtractor(model, [return_nodes] if isinstance(return_nodes, str) else return_nodes)
+
+
 def _names(model: Module, layers: Any) -> dict[str, str]:
     """What was asked for as path -> name in the result."""
     if isinstance(layers, Mapping):

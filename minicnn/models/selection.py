@@ -38,6 +38,8 @@ def by_pattern(model: Module, pattern: str, who: str) -> Selection:
     ValueError
         If nothing does; the message names the nearest paths.
     """
+    if not isinstance(model, Module):
+        raise TypeError(f"{who}: expected a model; got {type(model).__name__}. Fix: models.get_model(name)")
     if not isinstance(pattern, str):
         raise TypeError(f"{who}: a pattern is a string such as 'features.*'; got {type(pattern).__name__}")
     layers = [m for path, m in model.named_modules(remove_duplicate=False) if fnmatchcase(path, pattern)]

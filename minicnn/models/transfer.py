@@ -159,6 +159,11 @@ def parameter_groups(
     [('classifier', 0.01, 2), ('default', 0.001, 50)]
     >>> optimizer = optim.SGD(groups, lr=0.0, momentum=0.9)
     """
+    if not isinstance(rates, Mapping):
+        raise TypeError(
+            "parameter_groups: expected a dictionary of patterns and learning rates, such as {'fc': 1e-3}; "
+            f"got {type(rates).__name__}"
+        )
     left = {id(p): (name, p) for name, p in model.named_parameters()}
     groups = []
     for pattern, options in rates.items():

@@ -33,6 +33,10 @@ def export(
     output_names: Sequence[str] | None = None,
     dynamic_axes: Mapping[str, Any] | None = None,
     opset_version: int = OLDEST_OPSET,
+    export_params: bool = True,
+    do_constant_folding: bool = True,
+    verbose: Any = None,
+    dynamo: Any = None,
 ) -> None:
     """Write a model as an ONNX file, for onnxruntime and other programs.
 
@@ -55,6 +59,10 @@ def export(
         all inputs whose first dimension is that of the first one. ``{}`` fixes the batch size.
     opset_version : int, default 18
         Version of ONNX's operators, at least 18.
+    export_params : bool, default True
+        The parameters are always in the file.
+    do_constant_folding, verbose, dynamo
+        PyTorch's; they make no difference here.
 
     Raises
     ------
@@ -78,9 +86,14 @@ def export(
     """
     onnx = import_onnx()
     tensors = _tensors(model, args)
+    if not export_params:
+        raise ValueError("export: export_params=False is left out; the parameters are always in the file")
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset_version <= newest:
-        raise ValueError(f"export: opset_version must lie between {OLDEST_OPSET} and {newest}; got {opset_version}")
+        raise ValueError(
+            f"export: opset_version must lie between {OLDEST_OPSET} and {newest}; got {opset_version}. "
+            "Fix: leave it out"
+        )
     check_size(sum(t.nbytes for t in [*model.parameters(), *model.buffers()]))
     names = _names("input", input_names, [f"input_{i}" for i in range(len(tensors))])
     batched, batch = _batched(names, tensors, dynamic_axes)

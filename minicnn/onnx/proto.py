@@ -22,7 +22,7 @@ def import_onnx() -> Any:
         import onnx.helper
         import onnx.numpy_helper
     except ImportError as error:
-        raise ImportError("exporting needs the package onnx: pip install minicnn[onnx]") from error
+        raise ImportError(f"exporting needs the package onnx: pip install 'minicnn[onnx]' ({error})") from None
     return onnx
 
 

@@ -218,7 +218,7 @@ def test_wrong_models_and_inputs() -> None:
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install minicnn\[onnx\]"):
+    with pytest.raises(ImportError, match=r"pip install 'minicnn\[onnx\]'"):
         exported(network(), SHAPE)
 
 
@@ -244,3 +244,19 @@ def test_export_onnx_with_wrong_arguments(tmp_path: Path) -> None:
         models.export_onnx(network(), tmp_path / "a.onnx", (3, 8.5, 8))
     with pytest.raises(ValueError, match="batch must be a name or a positive number; got 0"):
         models.export_onnx(network(), tmp_path / "a.onnx", (3, 8, 8), batch=0)
+    with pytest.raises(TypeError, match=r"expected a model; got str. Fix: models.get_model"):
+        models.export_onnx("resnet18", tmp_path / "a.onnx", (3, 8, 8))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"expected \(model, path, input_shape\)"):
+        models.export_onnx(network(), (3, 8, 8), "a.onnx")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="the batch is dynamic already"):
+        models.export_onnx(network(), tmp_path / "a.onnx", (3, 8, 8), dynamic_axes={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_habits_of_pytorch(tmp_path: Path) -> None:
+    example = minicnn.zeros(1, 3, 8, 8)
+    models.export_onnx(network(), tmp_path / "a.onnx", example)
+    minicnn.onnx.export(network(), example, tmp_path / "b.onnx", export_params=True, verbose=False, dynamo=False)
+    assert dims(onnx.load(tmp_path / "a.onnx").graph.input[0])[1:] == [3, 8, 8]
+    with pytest.raises(ValueError, match="the parameters are always in the file"):
+        minicnn.onnx.export(network(), example, tmp_path / "c.onnx", export_params=False)

@@ -119,7 +119,7 @@ OURS: dict[str, str] = {
     "datasets": "MNIST FashionMNIST CIFAR10 ImageFolder DatasetFolder",
     "models": """
         list_models get_model get_model_builder register_model load_weights weights_address ImageNetwork export_onnx
-        freeze unfreeze replace_head parameter_groups features FeatureExtractor
+        freeze unfreeze replace_head parameter_groups features FeatureExtractor create_feature_extractor
         """,
     "onnx": "export ExportError register_translator",
     "utils": "make_grid save_image",
