@@ -1,22 +1,24 @@
 """Teach a network that knows ImageNet to tell dogs from cats, with 2,000 photos.
 
-    python examples/transfer_learning.py --data-dir DATA           three ways, about ten minutes on two cores
+    python examples/transfer_learning.py --data-dir DATA           three ways, some ten minutes on two cores
     python examples/transfer_learning.py --data-dir DATA --quick   a few images, to see that everything works
 
 1. features: SqueezeNet 1.1 with its ImageNet weights is frozen and gets a new
    head for two classes. What the frozen part computes is the same in every
    epoch, so it is computed once per image, and only the head is trained on it.
-2. fine-tuning: from there on everything learns, the old layers more slowly
-   than the head.
+2. fine-tuning: from there on everything learns, the old layers ten times more
+   slowly than the head.
 3. from scratch: the same network from random weights, for as many epochs and
    with the same augmentation, to see what the ImageNet weights are worth.
+
+The three are right for about 94, 96 and 65 % of the validation photos.
 
 --data-dir (or $MINICNN_DATA) is the folder that holds dogs_vs_cats_small, or
 that folder itself: train/cat, train/dog, validation/cat, validation/dog with
 images. The weights, torchvision's squeezenet1_1-b8a52dc0.pth or the same as
 .npz, are looked for there too, also in a folder "weights" beside the images.
-The photos are brought to 160 x 160 pixels (--size) instead of ImageNet's
-224 x 224, which halves the time and costs about one percent.
+The photos are brought to 224 x 224 pixels, as ImageNet's were; --size 160 takes
+half the time, and the features are then right for about two percent fewer.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from minicnn.data import DataLoader, DatasetNotFoundError, Subset, TensorDataset
 WEIGHTS = ("squeezenet1_1_torchvision_names_fp16.npz", "squeezenet1_1-b8a52dc0.pth")
 DATA = "dogs_vs_cats_small"
 NORMALIZE = transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # of ImageNet's training images
-HEAD_EPOCHS = 20  # they cost next to nothing
+HEAD_EPOCHS = 30  # they cost next to nothing
+QUICK_IMAGES = 240
 
 
 # ------------------------------------------------------------------------ files
@@ -96,8 +99,14 @@ def load_data(folder, args):
         for part, transform in (("train", plain), ("train", augmented), ("validation", plain))
     ]
     if args.quick:  # a few of each class: the files are sorted by class
-        sets = [Subset(data, range(0, len(data), -(-len(data) // args.quick_images))) for data in sets]
+        sets = [Subset(data, range(0, len(data), -(-len(data) // QUICK_IMAGES))) for data in sets]
     return sets
+
+
+def without_last_relu(model):
+    """Take out the ReLU behind the head: of 1,000 scores some always stay above 0, but two can both die for good."""
+    model.classifier[2] = nn.Identity()
+    return model
 
 
 # ------------------------------------------------------------------------ training
@@ -129,13 +138,17 @@ def evaluate(model, loader):
 
 
 def compute_features(model, data, args, title):
-    """The outputs of the frozen part for every image, with the labels: computed once, used in every epoch."""
+    """The outputs of the frozen part for every image, with the labels: computed once, used in every epoch.
+
+    The head is a 1 x 1 convolution and an average over the image. Both are linear, so the average may come first, and
+    512 numbers per image are enough.
+    """
     backbone = models.features(model, "features").eval()
     outputs, labels = [], []
     with minicnn.no_grad():
         loader = DataLoader(data, batch_size=args.batch_size, num_workers=1)
         for images, classes in tqdm(loader, desc=title, unit="batch", leave=False, disable=None):
-            outputs.append(backbone(images))  # (N, 512, 9, 9) for images of 160 x 160
+            outputs.append(backbone(images).mean((2, 3), keepdim=True))  # (N, 512, 13, 13) -> (N, 512, 1, 1)
             labels.append(classes)
     return TensorDataset(minicnn.cat(outputs), minicnn.cat(labels))
 
@@ -182,13 +195,18 @@ def parse_arguments(argv):
         "--weights", type=Path, help="SqueezeNet 1.1's ImageNet weights (default: looked for near the photos)"
     )
     parser.add_argument(
-        "--epochs", type=int, help="of fine-tuning, and of training from scratch (default: 4; quick: 1)"
+        "--epochs", type=int, help="of fine-tuning, and of training from scratch (default: 5; quick: 1)"
     )
     parser.add_argument("--batch-size", type=int, default=32, help="images per step (default: %(default)s)")
-    parser.add_argument("--size", type=int, default=160, help="height and width of the images (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=0.001, help="Adam's rate for the head (default: %(default)s)")
+    parser.add_argument("--size", type=int, help="height and width of the images (default: 224; quick: 160)")
     parser.add_argument(
-        "--lr-features", type=float, default=0.0001, help="and for the old layers in fine-tuning (default: %(default)s)"
+        "--lr", type=float, default=0.001, help="Adam's rate for a new head, and from scratch (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--lr-features",
+        type=float,
+        default=3e-5,
+        help="for the old layers in fine-tuning, the head then has ten times that (default: %(default)s)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of weights, order, augmentation (default: %(default)s)"
@@ -200,10 +218,10 @@ def parse_arguments(argv):
         default=Path("output/transfer_learning"),
         help="folder of the results (default: %(default)s)",
     )
-    parser.add_argument("--quick", action="store_true", help="200 images of each set, one epoch")
+    parser.add_argument("--quick", action="store_true", help="240 images of each set, one epoch")
     args = parser.parse_args(argv)
-    args.quick_images = 200
-    args.epochs = args.epochs if args.epochs is not None else (1 if args.quick else 4)
+    args.size = args.size if args.size is not None else (160 if args.quick else 224)
+    args.epochs = args.epochs if args.epochs is not None else (1 if args.quick else 5)
     for name in ("epochs", "batch_size", "threads"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -243,15 +261,16 @@ def main(argv=None):
     start = time.perf_counter()
     model = models.squeezenet1_1(weights=weights)
     models.replace_head(model, num_classes=2)
+    without_last_relu(model)
     keep("features", model, train_head(model, train, validation, args), start)
 
     start = time.perf_counter()
     models.unfreeze(model)
-    groups = models.parameter_groups(model, {"features": args.lr_features, "classifier": args.lr})
+    groups = models.parameter_groups(model, {"features": args.lr_features, "classifier": 10 * args.lr_features})
     keep("fine-tuned", model, train_all(model, groups, augmented, validation, args, "fine-tuning"), start)
 
     start = time.perf_counter()
-    model = models.squeezenet1_1(num_classes=2)
+    model = without_last_relu(models.squeezenet1_1(num_classes=2))
     groups = models.parameter_groups(model, {"*": args.lr})
     keep("from scratch", model, train_all(model, groups, augmented, validation, args, "from scratch"), start)
 

@@ -105,12 +105,11 @@ def test_all_three_ways_run_and_are_kept(
 
 @pytest.mark.slow
 def test_a_few_real_photos_are_enough_with_imagenet_weights(
-    example: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    example: Any, one_thread: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    photos, weights = real_data("dogs_vs_cats_small"), real_data("weights")
-    results = example.main(
-        ["--quick", "--data-dir", str(photos), "--weights", str(weights / WEIGHTS), "--output", str(tmp_path)]
-    )
+    photos, weights = real_data("dogs_vs_cats_small"), real_data("weights") / WEIGHTS
+    flags = ["--quick", "--threads", "1", "--data-dir", str(photos), "--weights", str(weights)]
+    results = example.main([*flags, "--output", str(tmp_path)])
     assert results["features"]["accuracy"][-1] >= 0.85
     assert results["fine-tuned"]["accuracy"][-1] >= 0.85
     assert results["from scratch"]["accuracy"][-1] < results["features"]["accuracy"][-1]
