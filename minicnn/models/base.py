@@ -42,9 +42,7 @@ class ImageNetwork(Module):
             advice = self._advice(image)
             if advice is None:
                 raise
-            larger = ShapeError(f"{advice}\n  {error.args[0]}")
-            larger.layer = error.layer
-            raise larger from error
+            raise _with(advice, error) from error
 
     def _advice(self, image: Tensor) -> str | None:
         name = type(self).__name__
@@ -120,3 +118,10 @@ class ImageNetwork(Module):
             middle = (low + high) // 2
             low, high = (low, middle) if self._takes(channels, middle, middle) else (middle, high)
         return high
+
+
+def _with(advice: str, error: ShapeError) -> ShapeError:
+    """The same error with the advice in front."""
+    advised = ShapeError(f"{advice}\n  {error.args[0]}")
+    advised.layer = error.layer
+    return advised

@@ -96,6 +96,7 @@ class FeatureExtractor(Module):
         else:
             self._runs.setdefault(self.training, {path: len(outputs) for path, outputs in found.items()})
         finally:
+            enough.__traceback__ = None  # it holds the frame that holds it, and with it the model
             for handle in handles:
                 handle.remove()
         return found

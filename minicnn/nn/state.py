@@ -183,15 +183,14 @@ class Stateful(Tree):
         errors: list[Any] = []
         metadata = getattr(state_dict, "_metadata", {})
 
-        def match(module: Stateful, prefix: str, state: dict[str, Any]) -> None:
+        waiting: list[tuple[Any, str, dict[str, Any]]] = [(self, "", state)]
+        while waiting:  # each layer is shown its own keys, the outermost first
+            module, prefix, own = waiting.pop()
             local = {**metadata.get(prefix[:-1], {}), "copies": copies}
-            module._load_from_state_dict(state, prefix, local, strict, missing, unexpected, errors)
-            for name, child in module._modules.items():
-                if child is not None:
-                    below = f"{prefix}{name}."
-                    match(child, below, {key: value for key, value in state.items() if key.startswith(below)})
-
-        match(self, "", state)
+            module._load_from_state_dict(own, prefix, local, strict, missing, unexpected, errors)
+            below = [(child, f"{prefix}{name}.") for name, child in module._modules.items() if child is not None]
+            for child, path in reversed(below):
+                waiting.append((child, path, {key: value for key, value in own.items() if key.startswith(path)}))
         if errors or (strict and (missing or unexpected)):
             shapes = {key: tuple(value.shape) for key, value in self.state_dict(keep_vars=True).items()}
             raise state_error(type(self).__name__, state_dict, shapes, missing, unexpected, errors, strict)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import io
 import tracemalloc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +258,25 @@ def peak_over_size(name: str) -> float:
 @pytest.mark.parametrize("name", [pytest.param("vgg16", marks=pytest.mark.slow), "squeezenet1_1"])
 def test_building_does_not_hold_a_second_copy(name: str) -> None:
     assert peak_over_size(name) < 1.3
+
+
+def test_a_model_is_freed_at_once() -> None:
+    """By its reference count: nothing that loading, running or an error leaves behind keeps a large model."""
+    gc.collect()
+    gc.disable()
+    try:
+        model = models.squeezenet1_1(num_classes=2)
+        model.load_state_dict({key: value.clone() for key, value in model.state_dict().items()})
+        weights = weakref.ref(model.features[0].weight)
+        with pytest.raises(ValueError, match="too small"):
+            model(minicnn.zeros(1, 3, 8, 8))
+        model(minicnn.zeros(2, 3, 32, 32)).sum().backward()
+        minicnn.summary(model, (3, 32, 32), verbose=0)
+        models.features(model, "features.4")(minicnn.zeros(1, 3, 32, 32))
+        models.replace_head(model, 3)
+        models.freeze(model)
+        models.export_onnx(model, io.BytesIO(), (3, 32, 32))
+        del model
+        assert weights() is None
+    finally:
+        gc.enable()
