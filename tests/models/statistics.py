@@ -11,8 +11,6 @@ import minicnn
 from minicnn import nn
 from minicnn.core import record
 
-from .row import Row
-
 
 class Statistics(NamedTuple):
     """Standard deviations of the results of convolutions and fully connected layers."""
@@ -24,12 +22,10 @@ class Statistics(NamedTuple):
     logits: float
 
 
-def initial_statistics(row: Row) -> Statistics:
-    """Measure them on noise, mean 0 and standard deviation 1, in training mode."""
-    minicnn.manual_seed(0)
-    model = row.build(**row.config)
+def initial_statistics(model: nn.Module, size: tuple[int, int, int]) -> Statistics:
+    """Measure them on images (C, H, W) of noise, mean 0 and standard deviation 1, in training mode."""
     with minicnn.no_grad(), record() as steps:
-        model(minicnn.randn(4, *row.small))
+        model(minicnn.randn(4, *size))
     results: dict[int, Any] = {  # the last step of a layer makes its result
         id(step): step.outputs[0]
         for step in steps
@@ -56,7 +52,8 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in sorted(ROWS.items()):
-        s = initial_statistics(row)
+        minicnn.manual_seed(0)
+        s = initial_statistics(row.build(**row.config), row.small)
         size = " x ".join(map(str, row.small))
         arguments = ", ".join(f"{key}={value}" for key, value in row.config.items())
         stds = " | ".join(f"{std:.3g}" for std in (s.first, s.smallest, s.largest, s.logits))
