@@ -270,6 +270,7 @@ def representative(x: minicnn.Tensor, w: minicnn.Tensor) -> minicnn.Tensor:
     return (minicnn.cat([q, p]) / p.max(0)[0]).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_without_the_collector")
 def test_memory_is_freed_by_reference_count_alone() -> None:
     x = minicnn.rand(3, 2).double().requires_grad_()

@@ -178,6 +178,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         MNIST(tmp_path, train=False)
 
 
+@pytest.mark.slow
 def test_the_real_mnist() -> None:
     folder = real_data("mnist")
     train, test = MNIST(folder), MNIST(folder, train=False)

@@ -62,6 +62,7 @@ def paper(groups: int) -> TorchAlexNet:
     return TorchAlexNet([*first, *second, *later[1], *later[2], *later[3], t.MaxPool2d(3, 2)], False)
 
 
+@pytest.mark.slow
 def test_alexnet_as_in_pytorch() -> None:
     model = models.alexnet(num_classes=3, dropout=0.0)
     model.classifier[1], model.classifier[4], model.classifier[6] = nn.Linear(9216, 8), nn.Linear(8, 8), nn.Linear(8, 3)

@@ -16,7 +16,7 @@ from .statistics import initial_statistics
 from .table import ROWS
 from .test_torchvision_facts import FACTS
 
-LARGE = 6e6  # parameters of a model whose tests are slow
+LARGE = 2.5e6  # parameters of a model whose tests are slow
 
 
 def rows() -> list[Any]:

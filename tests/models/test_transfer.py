@@ -194,6 +194,7 @@ def test_requires_grad_by_hand_is_pytorchs() -> None:
         np.testing.assert_allclose(t.numpy(), theirs[name].numpy(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_training_with_a_frozen_backbone_is_pytorchs() -> None:
     model = Net().double()
     model(minicnn.randn(8, 3, 8, 8, dtype=minicnn.float64) * 2 + 1)  # statistics worth keeping
