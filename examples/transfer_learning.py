@@ -1,6 +1,6 @@
 """Teach a network that knows ImageNet to tell dogs from cats, with 2,000 photos.
 
-    python examples/transfer_learning.py --data-dir DATA           three ways, some ten minutes on two cores
+    python examples/transfer_learning.py --data-dir DATA           three ways, some twelve minutes on two cores
     python examples/transfer_learning.py --data-dir DATA --quick   a few images, to see that everything works
 
 1. features: SqueezeNet 1.1 with its ImageNet weights is frozen and gets a new
@@ -12,7 +12,8 @@
    the fine-tuning and with the same augmentation, to see what the ImageNet
    weights are worth.
 
-The three are right for about 94, 96 and 65 % of the validation photos.
+With seed 0 the three are right for 93.9, 95.8 and 52.8 % of the validation
+photos. Five epochs from scratch are luck: another random start gave 67.6 %.
 
 --data-dir (or $MINICNN_DATA) is the folder that holds dogs_vs_cats_small, or
 that folder itself: train/cat, train/dog, validation/cat, validation/dog with
