@@ -29,6 +29,7 @@ from math import gcd
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from .columns import sums
 from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
@@ -50,8 +51,12 @@ def _im2col_strides(xp: Array, window: Window2d) -> tuple[tuple[int, ...], tuple
 
 
 @numba_kernel("conv2d.forward")
-def conv2d_forward(x: Array, w: Array, bias: Array | None, window: Window2d, groups: int) -> Array:
+def conv2d_forward(
+    x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
+) -> Array:
     """``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of x[n, c, ...] * w[o, c, kh, kw]`` (cross-correlation)."""
+    if epilogue is not NONE:
+        return epilogue.apply(conv2d_forward(x, w, None, window, groups), bias)
     if _depthwise(w.shape[0], w.shape[1], groups):
         return depthwise_forward(x, w, bias, window, groups)
     xp = padded(x, *window.padding)
