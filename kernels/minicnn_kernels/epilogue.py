@@ -5,8 +5,8 @@ write the whole array again; done on the numbers just computed, while they are i
 
     y = clamp(result*scale + bias + residual, low, high)
 
-ReLU is ``low = 0``; ReLU6 is ``low = 0, high = 6``; a batch norm with fixed statistics after a convolution is a scale and
-a bias; the end of a residual block is a residual and ``low = 0``.
+ReLU is ``low = 0``; ReLU6 is ``low = 0, high = 6``; a batch norm with fixed statistics after a convolution is a scale
+and a bias; the end of a residual block is a residual and ``low = 0``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Epilogue(NamedTuple):
     high: float = inf
 
     def apply(self, y: Array, bias: Array | None) -> Array:
-        """Return ``clamp(y*scale + bias + residual, low, high)`` for ``y (N, O, ...)``: the definition, step by step."""
+        """Return ``clamp(y*scale + bias + residual, low, high)`` for ``y (N, O, ...)``: the definition, step by
+        step."""
         per_channel = (1, -1) + (1,) * (y.ndim - 2)
         if self.scale is not None:
             y = y * self.scale.reshape(per_channel)

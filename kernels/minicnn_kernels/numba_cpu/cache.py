@@ -30,12 +30,15 @@ HERE = Path(__file__).parent
 def imported_files(module: str) -> list[Path]:
     """List the file of a module of this package, and those of the modules of the package that it imports."""
     found: set[Path] = set()
-    waiting = [module.rpartition(".")[2]]
+    waiting = [HERE.joinpath(*module.split("numba_cpu.")[-1].split("."))]
     while waiting:
-        path = HERE / f"{waiting.pop()}.py"
+        path = waiting.pop().with_suffix(".py")
         if path not in found and path.exists():
             found.add(path)
-            waiting += re.findall(r"^from \.(\w+) import", path.read_text("utf-8"), re.MULTILINE)
+            for dots, name in re.findall(r"^from (\.+)([\w.]+) import", path.read_text("utf-8"), re.MULTILINE):
+                folder = path.parents[len(dots) - 1]
+                if folder.is_relative_to(HERE):
+                    waiting.append(folder.joinpath(*name.split(".")))
     return sorted(found)
 
 
