@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from llvmlite import binding
 from numba import config
@@ -53,9 +54,9 @@ def _registers(triple: str, features: str) -> tuple[int, int]:
 def host() -> Target:
     """Return the processor that Numba compiles for: this one, or what ``NUMBA_CPU_NAME`` and ``_FEATURES`` say."""
     triple = binding.get_process_triple()
-    cpu = config.CPU_NAME or binding.get_host_cpu_name()  # type: ignore[attr-defined]
-    features = config.CPU_FEATURES  # type: ignore[attr-defined]
+    asked: Any = config  # its names are made when it is imported: unknown to a type checker
+    cpu = asked.CPU_NAME or binding.get_host_cpu_name()
+    features = asked.CPU_FEATURES
     if features is None:
-        features = binding.get_host_cpu_features().flatten() if config.CPU_NAME is None else ""  # type:
-        ignore[attr-defined]
+        features = "" if asked.CPU_NAME else binding.get_host_cpu_features().flatten()
     return Target(triple, cpu, features, *_registers(triple, features))
