@@ -35,7 +35,7 @@ class BatchNorm(Function):
 
     def backward(self, grad_y: Any) -> Any:
         x, weight = self.saved
-        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False)
+        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False)[:3]
 
 
 class BatchNormFixed(Function):
@@ -50,7 +50,7 @@ class BatchNormFixed(Function):
 
     def backward(self, grad_y: Any) -> Any:
         x, mean, var, weight = self.saved
-        grad_x, grad_weight, grad_bias = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True)
+        grad_x, grad_weight, grad_bias = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True)[:3]
         return grad_x, None, None, grad_weight, grad_bias
 
 

@@ -206,6 +206,11 @@ def _(d: Draw) -> tuple[Any, ...]:
     return d.one(d.array, d.ties)(d.batch, 3, *d.ints(1, 9)), d.ints(1, 9)
 
 
+@row("batch_norm.statistics")
+def _(d: Draw) -> tuple[Any, ...]:
+    return (d.array(*d.planes()),)
+
+
 @row("batch_norm.forward")
 def _(d: Draw) -> tuple[Any, ...]:
     return d.array(*d.planes()), d.maybe(4), d.maybe(4), 1e-3

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .columns import centred_dots
+from .columns import dots
 from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
@@ -333,6 +333,6 @@ def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     weights, m, c, rows = _prelu_plan(x, weight)
     _prelu_grads(grad_x.reshape(-1), g.reshape(-1), memory.reshape(-1), weights, m, c, rows)
     negative = np.minimum(memory, 0)
-    products = centred_dots(g.reshape(1, m, c), 0.0, negative.reshape(1, m, c), 0.0)[0]  # (C,)
+    products = dots(g.reshape(1, m, c), negative.reshape(1, m, c), 0.0)[1][0]  # (C,)
     grad_weight = products if len(weight) == c else products.sum(keepdims=True)
     return channels_first(grad_x), grad_weight.astype(x.dtype)

@@ -2,19 +2,25 @@
 
 With ``m`` values per channel, ``rstd = 1/sqrt(var + eps)`` and ``x_hat = (x - mean)*rstd``::
 
-    y      = x_hat*weight + bias
-    grad_x = weight*rstd * (grad_y - mean of grad_y - x_hat * mean of (grad_y*x_hat))
+    y      = clamp(x_hat*weight + bias + residual, low, high)
+    h      = grad_y where y is strictly between low and high, else 0
+    grad_x = weight*rstd * (h - mean of h - x_hat * mean of (h*x_hat))
 
-The formulas' source and derivation stand in ``reference/batch_norm.py``. Here they are three passes over
-channels-last memory (sum, squares about the mean, the affine map) and two for the gradient, all in ``columns.py``.
+The formulas' source and derivation stand in ``reference/batch_norm.py``. Here they are four passes over
+channels-last memory: one for mean and variance, one for the result with what follows it (``epilogue.py``), one for the
+gradient's two sums, one for the gradient. Nothing is stored between them: ``x_hat`` is cheaper to compute
+again than to read. The loops are in ``columns.py``.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from ..arrays import Array
-from .columns import affine, blend, centred_dots, in_shape_of, or_default, sums
+from ..epilogue import NONE, Epilogue
+from .columns import Mask, affine, blend, dots, in_shape_of, moments, or_default
 from .jit import numba_kernel
 from .layout import channels_last
 
@@ -25,39 +31,66 @@ def _one_sample(x: Array) -> Array:
     return channels_last(x).reshape(1, pixels, x.shape[1])
 
 
+@numba_kernel("batch_norm.statistics")
+def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
+    """Return the mean (C,) and the biased variance (C,) of this batch."""
+    mean, var = moments(_one_sample(x))
+    return mean[0].astype(x.dtype), var[0].astype(x.dtype)
+
+
 @numba_kernel("batch_norm.forward")
 def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Normalise by the batch's own statistics; return y, mean (C,) and the biased variance (C,)."""
-    rows = _one_sample(x)
-    m = max(rows.shape[1], 1)
-    mean = sums(rows)[0] / m
-    var = centred_dots(rows, mean, rows, mean)[0] / m
-    y = affine(rows, mean, or_default(weight, 1) / np.sqrt(var + eps), or_default(bias, 0))
-    return in_shape_of(x, y), mean.astype(x.dtype), var.astype(x.dtype)
+    mean, var = batch_norm_statistics(x)
+    return batch_norm_normalize(x, mean, var, weight, bias, eps), mean, var
 
 
 @numba_kernel("batch_norm.normalize")
 def batch_norm_normalize(
-    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    epilogue: Epilogue = NONE,
 ) -> Array:
-    """Normalise by given statistics."""
+    """Normalise by given statistics; add a residual and clamp."""
     scale = or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
-    return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0)))
+    residual = None if epilogue.residual is None else _one_sample(epilogue.residual)
+    steps = residual, epilogue.low, epilogue.high
+    return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0), *steps))
 
 
 @numba_kernel("batch_norm.grad")
 def batch_norm_grad(
-    grad_y: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, fixed: bool
-) -> tuple[Array, Array, Array]:
-    """Return grad_x, grad_weight (C,) and grad_bias (C,); ``fixed`` statistics do not depend on x."""
+    grad_y: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    eps: float,
+    fixed: bool,
+    y: Array | None = None,
+    low: float = -inf,
+    high: float = inf,
+    residual: bool = False,
+) -> tuple[Array, Array, Array, Array | None]:
+    """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a residual, its gradient.
+
+    ``fixed`` statistics do not depend on x; ``y`` is the result, if it was clamped to ``low`` and ``high``.
+    """
     g, rows = _one_sample(grad_y), _one_sample(x)
     m = max(rows.shape[1], 1)
     rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
-    grad_bias = sums(g)[0]
-    grad_weight = centred_dots(g, 0.0, rows, mean)[0] * rstd
+    where = None if y is None else Mask(_one_sample(y), low, high)
+    masked = np.empty_like(g) if residual else None
+    (grad_bias,), (centred,) = dots(g, rows, mean, where, masked)
+    grad_weight = centred * rstd
+    if masked is not None:  # the second pass need not mask again
+        g, where = masked, None
     scale = or_default(weight, 1) * rstd
-    if fixed:
-        grad_x = affine(g, 0.0, scale, 0.0)
-    else:
-        grad_x = blend(g, rows, mean, scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m)
-    return in_shape_of(x, grad_x), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+    coefficients = scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m
+    grad_x = in_shape_of(x, blend(g, rows, mean, *coefficients, where, fixed))
+    grad_residual = None if masked is None else in_shape_of(x, masked)
+    return grad_x, grad_weight.astype(x.dtype), grad_bias.astype(x.dtype), grad_residual

@@ -12,7 +12,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .columns import affine, blend, centred_dots, in_shape_of, or_default, sums
+from .columns import affine, blend, dots, in_shape_of, moments, or_default
 from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .layout import channels_last
 
@@ -28,22 +28,24 @@ def _per_channel(values: Array, channels: int) -> Array:
 
 
 def _per_group(values: Array, groups: int) -> Array:
-    """Sums per channel ``(N, C)``, added up within the groups: ``(N, G)``."""
-    return values.reshape(len(values), groups, values.shape[1] // groups).sum(axis=2)
+    """Numbers per channel ``(N, C)``, averaged within the groups: ``(N, G)``."""
+    return values.reshape(len(values), groups, values.shape[1] // groups).mean(axis=2)
 
 
 @numba_kernel("group_norm.forward")
 def group_norm_forward(
     x: Array, num_groups: int, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
-    """Return y like x (N, C, *), mean (N, G) and rstd (N, G)."""
+    """Return y like x (N, C, *), mean (N, G) and rstd (N, G).
+
+    A group's variance is the mean of its channels' variances plus the variance of their means.
+    """
     samples = _samples(x)
     channels = x.shape[1]
-    count = samples.shape[1] * channels // num_groups
-    mean = _per_group(sums(samples), num_groups) / count
+    channel_mean, channel_var = moments(samples)
+    mean = _per_group(channel_mean, num_groups)
     means = _per_channel(mean, channels)
-    var = _per_group(centred_dots(samples, means, samples, means), num_groups) / count
-    rstd = 1 / np.sqrt(var + eps)
+    rstd = 1 / np.sqrt(_per_group(channel_var + (channel_mean - means) ** 2, num_groups) + eps)
     y = affine(samples, means, _per_channel(rstd, channels) * or_default(weight, 1), or_default(bias, 0))
     return in_shape_of(x, y), mean.astype(x.dtype), rstd.astype(x.dtype)
 
@@ -54,15 +56,14 @@ def group_norm_grad(
 ) -> tuple[Array, Array, Array]:
     """Return grad_x, grad_weight (C,) and grad_bias (C,)."""
     g, samples = _samples(grad_y), _samples(x)
-    channels = x.shape[1]
-    count = samples.shape[1] * channels // num_groups
+    channels, pixels = x.shape[1], max(samples.shape[1], 1)
     means = _per_channel(mean, channels)
     rstds = _per_channel(rstd.astype(np.float64), channels)
-    plain = sums(g)  # (N, C): sum of g
-    hatted = centred_dots(g, 0.0, samples, means) * rstds  # (N, C): sum of g * x_hat
+    plain, dot = dots(g, samples, means)  # (N, C): sum of g, and of g*(x - mean)
+    hatted = dot * rstds
     w = or_default(weight, 1)
-    mean_h = _per_channel(_per_group(plain * w, num_groups) / count, channels)
-    mean_h_hat = _per_channel(_per_group(hatted * w, num_groups) / count, channels)
+    mean_h = _per_channel(_per_group(plain * w, num_groups) / pixels, channels)
+    mean_h_hat = _per_channel(_per_group(hatted * w, num_groups) / pixels, channels)
     grad_x = blend(g, samples, means, w * rstds, -rstds * rstds * mean_h_hat, -rstds * mean_h)
     return in_shape_of(x, grad_x), hatted.sum(axis=0).astype(x.dtype), plain.sum(axis=0).astype(x.dtype)
 

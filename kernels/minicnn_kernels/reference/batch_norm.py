@@ -50,6 +50,13 @@ def scale_and_shift(
     return y
 
 
+@kernel("batch_norm.statistics", backend="reference")
+def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
+    """Return the mean (C,) and the biased variance (C,) of this batch of x (N, C, *)."""
+    mean, var = statistics(doubles(flat_planes(x)))
+    return mean.astype(x.dtype), var.astype(x.dtype)
+
+
 @kernel("batch_norm.forward", backend="reference")
 def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""

@@ -43,6 +43,14 @@ def centre(x: Array, mean: Array) -> Array:
     return x - channel_vector(mean, x.ndim).astype(x.dtype)
 
 
+@kernel("batch_norm.statistics", backend="numpy")
+def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
+    """Return the mean (C,) and the biased variance (C,) of this batch."""
+    mean = channel_sum(x) / values_per_channel(x)
+    var = channel_sum(np.square(centre(x, mean))) / values_per_channel(x)
+    return mean.astype(x.dtype), var.astype(x.dtype)
+
+
 @kernel("batch_norm.forward", backend="numpy")
 def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""
