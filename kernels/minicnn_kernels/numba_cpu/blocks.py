@@ -108,8 +108,9 @@ def _copy_columns(block, p, a, rows, row, height, tall, depth, deep, run):  # ty
 
 
 @serial
-def _multiply(plan, a_rows, depth, deep, panel, c_rows, height, column, accumulate, width, epilogue):  # type:
-ignore[no-untyped-def]
+def _multiply(  # type: ignore[no-untyped-def]
+    plan, a_rows, depth, deep, panel, c_rows, height, column, accumulate, width, epilogue
+):
     """All tiles of one panel: C[:height, column : column+width] from tables of addresses."""
     large, rest = plan[TILE_ROWS], height % plan[TILE_ROWS]
     size = plan[ITEMSIZE]
