@@ -38,13 +38,6 @@ def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     return mean[0].astype(x.dtype), var[0].astype(x.dtype)
 
 
-@numba_kernel("batch_norm.forward")
-def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """Normalise by the batch's own statistics; return y, mean (C,) and the biased variance (C,)."""
-    mean, var = batch_norm_statistics(x)
-    return batch_norm_normalize(x, mean, var, weight, bias, eps), mean, var
-
-
 @numba_kernel("batch_norm.normalize")
 def batch_norm_normalize(
     x: Array,
