@@ -32,8 +32,8 @@ IN_PLACE, BY_ROWS, BY_COLUMNS = 0, 1, 2
 # Places in a plan: one array of integers that tells a task everything about sizes (strides are in elements).
 M, N, K, BLOCK, SPLIT, SPLIT_STRIDE, DEPTH, MODE, RUN, PANELS, PACKED = range(11)
 A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
-TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG = range(30, 40)
-PLAN = 40
+TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG, COPY = range(30, 41)
+PLAN = 41
 
 thread_id = numba.get_thread_id if JIT else lambda: 0
 
@@ -57,53 +57,37 @@ def offsets(table, start, count, sizes, strides, base, itemsize):  # type: ignor
 
 
 @serial
-def pack(panel, p, b, q, first, deep, n, plan):  # type: ignore[no-untyped-def]
-    """``panel[p:] = B[first : first+deep, :n]`` from ``b[q]`` on, ``k`` after ``k``; zeros in the columns from n on."""
-    columns, lanes = plan[TILE_COLUMNS], plan[LANES]
-    sizes, strides = plan[A_SIZES + 3 : A_SIZES + 6], plan[B_STRIDES : B_STRIDES + 3]
+def pack(panel, p, b, q, depth, deep, n, plan):  # type: ignore[no-untyped-def]
+    """``panel[p:] = B[:deep, :n]``, k after k; row k begins at ``b[q]`` plus ``depth[k]`` bytes; zeros from n on."""
+    columns, lanes, size = plan[TILE_COLUMNS], plan[LANES], plan[ITEMSIZE]
     step = plan[B_STRIDES + 3]
-    depth = np.empty(deep, np.int64)
-    offsets(depth, first, deep, sizes, strides, q, 1)
+    source, target = b.ctypes.data + q * size, panel.ctypes.data + p * size
+    if n < columns:
+        for i in range(unsigned(p), unsigned(p + deep * columns)):
+            panel[i] = 0
+    if step == 1:
+        call(plan[COPY], (depth.ctypes.data, deep, source, target, columns * size, n))
+        return
     done = 0
     if plan[ALONG] and n == columns:  # neighbours along k: squares of numbers are transposed in registers
-        size, done = plan[ITEMSIZE], deep // lanes * lanes
+        done = deep // lanes * lanes
         for k in range(0, done, lanes):
             for j in range(0, columns, lanes):
-                source = b.ctypes.data + (depth[k] + j * step) * size
-                target = panel.ctypes.data + (p + k * columns + j) * size
-                call(plan[SQUARE], (source, step * size, target, columns * size))
+                square = source + depth[k] + j * step * size
+                call(plan[SQUARE], (square, step * size, target + (k * columns + j) * size, columns * size))
     for k in range(done, deep):
-        row, at = unsigned(p + k * columns), unsigned(depth[k])
-        if step == 1 and n == columns:
-            for j in range(unsigned(columns)):
-                panel[row + j] = b[at + j]
-        else:
-            for j in range(unsigned(n)):
-                panel[row + j] = b[at + j * unsigned(step)]
-            for j in range(unsigned(n), unsigned(columns)):
-                panel[row + j] = 0
+        row, at = unsigned(p + k * columns), unsigned(q + depth[k] // size)
+        for j in range(unsigned(n)):
+            panel[row + j] = b[at + j * unsigned(step)]
 
 
 @serial
-def _copy_rows(block, p, a, rows, height, first, deep, plan):  # type: ignore[no-untyped-def]
-    """``block[p:] = A[:height, first : first+deep]``, rows ``deep + ROW_GAP`` apart; numbers along k are neighbours."""
-    length = deep + plan[ROW_GAP]
-    for i in range(height):
-        target, source = unsigned(p + i * length), unsigned(rows[i] + first)
-        for k in range(unsigned(deep)):
-            block[target + k] = a[source + k]
-
-
-@serial
-def _copy_columns(block, p, a, rows, row, height, tall, depth, deep, run):  # type: ignore[no-untyped-def]
-    """``block[p:] = A[:height, :deep]`` transposed, ``tall`` numbers for each k; ``run`` rows each are neighbours."""
-    i = 0
-    while i < height:
+def _copy_columns(block, a, rows, row, height, tall, depth, deep, plan):  # type: ignore[no-untyped-def]
+    """``block = A[:height, :deep]`` transposed, ``tall`` numbers for each k; all addresses in bytes."""
+    i, run, size = 0, plan[RUN], plan[ITEMSIZE]
+    while i < height:  # as many rows at once as are neighbours
         count = min(run - (row + i) % run, height - i)
-        for k in range(deep):
-            target, source = unsigned(p + k * tall + i), unsigned(rows[i] + depth[k])
-            for j in range(unsigned(count)):
-                block[target + j] = a[source + j]
+        call(plan[COPY], (depth.ctypes.data, deep, a + rows[i], block + i * size, tall * size, count))
         i += count
 
 
@@ -142,18 +126,17 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
     mine = thread_id() * plan[SCRATCH]  # a panel of B, and perhaps a block of A
     at_block = mine + most * columns
     rows, c_rows, depth = np.empty(tall, np.int64), np.empty(tall, np.int64), np.empty(most, np.int64)
-    a_start = starts[batch, 1]
-    if mode == IN_PLACE:
-        offsets(rows, row, height, a_sizes[:3], a_strides[:3], a.ctypes.data + a_start * size, size)
-    else:
-        offsets(rows, row, height, a_sizes[:3], a_strides[:3], a_start, 1)
+    at_a = a.ctypes.data + starts[batch, 1] * size
+    offsets(rows, row, height, a_sizes[:3], a_strides[:3], at_a if mode == IN_PLACE else 0, size)
     at_c = c.ctypes.data + (starts[batch, 0] + part * plan[SPLIT_STRIDE]) * size
     offsets(c_rows, row, height, a_sizes[:3], plan[C_STRIDES : C_STRIDES + 3], at_c, size)
     for i in range(height, tall):
         rows[i], c_rows[i] = rows[height - 1], c_rows[height - 1]
-    a_rows = rows
+    a_rows, b_depth = rows, depth
     if mode != IN_PLACE:
         a_rows = np.empty(tall, np.int64)
+    if not plan[PACKED]:
+        b_depth = np.empty(most, np.int64)
     words = vectors.copy()
     words[0] += starts[batch, 3] * size
     words[1] += starts[batch, 3] * size
@@ -162,22 +145,21 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
     first = begin
     while True:
         deep = min(most, end - first)
-        if mode == IN_PLACE:
-            offsets(depth, first, deep, a_sizes[3:], a_strides[3:], 0, size)
-        else:
-            length = deep + plan[ROW_GAP]
+        offsets(depth, first, deep, a_sizes[3:], a_strides[3:], 0, size)
+        if mode != IN_PLACE:
+            along, across = size, (deep + plan[ROW_GAP]) * size  # bytes between the numbers of a row, of a column
+            block_at = scratch.ctypes.data + at_block * size
             if mode == BY_ROWS:
-                _copy_rows(scratch, at_block, a, rows, height, first, deep, plan)
-                for i in range(deep):
-                    depth[i] = i * size
+                call(plan[COPY], (rows.ctypes.data, height, at_a + depth[0], block_at, across, deep))
             else:
-                length = 1
-                offsets(depth, first, deep, a_sizes[3:], a_strides[3:], 0, 1)
-                _copy_columns(scratch, at_block, a, rows, row, height, tall, depth, deep, plan[RUN])
-                for i in range(deep):
-                    depth[i] = i * tall * size
+                along, across = tall * size, size
+                _copy_columns(block_at, at_a, rows, row, height, tall, depth, deep, plan)
+            for i in range(deep):
+                depth[i] = i * along
             for i in range(tall):
-                a_rows[i] = scratch.ctypes.data + (at_block + min(i, height - 1) * length) * size
+                a_rows[i] = block_at + min(i, height - 1) * across
+        if not plan[PACKED]:
+            offsets(b_depth, first, deep, a_sizes[3:], plan[B_STRIDES : B_STRIDES + 3], 0, size)
         epilogue = words.ctypes.data if first + deep == end and vectors[0] != 0 else 0
         for panel in range(group * plan[PANELS], min((group + 1) * plan[PANELS], panels)):
             column = panel * columns
@@ -186,9 +168,8 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
                 at_panel = b.ctypes.data + ((batch * panels + panel) * k + first) * columns * size
             else:
                 at_panel = scratch.ctypes.data + mine * size
-                if deep > 0:
-                    q = starts[batch, 2] + column * plan[B_STRIDES + 3]
-                    pack(scratch, mine, b, q, first, deep, width, plan)
+                q = starts[batch, 2] + column * plan[B_STRIDES + 3]
+                pack(scratch, mine, b, q, b_depth, deep, width, plan)
             _multiply(plan, a_rows, depth, deep, at_panel, c_rows, height, column, first > begin, width, epilogue)
         first += deep
         if first >= end:

@@ -34,6 +34,7 @@ from ..threads import get_num_threads
 from . import blocks
 from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
 from .jit import parallel, serial, unsigned
+from .vector.copy import copy
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
 from .vector.transpose import transpose
@@ -98,23 +99,20 @@ def _cut(
         return _Cut(np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
-    split = 1
+    split, depth = 1, min(k, PANEL // (columns * itemsize))
     if mode == BY_COLUMNS:
-        depth = min(k, COPIED_DEPTH)
-        block = 16 * rows
+        depth, block = min(k, COPIED_DEPTH), 16 * rows
     else:
-        depth = min(k, PANEL // (columns * itemsize))
         if panels > 1:
             depth = min(depth, max(256, CACHE // (8 * rows * itemsize)))
         block = max(CACHE // (max(depth, 1) * itemsize) // rows, 4) * rows
-    while block > rows and batches * -(-m // block) < TASKS and -(-m // block) * block > m // 2:
-        if block * batches <= 4 * rows:
-            break
-        block = max(rows, block // 2 // rows * rows)
     made = batches * -(-m // block)
     if plain and batches == 1 and made < TASKS and k >= 8 * COPIED_DEPTH and m * n <= k * 64:
         split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
         made *= split
+    while made < TASKS and block > 4 * rows:
+        block = max(4, block // (2 * rows)) * rows
+        made = batches * split * -(-m // block)
     block = -(-m // (-(-m // block) * rows)) * rows  # as many rows in each, in whole tiles
     row_blocks = -(-m // block)
     packed = row_blocks > 1 and mode != BY_COLUMNS
@@ -125,9 +123,9 @@ def _cut(
     plan = np.zeros(blocks.PLAN, np.int64)
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
-    plan[30:40] = (
+    plan[30:41] = (
         rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize), tile(rows // 2, itemsize),
-        transpose(itemsize), scratch, ROW_GAP, b_strides[3] != 1 and _run(a_sizes[3:], b_strides[:3]) == k,
+        transpose(itemsize), scratch, ROW_GAP, _run(a_sizes[3:], b_strides[:3]) == k, copy(itemsize),
     )  # fmt: skip
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
@@ -148,9 +146,13 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
     n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
     column = t % panels * columns
     q = starts[t // panels, 2] + column * plan[blocks.B_STRIDES + 3]
+    depth = np.empty(min(k, 512), np.int64)
     for first in range(0, k, 512):
         deep = min(512, k - first)
-        pack(packed, (t * k + first) * columns, b, q, first, deep, min(columns, n - column), plan)
+        strides = plan[blocks.B_STRIDES : blocks.B_STRIDES + 3]
+        blocks.offsets(depth, first, deep, plan[blocks.A_SIZES + 3 : blocks.A_SIZES + 6], strides, 0,
+        plan[blocks.ITEMSIZE]) pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column),
+        plan)
 
 
 @parallel
