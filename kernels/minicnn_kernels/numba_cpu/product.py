@@ -146,13 +146,12 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
     n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
     column = t % panels * columns
     q = starts[t // panels, 2] + column * plan[blocks.B_STRIDES + 3]
+    sizes, strides = plan[blocks.A_SIZES + 3 : blocks.A_SIZES + 6], plan[blocks.B_STRIDES : blocks.B_STRIDES + 3]
     depth = np.empty(min(k, 512), np.int64)
     for first in range(0, k, 512):
         deep = min(512, k - first)
-        strides = plan[blocks.B_STRIDES : blocks.B_STRIDES + 3]
-        blocks.offsets(depth, first, deep, plan[blocks.A_SIZES + 3 : blocks.A_SIZES + 6], strides, 0,
-        plan[blocks.ITEMSIZE]) pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column),
-        plan)
+        blocks.offsets(depth, first, deep, sizes, strides, 0, plan[blocks.ITEMSIZE])
+        pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column), plan)
 
 
 @parallel

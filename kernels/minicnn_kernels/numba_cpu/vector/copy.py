@@ -36,7 +36,7 @@ def emit(name: str, itemsize: int, lanes: int) -> str:
             code.store_masked(code.load_masked(code.at(place, whole), mask), code.at(goal, whole), mask)
             return []
 
-        code.choose(code.nonzero(rest), remainder, lambda: [])
+        code.choose(code.nonzero(rest), remainder, list)
         return []
 
     code.loop(code.integer(0), rows, 1, [], one_row)
