@@ -39,8 +39,10 @@ from .core.grad_mode import (
     enable_grad,
     inference_mode,
     is_anomaly_enabled,
+    is_fusion_enabled,
     is_grad_enabled,
     no_grad,
+    set_fusion_enabled,
     set_grad_enabled,
 )
 from .core.printing import set_printoptions
