@@ -27,6 +27,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import sys
 import threading
 from collections import defaultdict, deque
 from math import prod
@@ -243,6 +244,43 @@ def _array(shape: tuple[int, ...], kind: np.dtype[Any], strides: tuple[int, ...]
         owner.block = block
         return np.ndarray(shape, kind, owner, 0, strides)
     return np.ndarray(shape, kind, np.empty(size + SLACK, np.uint8), 0, strides)
+
+
+def memory_order(x: Array) -> list[int]:
+    """The axes of ``x`` from the largest stride to the smallest."""
+    return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+
+
+def _references(x: Array) -> int:
+    """How often the object is referred to that ``x`` is a view of."""
+    base = x.base
+    return sys.getrefcount(base)
+
+
+_ONE = _references(np.empty(2)[:])  # if ``x`` alone does
+
+
+def alone(x: Array) -> bool:
+    """Whether all memory of ``x`` can be reached through ``x`` only: no other view, and no part that it leaves out.
+
+    Examples
+    --------
+    >>> a = empty((3, 2), np.float32).T
+    >>> alone(a), alone(a[1:])
+    (True, False)
+    """
+    if x.base is None:
+        return True
+    if not x.transpose(memory_order(x)).flags.c_contiguous:  # it has gaps, or the same memory twice
+        return False
+    size = x.nbytes
+    while x.base is not None and type(x) is not _Owner:
+        if type(x.base) not in (np.ndarray, _Owner) or not size <= x.base.nbytes <= size + SLACK:
+            return False
+        if _references(x) != _ONE:
+            return False
+        x = x.base
+    return True
 
 
 def memory_stats() -> MemoryStats:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.memory import alone, empty_like
 
 from .errors import AutogradError, ShapeError
 from .function import Function
@@ -115,7 +116,7 @@ class _Pass:
     def accumulate(self, t: Tensor, grad: Tensor) -> None:
         """Add ``grad`` to ``t.grad``, whose memory belongs to it alone."""
         if t.grad is None:
-            t.grad = grad.clone() if self.create_graph else self.owned(grad, t._array.dtype)
+            t.grad = grad.clone() if self.create_graph else self.owned(grad, t._array)
         elif self.create_graph:
             t.grad = t.grad + grad
         else:
@@ -124,11 +125,13 @@ class _Pass:
         for hook in list(t._post_hooks.values()):
             hook(t)
 
-    def owned(self, grad: Tensor, kind: np.dtype[Any]) -> Tensor:
-        """The gradient on memory that nobody else has: its own if possible, else a copy."""
-        array = grad._array.astype(kind, copy=False)
-        if array.base is not None or id(array) in self.held or not array.flags.writeable:
-            array = array.copy()
+    def owned(self, grad: Tensor, like: Any) -> Tensor:
+        """The gradient on memory that nobody else has: its own if possible, else a copy laid out as ``like``."""
+        array = grad._array
+        if array.dtype != like.dtype or id(array) in self.held or not array.flags.writeable or not alone(array):
+            copy = empty_like(like)
+            copy[...] = array
+            array = copy
         self.held.add(id(array))
         return Tensor._wrap(array)
 

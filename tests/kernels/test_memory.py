@@ -377,3 +377,39 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert (a == 1).all()
 """
     assert run_python(code) == ""
+
+
+# ----------------------------------------------------------------------- ownership
+
+
+@pytest.mark.parametrize("make", [np.empty, empty])
+@pytest.mark.parametrize("side", [3, 200])
+def test_alone(make: Any, side: int) -> None:
+    """An array is alone on its memory if no other array reaches any of it."""
+    a = make((side, side, 2), np.float32)
+    assert memory.alone(a)
+    view = a.T
+    assert not memory.alone(view)  # there is `a`
+    del a
+    assert memory.alone(view)
+    assert memory.alone(make((side, side, 2), np.float32).transpose(1, 2, 0).reshape(side, 2 * side))
+    for part in (view[1:], view[::2], view[:, :, 0], view[::-1], np.broadcast_to(view, (2, *view.shape))):
+        assert not memory.alone(part)
+    del part
+    two = view.T.reshape(-1), view.view()
+    assert not memory.alone(two[0])
+    del view
+    assert not memory.alone(two[0])
+    two = two[:1]
+    assert memory.alone(two[0])
+
+
+def test_memory_of_others_is_not_taken() -> None:
+    for other in (
+        np.frombuffer(bytearray(8), np.uint8),
+        np.asarray(memoryview(np.empty(9))),
+        np.empty(4).view(np.recarray),
+    ):
+        assert not memory.alone(other[:].view(np.ndarray))
+    windows = np.lib.stride_tricks.as_strided(np.empty(4), (2, 2), (8, 8))
+    assert not memory.alone(windows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..memory import memory_order
 
 CHUNK = 16384  # elements in one task of an elementwise loop: 64 KiB of float32
 
@@ -13,11 +14,6 @@ def check_writeable(*arrays: Array) -> None:
     """Refuse arrays that must not be written, as NumPy does; a compiled loop would write them all the same."""
     if not all(x.flags.writeable for x in arrays):
         raise ValueError("the result is to be written into an array that is read-only. Fix: a copy of it, x.copy()")
-
-
-def memory_order(x: Array) -> list[int]:
-    """The axes of ``x`` from the largest stride to the smallest."""
-    return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
 
 
 def aligned(x: Array, *others: Array) -> list[Array]:
