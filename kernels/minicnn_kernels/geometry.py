@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index as as_index
+from typing import Any
+
+import numpy as np
 
 from .errors import ShapeError
 
@@ -44,6 +47,12 @@ class Window2d:
     padding: Pads
     dilation: Pair
     output_size: Pair
+
+    @property
+    def tap_type(self) -> np.dtype[Any]:
+        """The smallest unsigned type for the numbers ``a*KW + b`` of the taps: one byte for windows up to 16 x 16."""
+        kernel_h, kernel_w = self.kernel_size
+        return np.min_scalar_type(kernel_h * kernel_w - 1)
 
 
 def pair(value: int | Sequence[int], name: str, operation: str, least: int) -> Pair:

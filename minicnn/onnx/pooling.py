@@ -37,10 +37,15 @@ def _reaching(window: Any) -> Any:
     return dataclasses.replace(window, padding=padding)
 
 
+def _places_wanted(operation: Operation) -> bool:
+    return len(operation.outputs) > 1 and operation.used[1]
+
+
 def _max_pool(graph: Graph, operation: Operation, x: str, attributes: dict[str, Any]) -> Any:
     """The maxima, and if anyone reads them, their places ``h*W + w``."""
-    if not operation.used[1]:
-        return graph.node("MaxPool", x, **attributes), ""
+    if not _places_wanted(operation):
+        y = graph.node("MaxPool", x, **attributes)
+        return y if len(operation.outputs) == 1 else (y, "")
     *_, h, w = operation.inputs[0].sizes
     y, places = graph.node("MaxPool", x, outputs=2, **attributes)  # counted through all images and channels
     return y, graph.node("Mod", places, graph.ints(h * w))
@@ -52,7 +57,7 @@ def max_pool(graph: Graph, operation: Operation, x: str) -> Any:
     pads = [width for widths in window.padding for width in widths]
     if max(pads) < min(window.kernel_size):
         return _max_pool(graph, operation, x, window_attributes(window))
-    if operation.used[1]:
+    if _places_wanted(operation):
         raise untranslatable(
             operation, "has places of the maxima in ONNX only where the padding is below the kernel size"
         )
@@ -129,7 +134,7 @@ def adaptive_max_pool(graph: Graph, operation: Operation, x: str) -> Any:
     tiles = _tiles(operation)
     if tiles is not None:
         return _max_pool(graph, operation, x, tiles)
-    if operation.used[1]:
+    if _places_wanted(operation):
         raise untranslatable(operation, "has places of the maxima in ONNX only where the bins divide the image")
     value, y = operation.inputs[0], operation.outputs[0]
     for axis in (2, 3):

@@ -16,43 +16,61 @@ from ..core.function import Function
 from ..core.tensor import Tensor
 
 
-class _Selecting(Function):
-    """A pooling that takes one input per output and remembers which."""
+class MaxPool2d(Function):
+    """The largest value under each window and, if asked for, its place ``h*W + w``.
+
+    What is kept is the number of the tap that saw it: one byte per output.
+    """
 
     differentiable = True
 
-    def select(self, x: Any) -> tuple[Any, Any]:
-        raise TypeError(f"{type(self).__name__} must define select(self, x)")
+    def __init__(self, window: Window2d, with_indices: bool = False) -> None:
+        self.window, self.with_indices = window, with_indices
+
+    def forward(self, x: Any) -> Any:
+        y, taps = call("max_pool2d.forward", x, self.window)
+        self.save(taps)
+        return (y, call("max_pool2d.indices", taps, self.window)) if self.with_indices else y
+
+    def backward(self, grad_y: Tensor, _: None = None) -> Tensor:
+        (taps,) = self.saved
+        return MaxPoolGrad(self.window)(grad_y, taps)
+
+
+class MaxPoolGrad(Function):
+    """Add each value where the winning tap of its window looks (gradient of taking it from there)."""
+
+    differentiable = True
+
+    def __init__(self, window: Window2d) -> None:
+        self.window = window
+
+    def forward(self, values: Any, taps: Any) -> Any:
+        self.save(taps)
+        return call("max_pool2d.grad_input", values, taps, self.window)
+
+    def backward(self, grad: Tensor) -> Any:
+        (taps,) = self.saved
+        return Gather()(grad, Tensor._wrap(call("max_pool2d.indices", taps._array, self.window))), None
+
+
+class AdaptiveMaxPool2d(Function):
+    """The largest value in each of ``output_size`` bins, and its place ``h*W + w``."""
+
+    differentiable = True
+
+    def __init__(self, output_size: Pair) -> None:
+        self.output_size = output_size
 
     def forward(self, x: Any) -> Any:
         self.input_size = x.shape[2:]
-        y, indices = self.select(x)
+        y, indices = call("adaptive_max_pool2d.forward", x, self.output_size)
         self.save(indices)
         return y, indices
 
     def backward(self, grad_y: Tensor, _: None) -> Tensor:
         (indices,) = self.saved
         return Scatter(self.input_size)(grad_y, indices)
-
-
-class MaxPool2d(_Selecting):
-    """The largest value under each window, and its place ``h*W + w``."""
-
-    def __init__(self, window: Window2d) -> None:
-        self.window = window
-
-    def select(self, x: Any) -> tuple[Any, Any]:
-        return call("max_pool2d.forward", x, self.window)
-
-
-class AdaptiveMaxPool2d(_Selecting):
-    """The largest value in each of ``output_size`` bins, and its place."""
-
-    def __init__(self, output_size: Pair) -> None:
-        self.output_size = output_size
-
-    def select(self, x: Any) -> tuple[Any, Any]:
-        return call("adaptive_max_pool2d.forward", x, self.output_size)
 
 
 class Scatter(Function):
@@ -65,7 +83,7 @@ class Scatter(Function):
 
     def forward(self, values: Any, indices: Any) -> Any:
         self.save(indices)
-        return call("max_pool2d.grad_input", values, indices, self.size)
+        return call("max_unpool2d.scatter", values, indices, self.size)
 
     def backward(self, grad: Tensor) -> Any:
         (indices,) = self.saved

@@ -170,11 +170,28 @@ def _(d: Draw) -> tuple[Any, ...]:
     return d.one(d.array, d.ties)(d.batch, 3, *window.input_size), window
 
 
+def taps(d: Draw, window: Window2d) -> np.ndarray:
+    """Numbers of any taps of the window, some of which may look at padding."""
+    shape = (d.batch, 3, *window.output_size)
+    return d.place(d.rng.integers(0, np.prod(window.kernel_size), shape).astype(window.tap_type))
+
+
+@row("max_pool2d.indices")
+def _(d: Draw) -> tuple[Any, ...]:
+    window = pooling(d, d.ints(1, 2))
+    return reference("max_pool2d.forward", d.array(d.batch, 3, *window.input_size), window)[1], window
+
+
 @row("max_pool2d.grad_input")
 def _(d: Draw) -> tuple[Any, ...]:
     window = pooling(d, d.ints(1, 2))
-    y, indices = reference("max_pool2d.forward", d.array(d.batch, 3, *window.input_size), window)
-    return d.array(*y.shape), d.place(indices), window.input_size
+    winner = taps(d, window)
+    return d.array(*winner.shape), winner, window
+
+
+@row("max_unpool2d.scatter")
+def _(d: Draw) -> tuple[Any, ...]:
+    return d.array(d.batch, 3, 3, 4), d.place(d.rng.integers(0, 42, (d.batch, 3, 3, 4))), (6, 7)
 
 
 @row("max_unpool2d.forward")

@@ -17,7 +17,7 @@ TOLERANCE = {np.float64: 1e-9, np.float32: 1e-4, np.float16: 1e-2}
 CASES = [(operation, name) for name in available_backends() if name != "reference" for operation in operations(name)]
 
 
-POOLED = ("max_pool2d.grad_input",)  # its arguments come from the reference, which is slow; see the many channels
+POOLED = ("max_pool2d.indices",)  # its arguments come from the reference, which is slow; see the many channels
 
 
 def arrays(values: Any) -> list[np.ndarray]:
@@ -106,11 +106,13 @@ def test_many_channels_are_shared_out_whole(backend: str, batch: int) -> None:
     places = rng.integers(0, 42, small.shape)
 
     def results() -> list[np.ndarray]:
-        y, indices = call("max_pool2d.forward", x, window)
+        y, taps = call("max_pool2d.forward", x, window)
         return [
             y,
-            indices,
-            call("max_pool2d.grad_input", small, indices, (6, 7)),
+            taps,
+            call("max_pool2d.indices", taps, window),
+            call("max_pool2d.grad_input", small, taps, window),
+            call("max_unpool2d.scatter", small, places, (6, 7)),
             call("max_unpool2d.forward", small, places, (6, 7)),
             call("max_unpool2d.grad_input", x, places),
         ]
@@ -214,9 +216,12 @@ def test_a_window_that_steps_over_the_plane_sees_only_padding(backend: str) -> N
     x = np.ones((1, 1, 1, 1))
     window = pool_window("max_pool2d", x.shape, (2, 1), stride=1, padding=(1, 0), dilation=2)
     with use_backend(backend):
-        y, indices = call("max_pool2d.forward", x, window)
+        y, taps = call("max_pool2d.forward", x, window)
+        indices = call("max_pool2d.indices", taps, window)
+        grad = call("max_pool2d.grad_input", x, taps, window)
     np.testing.assert_array_equal(y, [[[[-np.inf]]]])
     np.testing.assert_array_equal(indices, [[[[0]]]])
+    np.testing.assert_array_equal(grad, [[[[0]]]])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

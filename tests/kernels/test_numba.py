@@ -51,14 +51,15 @@ results = {}
 for backend in ("numba", "numpy"):
     with use_backend(backend):
         y = call("conv2d.forward", x, w, b, window, 1)
-        pooled, indices = call("max_pool2d.forward", x, pool_window("max_pool2d", x.shape, 2))
+        pooling = pool_window("max_pool2d", x.shape, 2)
+        pooled, taps = call("max_pool2d.forward", x, pooling)
         results[backend] = [
             y,
             call("conv2d.grad_input", y, w, window, 1),
             call("conv2d.grad_weight", y, x, window, 1),
             call("matmul", x[0, 0], x[0, 1].T),
             pooled,
-            call("max_pool2d.grad_input", pooled, indices, (5, 4)),
+            call("max_pool2d.grad_input", pooled, taps, pooling),
             *call("batch_norm.statistics", x),
             call("batch_norm.normalize", x, b[:2], b[:2] ** 2, None, b[:2], 1e-5),
             *call("dropout.forward", x, 0.5, 2**63),
@@ -109,7 +110,8 @@ def many_results() -> list[np.ndarray]:
     y = call("conv2d.forward", x, w, None, window, 1)
     rows = x.reshape(-1, 13)
     normal, mean, rstd = call("layer_norm.forward", rows, None, None, 1e-5)
-    pooled, indices = call("max_pool2d.forward", x, pool_window("max_pool2d", x.shape, 3, 1))
+    pooling = pool_window("max_pool2d", x.shape, 3, 1)
+    pooled, taps = call("max_pool2d.forward", x, pooling)
     return [
         y,
         call("conv2d.grad_input", y, w, window, 1),
@@ -122,7 +124,7 @@ def many_results() -> list[np.ndarray]:
         *call("batch_norm.grad", x, x, x[0, :, 0, 0], x[0, :, 0, 0] ** 2, None, 1e-5, False)[:3],
         normal,
         *call("layer_norm.grad", normal, rows, mean, rstd, None),
-        call("max_pool2d.grad_input", pooled, indices, (17, 13)),
+        call("max_pool2d.grad_input", pooled, taps, pooling),
         *call("prelu.grad", x, x, np.float32([0.5])),
         *call("dropout.forward", x, 0.3, 7),
     ]

@@ -15,6 +15,7 @@ from . import dropout as dropout
 from . import group_norm as group_norm
 from . import local_response_norm as local_response_norm
 from . import matmul as matmul
+from . import max_pooling as max_pooling
 from . import optimizers as optimizers
 from . import pooling as pooling
 from . import resize as resize

@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Pair, adaptive_bins
 from .jit import numba_kernel
-from .pooling import max_pool
+from .max_pooling import max_pool, places_of_taps
 from .resample import Sparse, resample, windows_to_sparse
 
 
@@ -37,7 +37,9 @@ def adaptive_avg_pool2d_grad_input(grad_y: Array, input_size: Pair) -> Array:
 def adaptive_max_pool2d_forward(x: Array, output_size: Pair) -> tuple[Array, Array]:
     """The maximum of every bin and its place ``h*W + w``."""
     rows, columns = (
-        np.array([(start, end - start, 1) for start, end in adaptive_bins(size, bins)], np.int64).reshape(-1, 3)
+        np.array([(start, end - start, 1, 0) for start, end in adaptive_bins(size, bins)], np.int64).reshape(-1, 4)
         for size, bins in zip(x.shape[2:], output_size, strict=True)
     )
-    return max_pool(x, rows, columns)
+    tallest, widest = (int(bins[:, 1].max(initial=1)) for bins in (rows, columns))
+    y, winner = max_pool(x, rows, columns, widest, np.min_scalar_type(tallest * widest - 1))
+    return y, places_of_taps(winner, rows, columns, widest, x.shape[3])

@@ -1,9 +1,8 @@
-"""Max pooling, its inverse, and average pooling on channels-last memory.
+"""Unpooling and average pooling on channels-last memory.
 
-Max pooling compares, position by position of the window, all channels of a pixel at once. Its gradient is
-*scattered* to the places of the maxima, which lie anywhere in the plane of their channel; so one task owns
-some channels of one image, and no two threads add to one number. Average pooling is a
-``resample.py`` of windows and their transposes.
+Unpooling scatters values to the places that indices name, which lie anywhere in the plane of their channel; so
+one task owns some channels of one image, and no two threads write one number. Average pooling is a
+``resample.py`` of windows and their transposes. Max pooling has a file of its own.
 """
 
 from __future__ import annotations
@@ -13,73 +12,12 @@ from numba import prange
 
 from ..arrays import Array
 from ..geometry import Pair, Window2d
-from .jit import numba_kernel, parallel, serial, serial_no_alias, unsigned
+from ..memory import empty
+from .jit import numba_kernel, parallel, serial, unsigned
 from .layout import channels_first, channels_last
 from .resample import Sparse, resample, windows_to_sparse
 
 CHANNELS = 64  # channels in one task of a scatter
-
-
-@serial_no_alias
-def _larger(y, indices, p, x, q, place, c):  # type: ignore[no-untyped-def]
-    """Where ``x[:c]`` exceeds ``y[:c]`` or is NaN, take it and its place."""
-    p, q, c = unsigned(p), unsigned(q), unsigned(c)
-    for j in range(c):
-        value, best = x[q + j], y[p + j]
-        better = (value > best) | (value != value)
-        y[p + j] = value if better else best
-        indices[p + j] = place if better else indices[p + j]
-
-
-@serial
-def _max_row(y, indices, x, n, i, h, w, c, rows, columns):  # type: ignore[no-untyped-def]
-    """Output row ``i`` of image ``n``; a span is ``(first, count, step)`` of the window's positions in the plane."""
-    outputs = columns.shape[0]
-    top, height, down = rows[i, 0], rows[i, 1], rows[i, 2]
-    for j in range(outputs):
-        left, width, right = columns[j, 0], columns[j, 1], columns[j, 2]
-        p = ((n * rows.shape[0] + i) * outputs + j) * c
-        first = top * w + left if height > 0 and width > 0 else 0
-        for k in range(unsigned(p), unsigned(p + c)):
-            y[k] = -np.inf
-            indices[k] = first
-        for a in range(height):
-            for b in range(width):
-                place = (top + a * down) * w + left + b * right
-                _larger(y, indices, p, x, (n * h * w + place) * c, place, c)
-
-
-@parallel
-def _max_pool(y, indices, x, n, h, w, c, rows, columns):  # type: ignore[no-untyped-def]
-    outputs = rows.shape[0]
-    for t in prange(n * outputs):
-        _max_row(y, indices, x, t // outputs, t % outputs, h, w, c, rows, columns)
-
-
-def max_pool(x: Array, rows: Array, columns: Array) -> tuple[Array, Array]:
-    """Maxima and their places ``h*W + w`` over windows given by spans ``(first, count, step)`` along both axes."""
-    n, c, h, w = x.shape
-    y = np.empty((n, len(rows), len(columns), c), x.dtype)
-    indices = np.empty(y.shape, np.int64)
-    if y.size:
-        _max_pool(y.reshape(-1), indices.reshape(-1), channels_last(x).reshape(-1), n, h, w, c, rows, columns)
-    return channels_first(y), channels_first(indices)
-
-
-def _spans(window: Window2d, axis: int) -> Array:
-    """``(first, count, step)`` of the positions inside the plane, for each window along one axis."""
-    size, kernel, step = window.input_size[axis], window.kernel_size[axis], window.dilation[axis]
-    start = np.arange(window.output_size[axis]) * window.stride[axis] - window.padding[axis][0]
-    skipped = np.maximum(0, -(start // step))  # positions before the plane
-    end = np.minimum(kernel, -((start - size) // step))  # positions up to its end
-    spans = np.stack([start + skipped * step, np.maximum(end - skipped, 0), np.full_like(start, step)], axis=1)
-    return np.ascontiguousarray(spans, np.int64)
-
-
-@numba_kernel("max_pool2d.forward")
-def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
-    """The first maximum under each window and its place; NaN wins."""
-    return max_pool(x, _spans(window, 0), _spans(window, 1))
 
 
 @serial
@@ -107,16 +45,16 @@ def _block(n: int, c: int) -> int:
     return CHANNELS if n >= 8 else max(16, min(CHANNELS, -(-c * n // 8)))
 
 
-@numba_kernel("max_pool2d.grad_input")
-def max_pool2d_grad_input(grad_y: Array, indices: Array, input_size: Pair) -> Array:
-    """Each gradient is added at the place its maximum came from."""
-    n, c, oh, ow = grad_y.shape
-    h, w = input_size
-    grad_x = np.empty((n, h, w, c), grad_y.dtype)
-    if grad_x.size:
-        g, places = channels_last(grad_y).reshape(-1), channels_last(indices).reshape(-1)
-        _scatter_adds(grad_x.reshape(-1), g, places, n, h * w, oh * ow, c, _block(n, c))
-    return channels_first(grad_x)
+@numba_kernel("max_unpool2d.scatter")
+def max_unpool2d_scatter(x: Array, indices: Array, output_size: Pair) -> Array:
+    """Each value is added at the place its index names."""
+    n, c, h, w = x.shape
+    oh, ow = output_size
+    y = empty((n, oh, ow, c), x.dtype)
+    if y.size:
+        values, places = channels_last(x).reshape(-1), channels_last(indices).reshape(-1)
+        _scatter_adds(y.reshape(-1), values, places, n, oh * ow, h * w, c, _block(n, c))
+    return channels_first(y)
 
 
 @serial
@@ -143,7 +81,7 @@ def max_unpool2d_forward(x: Array, indices: Array, output_size: Pair) -> Array:
     """Each value at the place its index names, zeros elsewhere."""
     n, c, h, w = x.shape
     oh, ow = output_size
-    y = np.empty((n, oh, ow, c), x.dtype)
+    y = empty((n, oh, ow, c), x.dtype)
     if y.size:
         values, places = channels_last(x).reshape(-1), channels_last(indices).reshape(-1)
         _places(y.reshape(-1), values, places, n, oh * ow, h * w, c, _block(n, c))
@@ -167,7 +105,7 @@ def _fetches(gx, g, indices, n, area, inputs, c):  # type: ignore[no-untyped-def
 def max_unpool2d_grad_input(grad_y: Array, indices: Array) -> Array:
     """Each gradient is read where the value was put."""
     n, c, h, w = indices.shape
-    grad_x = np.empty((n, h, w, c), grad_y.dtype)
+    grad_x = empty((n, h, w, c), grad_y.dtype)
     if grad_x.size:
         g, places = channels_last(grad_y).reshape(-1), channels_last(indices).reshape(-1)
         _fetches(grad_x.reshape(-1), g, places, n, grad_y.shape[2] * grad_y.shape[3], h * w, c)

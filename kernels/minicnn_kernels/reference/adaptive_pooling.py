@@ -3,7 +3,7 @@
 Along each axis bin ``i`` covers the inputs ``floor(i*size/bins)`` up to, not
 including, ``ceil((i + 1)*size/bins)`` (`geometry.adaptive_bins`). An output size
 of 1 is global pooling: Lin, Chen & Yan, *Network in network*, 2013, section 3.2.
-The gradient of adaptive max pooling is ``max_pool2d.grad_input``.
+The gradient of adaptive max pooling is ``max_unpool2d.scatter``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Max pooling, its inverse, and average pooling.
 
-Max pooling takes the largest input under the window and remembers where it
-was; the gradient goes there and nowhere else. Average pooling divides the sum
+Max pooling takes the largest input under the window and remembers which tap of the window it was under: for windows up
+to 16 x 16 that is one byte per output. The gradient goes there and nowhere else. Average pooling divides the sum
 under the window by a count; the gradient is spread evenly by the same count.
 
 Source: Zeiler & Fergus, *Visualizing and understanding convolutional networks*,
@@ -23,33 +23,56 @@ from .indexing import doubles, taps
 
 @kernel("max_pool2d.forward", backend="reference")
 def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
-    """Return the largest value under each window (N, C, OH, OW) and its place ``h*W + w`` in the plane.
+    """Return the largest value under each window (N, C, OH, OW) and the number ``a*KW + b`` of the tap that saw it.
 
     Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
     """
-    width = window.input_size[1]
+    width = window.kernel_size[1]
     y = np.full((*x.shape[:2], *window.output_size), -math.inf, x.dtype)
-    indices = np.zeros(y.shape, np.int64)
+    winner = np.zeros(y.shape, window.tap_type)
     for n, c, i, j in np.ndindex(y.shape):
-        inside = [(h, w) for _, _, h, w in taps(window, i, j)]
+        inside = list(taps(window, i, j))
         if inside:
-            indices[n, c, i, j] = inside[0][0] * width + inside[0][1]  # stays if all values are -inf
-        for h, w in inside:
+            winner[n, c, i, j] = inside[0][0] * width + inside[0][1]  # stays if all values are -inf
+        for a, b, h, w in inside:
             if x[n, c, h, w] > y[n, c, i, j] or math.isnan(x[n, c, h, w]):
                 y[n, c, i, j] = x[n, c, h, w]
-                indices[n, c, i, j] = h * width + w
-    return y, indices
+                winner[n, c, i, j] = a * width + b
+    return y, winner
+
+
+@kernel("max_pool2d.indices", backend="reference")
+def max_pool2d_indices(winner: Array, window: Window2d) -> Array:
+    """Return the place ``h*W + w`` in the plane (int64) at which each winning tap looks; 0 if that is padding."""
+    indices = np.zeros(winner.shape, np.int64)
+    for n, c, i, j in np.ndindex(winner.shape):
+        for a, b, h, w in taps(window, i, j):
+            if a * window.kernel_size[1] + b == winner[n, c, i, j]:
+                indices[n, c, i, j] = h * window.input_size[1] + w
+    return indices
 
 
 @kernel("max_pool2d.grad_input", backend="reference")
-def max_pool2d_grad_input(grad_y: Array, indices: Array, input_size: Pair) -> Array:
-    """Return grad_x (N, C, H, W): each gradient is added at the place its maximum came from."""
+def max_pool2d_grad_input(grad_y: Array, winner: Array, window: Window2d) -> Array:
+    """Return grad_x (N, C, H, W): each gradient is added where the winning tap looks."""
     grads = doubles(grad_y)
-    grad_x = np.zeros((*grad_y.shape[:2], *input_size))
+    grad_x = np.zeros((*grad_y.shape[:2], *window.input_size))
     for n, c, i, j in np.ndindex(grad_y.shape):
-        h, w = divmod(int(indices[n, c, i, j]), input_size[1])
-        grad_x[n, c, h, w] += grads[n, c, i, j]
+        for a, b, h, w in taps(window, i, j):
+            if a * window.kernel_size[1] + b == winner[n, c, i, j]:
+                grad_x[n, c, h, w] += grads[n, c, i, j]
     return grad_x.astype(grad_y.dtype)
+
+
+@kernel("max_unpool2d.scatter", backend="reference")
+def max_unpool2d_scatter(x: Array, indices: Array, output_size: Pair) -> Array:
+    """Return (N, C, H, W): each value is added at the place its index names."""
+    values = doubles(x)
+    y = np.zeros((*x.shape[:2], *output_size))
+    for n, c, i, j in np.ndindex(x.shape):
+        h, w = divmod(int(indices[n, c, i, j]), output_size[1])
+        y[n, c, h, w] += values[n, c, i, j]
+    return y.astype(x.dtype)
 
 
 @kernel("max_unpool2d.forward", backend="reference")

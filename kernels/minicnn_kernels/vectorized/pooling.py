@@ -22,25 +22,6 @@ def tap_positions(window: Window2d, axis: int) -> Array:
     return starts + np.arange(window.kernel_size[axis])[:, None] * window.dilation[axis]
 
 
-@kernel("max_pool2d.forward", backend="numpy")
-def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
-    """Return the largest value under each window (N, C, OH, OW) and its place ``h*W + w`` in the plane.
-
-    Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
-    The winning tap is kept as its number ``a*KW + b``: taps come in order, so the last to win has the largest.
-    """
-    y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
-    winner = np.empty(y.shape, np.int32)
-    winner[...] = first_inside(window)
-    windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
-    for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
-        candidate = windows[:, :, a, b].copy()
-        better = (candidate > y) | np.isnan(candidate)
-        np.maximum(winner, better * np.int32(tap), out=winner)
-        np.maximum(y, candidate, out=y)
-    return y, place_of_tap(winner, window)
-
-
 def inside(window: Window2d, axis: int) -> Array:
     """Return (K, outputs): whether each tap of each window looks into the plane, not at padding."""
     positions = tap_positions(window, axis)
@@ -53,8 +34,28 @@ def first_inside(window: Window2d) -> Array:
     return rows.argmax(axis=0)[:, None] * len(columns) + columns.argmax(axis=0)
 
 
-def place_of_tap(winner: Array, window: Window2d) -> Array:
-    """Turn tap numbers (N, C, OH, OW) into places ``h*W + w``; a window that sees only padding gets place 0."""
+@kernel("max_pool2d.forward", backend="numpy")
+def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
+    """Return the largest value under each window (N, C, OH, OW) and the number ``a*KW + b`` of the tap that saw it.
+
+    Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
+    Taps come in order, so the last to win has the largest number.
+    """
+    y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
+    winner = np.empty(y.shape, window.tap_type)
+    winner[...] = first_inside(window)
+    windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
+    for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
+        candidate = windows[:, :, a, b].copy()
+        better = (candidate > y) | np.isnan(candidate)
+        np.maximum(winner, better * winner.dtype.type(tap), out=winner)
+        np.maximum(y, candidate, out=y)
+    return y, winner
+
+
+@kernel("max_pool2d.indices", backend="numpy")
+def max_pool2d_indices(winner: Array, window: Window2d) -> Array:
+    """Return the place ``h*W + w`` (int64) at which each winning tap looks; 0 if that is padding."""
     width, (dilation_h, dilation_w) = window.input_size[1], window.dilation
     rows, columns = tap_positions(window, 0), tap_positions(window, 1)  # (KH, OH), (KW, OW)
     corner = rows[0][:, None] * width + columns[0]
@@ -66,14 +67,25 @@ def place_of_tap(winner: Array, window: Window2d) -> Array:
 
 
 @kernel("max_pool2d.grad_input", backend="numpy")
-def max_pool2d_grad_input(grad_y: Array, indices: Array, input_size: Pair) -> Array:
-    """Return grad_x (N, C, H, W): each gradient is added at the place its maximum came from."""
-    shape = (*grad_y.shape[:2], *input_size)
-    area = input_size[0] * input_size[1]
+def max_pool2d_grad_input(grad_y: Array, winner: Array, window: Window2d) -> Array:
+    """Return grad_x (N, C, H, W): each gradient is added where the winning tap looks."""
+    grads = wide(grad_y)
+    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), grads.dtype)
+    windows = sliding_windows(padded, window)  # (N, C, KH, KW, OH, OW)
+    for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
+        windows[:, :, a, b] += np.where(winner == tap, grads, 0)
+    return np.ascontiguousarray(crop(padded, window), grad_y.dtype)
+
+
+@kernel("max_unpool2d.scatter", backend="numpy")
+def max_unpool2d_scatter(x: Array, indices: Array, output_size: Pair) -> Array:
+    """Return (N, C, H, W): each value is added at the place its index names."""
+    shape = (*x.shape[:2], *output_size)
+    area = output_size[0] * output_size[1]
     plane = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1)
     places = (indices + plane * area).ravel()
-    grad_x = np.bincount(places, weights=grad_y.ravel(), minlength=plane.size * area)
-    return grad_x.astype(grad_y.dtype).reshape(shape)
+    y = np.bincount(places, weights=x.ravel(), minlength=plane.size * area)
+    return y.astype(x.dtype).reshape(shape)
 
 
 @kernel("max_unpool2d.forward", backend="numpy")

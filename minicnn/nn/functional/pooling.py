@@ -66,7 +66,10 @@ def max_pool2d(
     """
     x, added = image("max_pool2d", input)
     window = geometry.pool_window("max_pool2d", x._array.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    return _with_indices(ops.MaxPool2d(window)(x), added, return_indices)
+    if return_indices:
+        return _with_indices(ops.MaxPool2d(window, with_indices=True)(x), added, True)
+    y = ops.MaxPool2d(window)(x)
+    return y.squeeze(0) if added else y
 
 
 def _with_indices(result: tuple[Tensor, Tensor], added: bool, return_indices: bool) -> Any:
