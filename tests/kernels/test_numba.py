@@ -311,13 +311,13 @@ def test_a_product_reads_and_writes_its_own_matrices_only(m, k, n):
         c.reshape(-1),
         a.reshape(-1),
         b.reshape(-1),
-        bias,
         n=n,
         a_sizes=(1, 1, m, 1, 1, k),
         a_strides=(0, 0, k + 6, 0, 0, 1),
-        b_strides=(n + 6, 1),
+        b_strides=(0, 0, n + 6, 1),
         c_strides=(0, 0, n + 6, 1),
-        starts=[(2 * (n + 6) + 3, 2 * (k + 6) + 3, 2 * (n + 6) + 3, 0)],
+        bias=bias,
+        starts=((2 * (n + 6) + 3, 2 * (k + 6) + 3, 2 * (n + 6) + 3, 0),),
     )
     np.testing.assert_allclose(c[inside], a[inside] @ b[inside] + bias, rtol=1e-9, atol=1e-9)
     c[inside] = 7

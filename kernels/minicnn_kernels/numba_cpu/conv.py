@@ -26,15 +26,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-import numpy as np
-
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
+from ..memory import empty
 from .columns import sums
 from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
 from .jit import numba_kernel
-from .layout import channels_first, channels_last, contiguous, padded
+from .layout import channels_first, channels_last, flat, padded
 from .product import product
 
 
@@ -55,27 +54,28 @@ def conv2d_forward(
     x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
 ) -> Array:
     """``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of x[n, c, ...] * w[o, c, kh, kw]`` (cross-correlation)."""
-    if epilogue is not NONE:
-        return epilogue.apply(conv2d_forward(x, w, None, window, groups), bias)
     if _depthwise(w.shape[0], w.shape[1], groups):
-        return depthwise_forward(x, w, bias, window, groups)
-    xp = padded(x, *window.padding)
+        return epilogue.apply(depthwise_forward(x, w, None, window, groups), bias)
     n, o, cg, (kh, kw), (oh, ow) = len(x), w.shape[0], w.shape[1], window.kernel_size, window.output_size
+    xp = padded(x, *window.padding)
+    y = empty((n, oh, ow, o), x.dtype)
+    if epilogue.residual is not None:
+        epilogue = epilogue._replace(residual=channels_last(epilogue.residual))
     og = o // groups
-    y = np.empty((n, oh, ow, o), x.dtype)
-    weights = contiguous(w.transpose(2, 3, 1, 0))  # (KH, KW, C/g, O)
+    weights, (wo, wc, wh, ww) = flat(w)
     rows, depth = _im2col_strides(xp, window)
     product(
         y.reshape(-1),
         xp.reshape(-1),
-        weights.reshape(-1),
-        None if bias is None else np.ascontiguousarray(bias),
+        weights,
         n=og,
         a_sizes=(n, oh, ow, kh, kw, cg),
         a_strides=rows + depth,
-        b_strides=(o, 1),
+        b_strides=(wh, ww, wc, wo),
         c_strides=(oh * ow * o, ow * o, o, 1),
-        starts=[(g * og, g * cg, g * og, g * og) for g in range(groups)],
+        bias=bias,
+        epilogue=epilogue,
+        starts=tuple((g * og, g * cg, g * og * wo, g * og) for g in range(groups)),
     )
     return channels_first(y)
 
@@ -90,19 +90,18 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
     xp = padded(x, *window.padding)
     g = channels_last(grad_y)
     (kh, kw), (oh, ow) = window.kernel_size, window.output_size
-    grad_w = np.empty((o, cg, kh, kw), x.dtype)
+    grad_w = empty((o, cg, kh, kw), x.dtype)
     pixels, positions = _im2col_strides(xp, window)
     product(
         grad_w.reshape(-1),
         xp.reshape(-1),
         g.reshape(-1),
-        None,
         n=og,
         a_sizes=(kh, kw, cg, len(x), oh, ow),
         a_strides=positions + pixels,
-        b_strides=(o, 1),
+        b_strides=(oh * ow * o, ow * o, o, 1),
         c_strides=(kw, 1, kh * kw, cg * kh * kw),
-        starts=[(i * og * cg * kh * kw, i * cg, i * og, 0) for i in range(groups)],
+        starts=tuple((i * og * cg * kh * kw, i * cg, i * og, 0) for i in range(groups)),
     )
     return grad_w
 
@@ -161,25 +160,23 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
     pads = [_reach(phases, length) for phases, length in zip(axes, window.output_size, strict=True)]
     gp = padded(grad_y, *pads)
     _, gh, gw, _ = gp.shape
-    grad_x = np.empty((n, h, wd, c), grad_y.dtype)
+    grad_x = empty((n, h, wd, c), grad_y.dtype)
+    weights, (wo, wc, wh, ww) = flat(w)
     for rows in axes[0]:
         for columns in axes[1]:
-            taken = w[:, :, rows.last_tap :: -rows.step, columns.last_tap :: -columns.step]  # last tap first
-            taken = taken[:, :, : rows.taps, : columns.taps].reshape(groups, og, cg, rows.taps, columns.taps)
-            weights = np.ascontiguousarray(taken.transpose(0, 3, 4, 1, 2))  # (groups, taps, taps, O/g, C/g)
             corner = ((rows.shift + pads[0][0]) * gw + columns.shift + pads[1][0]) * o
             target = (rows.first * wd + columns.first) * c
+            first = rows.last_tap * wh + columns.last_tap * ww  # last tap first
             product(
                 grad_x.reshape(-1),
                 gp.reshape(-1),
-                weights.reshape(-1),
-                None,
+                weights,
                 n=cg,
                 a_sizes=(n, rows.count, columns.count, rows.taps, columns.taps, og),
                 a_strides=(gh * gw * o, gw * o, o, rows.spread * gw * o, columns.spread * o, 1),
-                b_strides=(cg, 1),
+                b_strides=(-rows.step * wh, -columns.step * ww, wo, wc),
                 c_strides=(h * wd * c, window.stride[0] * wd * c, window.stride[1] * c, 1),
-                starts=[(target + i * cg, corner + i * og, i * weights[0].size, 0) for i in range(groups)],
+                starts=tuple((target + i * cg, corner + i * og, first + i * og * wo, 0) for i in range(groups)),
             )
     return channels_first(grad_x)
 

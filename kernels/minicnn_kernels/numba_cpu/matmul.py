@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..memory import empty
 from .jit import numba_kernel
 from .layout import flat
 from .product import product
@@ -24,7 +25,7 @@ def matmul(a: Array, b: Array) -> Array:
     m, k = a.shape[-2:]
     n = b.shape[-1]
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    c = np.empty((*batch, m, n), a.dtype)
+    c = empty((*batch, m, n), a.dtype)
     if c.size:
         memory_a, strides_a = flat(a)
         memory_b, strides_b = flat(b)
@@ -36,12 +37,11 @@ def matmul(a: Array, b: Array) -> Array:
             c.reshape(-1),
             memory_a,
             memory_b,
-            None,
             n=n,
             a_sizes=(1, 1, m, 1, 1, k),
             a_strides=(0, 0, strides_a[-2], 0, 0, strides_a[-1]),
-            b_strides=(strides_b[-2], strides_b[-1]),
+            b_strides=(0, 0, strides_b[-2], strides_b[-1]),
             c_strides=(0, 0, n, 1),
-            starts=starts,
+            starts=tuple(map(tuple, starts.tolist())),
         )
     return c

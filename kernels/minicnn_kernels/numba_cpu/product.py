@@ -1,4 +1,4 @@
-"""The one engine of matrix products: ``C[i, j] = bias[j] + sum over k of A[i, k] * B[k, j]``.
+"""The one engine of matrix products: ``C[i, j] = sum over k of A[i, k] * B[k, j]``, with an epilogue.
 
 Convolution, its two gradients, ``matmul`` and ``linear`` are all this product. They differ in where
 the matrix ``A`` lies in memory. In the im2col matrix of a convolution, row ``i`` is an output pixel
@@ -10,165 +10,212 @@ each of them three indices times three strides. So the im2col matrix need not be
 memory with six sizes and strides, three for the rows and three for the depth. Exchange the two
 triples and it is the transposed matrix, for the gradient of the weights.
 
-Why it is fast (about 85-95 % of what one core can do in float32, as measured):
+This file decides how the work is cut into tasks; ``blocks.py`` is a task, ``vector/tile.py`` the innermost loop. The
+decisions depend on the sizes only, never on the number of threads, so the result does not either:
 
-- A *tile* of 4 rows x 32 columns of ``C`` stays in registers while ``k`` runs: per ``k`` 2 vector loads
-  of ``B`` and 4 numbers of ``A`` serve 8 fused multiply-adds (16 columns in 256-bit registers).
-  The four rows are spelt out because LLVM keeps them in registers only then
-  (a loop over the rows measured 14 times slower).
-- ``B`` is copied, 256 x 32 numbers at a time, into a *panel* that is read in order and stays in the
-  cache for all rows of the task. The copy also fills a narrow panel up with zeros, so there is
-  one kind of tile; the superfluous columns (and rows) are computed and not stored.
+- B is *packed* before, once for all tasks, if many tasks use it; else each packs what it needs;
+- a small C over a great depth (the gradient of a convolution's weights) makes few tasks: then ranges of ``k`` are
+  summed
+  apart, and the partial sums added in order.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import binding
-from numba import config, prange
+from numba import prange
 
 from ..arrays import Array
-from .jit import parallel, serial, serial_no_alias, unsigned
+from ..epilogue import NONE, Epilogue
+from ..memory import empty
+from ..threads import get_num_threads
+from . import blocks
+from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
+from .jit import parallel, serial, unsigned
+from .vector.copy import copy
+from .vector.target import host
+from .vector.tile import tile, tile_columns, tile_rows
+from .vector.transpose import transpose
+
+TASKS = 16  # wanted at least, so that the threads finish at about the same time
+CACHE = 384 * 1024  # bytes of A in one task: they stay in the L2 cache while the panels pass
+PANEL = 512 * 1024  # bytes of a panel of B
+COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
+ROW_GAP = 16  # numbers between rows of a copied block
 
 
-def _has_avx512() -> bool:
-    """Whether LLVM compiles for 512-bit vectors here."""
-    features = config.CPU_FEATURES  # type: ignore[attr-defined]
-    if features is None:
-        features = binding.get_host_cpu_features().flatten()
-    return "+avx512f" in features
+class _Cut(NamedTuple):
+    """How a product is cut."""
+
+    plan: Array
+    tasks: int
+    panels: int  # of one product of the batch
+    packed: bool
+    scratch: int  # elements per thread
+    split: int
+    apart: bool  # results are computed elsewhere and then put where C is
 
 
-ROWS = 4  # rows of a tile, spelt out in _tile
-COLUMNS = 32 if _has_avx512() else 16  # columns of a tile: 8 accumulators of 16 floats, or of 8
-DEPTH = 256  # rows of a panel of B: 32 KiB of float32
-BLOCK = 256  # most rows of C in one task
-SMALL_BLOCK = 64  # with fewer rows, packing B takes more than a tenth of the time
-TASKS = 32  # wanted at least, so that the threads finish at about the same time
-
-ZERO, ONE = unsigned(0), unsigned(1)
-_ROWS, _COLUMNS, _DEPTH = unsigned(ROWS), unsigned(COLUMNS), unsigned(DEPTH)
-
-
-@serial_no_alias
-def _tile(acc, p, a, r0, r1, r2, r3, depth, panel, k):  # type: ignore[no-untyped-def]
-    """``acc (4, COLUMNS) += A (4, k) @ panel (k, COLUMNS)``; row ``i`` of A is ``a[r_i + depth[:k]]``."""
-    p0, p1, p2, p3 = p, p + _COLUMNS, p + unsigned(2) * _COLUMNS, p + unsigned(3) * _COLUMNS
-    q = ZERO
-    for step in range(k):
-        d = depth[step]
-        a0, a1, a2, a3 = a[r0 + d], a[r1 + d], a[r2 + d], a[r3 + d]
-        for j in range(_COLUMNS):
-            b = panel[q + j]
-            acc[p0 + j] += a0 * b
-            acc[p1 + j] += a1 * b
-            acc[p2 + j] += a2 * b
-            acc[p3 + j] += a3 * b
-        q += _COLUMNS
+def _run(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """How many rows are neighbours in memory, one after the other, at least."""
+    length = 1
+    for size, stride in zip(sizes[::-1], strides[::-1], strict=True):
+        if size == 1:
+            continue
+        if stride != length:
+            break
+        length *= size
+    return length
 
 
-@serial
-def _offsets(table, start, count, sizes, strides):  # type: ignore[no-untyped-def]
-    """``table[i] = i0*s0 + i1*s1 + i2*s2`` for the ``count`` index triples from number ``start`` on."""
-    n1, n2 = sizes[1], sizes[2]
-    s0, s1, s2 = strides
-    i0, rest = start // (n1 * n2), start % (n1 * n2)
-    i1, i2 = rest // n2, rest % n2
-    for i in range(count):
-        table[i] = i0 * s0 + i1 * s1 + i2 * s2
-        i2 += 1
-        if i2 == n2:
-            i2 = 0
-            i1 += 1
-            if i1 == n1:
-                i1 = 0
-                i0 += 1
+def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: int, itemsize: int) -> int:
+    """Whether A is read where it lies, or copied block by block first."""
+    along_depth, along_rows = _run(a_sizes[3:], a_strides[3:]), _run(a_sizes[:3], a_strides[:3])
+    if along_depth < k and along_depth < along_rows:
+        return BY_COLUMNS
+    far = max((abs(stride) for size, stride in zip(a_sizes[:3], a_strides[:3], strict=True) if size > 1), default=0)
+    nearest = next((s for n, s in zip(a_sizes[2::-1], a_strides[2::-1], strict=True) if n > 1), far)
+    if along_depth == k and panels > 2 and nearest * itemsize % 2048 == 0:
+        return BY_ROWS
+    return IN_PLACE
 
 
-@serial
-def _pack(panel, b, q, stride_k, stride_n, k, n):  # type: ignore[no-untyped-def]
-    """``panel[:k, :n] = B[:k, :n]``, and zeros in the columns from ``n`` on."""
-    p = ZERO
-    for _ in range(k):
-        if stride_n == ONE and n == _COLUMNS:
-            for j in range(_COLUMNS):
-                panel[p + j] = b[q + j]
-        else:
-            for j in range(n):
-                panel[p + j] = b[q + j * stride_n]
-            for j in range(n, _COLUMNS):
-                panel[p + j] = 0
-        p += _COLUMNS
-        q += stride_k
-
-
-@serial
-def _store(c, acc, rows, c_start, stride_n, bias, bias_start, m, n):  # type: ignore[no-untyped-def]
-    """``C[:m, :n] = acc[:m, :n] + bias[:n]``."""
-    for i in range(m):
-        p = c_start + rows[i]
-        q = i * _COLUMNS
-        for j in range(n):
-            c[p + j * stride_n] = acc[q + j] + bias[bias_start + j]
-
-
-@serial
-def _task(t, c, a, b, bias, starts, plan):  # type: ignore[no-untyped-def]
-    """Task ``t``: some rows, and at most COLUMNS columns, of one product of the batch."""
-    m, n, k, block, split, split_stride = plan[0], plan[1], plan[2], plan[3], plan[4], plan[5]
-    a_sizes, a_strides, b_strides, c_strides = plan[6:12], plan[12:18], plan[18:20], plan[20:24]
-    blocks, panels = (m + block - 1) // block, (n + COLUMNS - 1) // COLUMNS
-    column, rest = t % panels * COLUMNS, t // panels
-    row, rest = rest % blocks * block, rest // blocks
-    part, batch = rest % split, rest // split
-    height, width = min(block, m - row), min(COLUMNS, n - column)
-
-    tall = (height + ROWS - 1) // ROWS * ROWS
-    rows = np.empty(tall, np.uint64)
-    depth = np.empty(DEPTH, np.uint64)
-    panel = np.empty(DEPTH * COLUMNS, b.dtype)
-    acc = np.zeros(tall * COLUMNS, c.dtype)
-    _offsets(rows, row, height, a_sizes[:3], a_strides[:3])
-    for i in range(height, tall):
-        rows[i] = rows[height - 1]  # superfluous rows repeat the last one
-    a0 = unsigned(starts[batch, 1])
-    last = k * (part + 1) // split
-    for first in range(k * part // split, last, DEPTH):
-        deep = min(DEPTH, last - first)
-        _offsets(depth, first, deep, a_sizes[3:], a_strides[3:])
-        q = unsigned(starts[batch, 2] + first * b_strides[0] + column * b_strides[1])
-        _pack(panel, b, q, unsigned(b_strides[0]), unsigned(b_strides[1]), unsigned(deep), unsigned(width))
-        for i in range(ZERO, unsigned(tall), _ROWS):
-            r0, r1, r2, r3 = rows[i], rows[i + ONE], rows[i + unsigned(2)], rows[i + unsigned(3)]
-            _tile(acc, i * _COLUMNS, a, a0 + r0, a0 + r1, a0 + r2, a0 + r3, depth, panel, unsigned(deep))
-    _offsets(rows, row, height, a_sizes[:3], c_strides[:3])
-    start = unsigned(starts[batch, 0] + part * split_stride + column * c_strides[3])
-    bias_start = unsigned(starts[batch, 3] + column)
-    _store(c, acc, rows, start, unsigned(c_strides[3]), bias, bias_start, unsigned(height), unsigned(width))
+@lru_cache(4096)
+def _cut(
+    n: int,
+    a_sizes: tuple[int, ...],
+    a_strides: tuple[int, ...],
+    b_strides: tuple[int, ...],
+    c_strides: tuple[int, ...],
+    batches: int,
+    itemsize: int,
+    plain: bool,
+) -> _Cut:
+    m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
+    columns, rows = tile_columns(itemsize), tile_rows()
+    if m == 0 or n == 0 or batches == 0:
+        return _Cut(np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
+    panels = -(-n // columns)
+    mode = _mode(a_sizes, a_strides, k, panels, itemsize)
+    split, depth = 1, min(k, PANEL // (columns * itemsize))
+    if mode == BY_COLUMNS:
+        depth, block = min(k, COPIED_DEPTH), 16 * rows
+    else:
+        if panels > 1:
+            depth = min(depth, max(256, CACHE // (8 * rows * itemsize)))
+        block = max(CACHE // (max(depth, 1) * itemsize) // rows, 4) * rows
+    made = batches * -(-m // block)
+    if plain and batches == 1 and made < TASKS and k >= 8 * COPIED_DEPTH and m * n <= k * 64:
+        split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
+        made *= split
+    while made < TASKS and block > 4 * rows:
+        block = max(4, block // (2 * rows)) * rows
+        made = batches * split * -(-m // block)
+    block = -(-m // (-(-m // block) * rows)) * rows  # as many rows in each, in whole tiles
+    row_blocks = -(-m // block)
+    packed = row_blocks > 1 and mode != BY_COLUMNS
+    groups = min(panels, max(1, -(-TASKS // max(made, 1)))) if not packed or made < TASKS else 1
+    per_group = -(-panels // groups)
+    groups = -(-panels // per_group)
+    scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
+    plan = np.zeros(blocks.PLAN, np.int64)
+    plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
+    plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
+    plan[30:41] = (
+        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize), tile(rows // 2, itemsize),
+        transpose(itemsize), scratch, ROW_GAP, _run(a_sizes[3:], b_strides[:3]) == k, copy(itemsize),
+    )  # fmt: skip
+    apart = split > 1 or c_strides[3] != 1
+    if apart:  # the parts lie one after the other, in rows of n
+        plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
+    plan.setflags(write=False)
+    return _Cut(plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
 
 
 @parallel
-def _product(c, a, b, bias, starts, plan, tasks):  # type: ignore[no-untyped-def]
+def _product(c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in prange(tasks):
-        _task(np.int64(t), c, a, b, bias, starts, plan)  # prange's own type is unsigned
+        task(np.int64(t), c, a, b, scratch, vectors, starts, plan)  # prange's own type is unsigned
+
+
+@serial
+def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
+    """Panel ``t`` in pieces, so that the table of k stays small."""
+    n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
+    column = t % panels * columns
+    q = starts[t // panels, 2] + column * plan[blocks.B_STRIDES + 3]
+    sizes, strides = plan[blocks.A_SIZES + 3 : blocks.A_SIZES + 6], plan[blocks.B_STRIDES : blocks.B_STRIDES + 3]
+    depth = np.empty(min(k, 512), np.int64)
+    for first in range(0, k, 512):
+        deep = min(512, k - first)
+        blocks.offsets(depth, first, deep, sizes, strides, 0, plan[blocks.ITEMSIZE])
+        pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column), plan)
+
+
+@parallel
+def _pack_all(packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
+    for t in prange(tasks):
+        _pack_panel(packed, b, np.int64(t), panels, starts, plan)
+
+
+@serial
+def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, strides):  # type: ignore[no-untyped-def]
+    """Rows ``first .. last-1`` of C: the parts' sum, in order, put where C is."""
+    rows = np.empty(last - first, np.int64)
+    blocks.offsets(rows, first, last - first, sizes, strides[:3], start, 1)
+    for i in range(last - first):
+        p, q = unsigned((first + i) * n), unsigned(rows[i])
+        for part in range(1, split):
+            shift = unsigned(part * stride)
+            for j in range(unsigned(n)):
+                parts[p + j] += parts[p + shift + j]
+        if strides[3] == 1:
+            for j in range(unsigned(n)):
+                c[q + j] = parts[p + j]
+    if strides[3] != 1:
+        for j in range(n):
+            for i in range(last - first):
+                c[unsigned(rows[i] + j * strides[3])] = parts[unsigned((first + i) * n + j)]
+
+
+@parallel
+def _add_parts(c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
+    for t in prange((m + chunk - 1) // chunk):
+        first = np.int64(t) * chunk
+        _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
+
+
+def _words(dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array) -> tuple[Array, list[Array]]:
+    """The epilogue as five integers for the tile, and the arrays that they point into."""
+    words = np.zeros(5, np.int64)
+    if bias is None and epilogue is NONE:
+        return words, []
+    scale = np.ones(columns, dtype) if epilogue.scale is None else np.ascontiguousarray(epilogue.scale, dtype)
+    shift = np.zeros(columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+    words[0], words[1] = scale.ctypes.data, shift.ctypes.data
+    if epilogue.residual is not None:
+        words[2] = epilogue.residual.ctypes.data - c.ctypes.data
+    words[3:4].view(dtype)[0], words[4:5].view(dtype)[0] = epilogue.low, epilogue.high
+    return words, [scale, shift]
 
 
 def product(
     c: Array,
     a: Array,
     b: Array,
-    bias: Array | None,
     *,
     n: int,
     a_sizes: tuple[int, ...],
     a_strides: tuple[int, ...],
-    b_strides: tuple[int, int],
+    b_strides: tuple[int, ...],
     c_strides: tuple[int, ...],
-    starts: Any = ((0, 0, 0, 0),),
+    bias: Array | None = None,
+    epilogue: Epilogue = NONE,
+    starts: tuple[tuple[int, ...], ...] = ((0, 0, 0, 0),),
 ) -> None:
-    """``C = A @ B + bias`` for every row of ``starts``; all arrays are flat memory, no overlap with ``c``.
+    """``C = epilogue(A @ B)`` for every row of ``starts``; all arrays are flat memory, no overlap with ``c``.
 
     Parameters
     ----------
@@ -176,40 +223,43 @@ def product(
         Columns of B and C.
     a_sizes, a_strides : six ints
         Three indices that make a row of A and C, three that make the depth k; their strides in ``a``.
-    b_strides : two ints
-        Strides of (k, j) in ``b``.
+    b_strides : four ints
+        Strides in ``b`` of the three depth indices and of the column j.
     c_strides : four ints
         Strides in ``c`` of the three row indices and of the column j.
+    bias : array, optional
+        One number per column.
+    epilogue : Epilogue, optional
+        Its residual lies in memory as ``c`` does. Only where the columns of C are neighbours (stride 1).
     starts : sequence of (c, a, b, bias)
         Where each of a batch of products begins in the four memories.
     """
-    m, k = int(np.prod(a_sizes[:3])), int(np.prod(a_sizes[3:]))
-    table = np.array(starts, np.int64).reshape(-1, 4)
-    batches = len(table)
-    if m == 0 or n == 0 or batches == 0:
+    dtype = c.dtype
+    plain = bias is None and epilogue is NONE
+    cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
+    if cut.tasks == 0:
         return
-    if bias is None:
-        bias = np.zeros(int(table[:, 3].max()) + n, c.dtype)
-    panels, blocks = -(-n // COLUMNS), -(-m // BLOCK)
-    tasks = batches * panels * blocks
-    # A small C over a great depth (the gradient of a convolution's weights) makes few tasks: then ranges of k are
-    # summed apart, and the partial sums added in order. Only the sizes decide, never the number of threads.
-    split = max(1, min(-(-TASKS // tasks), k // (4 * DEPTH))) if batches == 1 else 1
-    while tasks * split < TASKS and m > blocks * SMALL_BLOCK:
-        blocks, tasks = 2 * blocks, 2 * tasks
-    block = -(-m // (blocks * ROWS)) * ROWS  # as many rows in each, in whole tiles
-    tasks = batches * panels * -(-m // block)
-    geometry = *a_sizes, *a_strides, *b_strides
-    if split == 1:
-        plan = np.array((m, n, k, block, 1, 0, *geometry, *c_strides), np.int64)
-        _product(c, a, b, bias, table, plan, tasks)
-        return
-    parts = np.empty((split, *a_sizes[:3], n), c.dtype)
-    plan = np.array((m, n, k, block, split, m * n, *geometry, *_element_strides(parts[0])), np.int64)
-    _product(parts.reshape(-1), a, b, np.zeros_like(bias), table * (0, 1, 1, 1), plan, tasks * split)
-    result = np.lib.stride_tricks.as_strided(c[table[0, 0] :], parts.shape[1:], [s * c.itemsize for s in c_strides])
-    result[...] = parts.sum(axis=0) + bias[table[0, 3] :][:n]
+    table = _table(starts)
+    m, k = int(cut.plan[blocks.M]), int(cut.plan[blocks.K])
+    if cut.packed and k:
+        packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
+        _pack_all(packed, b, cut.panels, table, cut.plan, len(table) * cut.panels)
+        b = packed
+    target, places = c, table
+    if cut.apart:
+        target = empty((len(table) * cut.split * m * n,), dtype)
+        places = table.copy()
+        places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
+    words, _alive = _words(dtype, int(table[:, 3].max()) + n, bias, epilogue, c)
+    scratch = empty((get_num_threads() * cut.scratch,), dtype)
+    _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
+    if cut.apart:
+        chunk = max(1, min(128, -(-m // TASKS)))
+        for i, start in enumerate(table[:, 0]):
+            parts = target[i * cut.split * m * n :]
+            _add_parts(c, parts, int(start), cut.split, m, n, chunk, a_sizes[:3], c_strides)
 
 
-def _element_strides(x: Array) -> tuple[int, ...]:
-    return tuple(stride // x.itemsize for stride in x.strides)
+@lru_cache(4096)
+def _table(starts: tuple[tuple[int, ...], ...]) -> Array:
+    return np.array(starts, np.int64).reshape(-1, 4)

@@ -1,0 +1,263 @@
+"""A pool of memory for large arrays, because fresh memory is slow.
+
+The operating system hands out memory by the page (4 KiB), and each page only when it is first touched: it stops the
+program, finds a page, fills it with zeros and goes on. Writing a fresh array of 1 MiB so takes up to 20 times
+as long as writing it again. A network allocates the same sizes in every step; so what one step gives back, the next
+one takes, and after the first step there are no new pages.
+
+How an array finds its way back. ``empty`` returns an ordinary array, whose ``base`` is an *owner*, whose base is the
+block of memory. Views of the array, views of these, buffers and the arrays of other libraries on it all keep
+the array alive, and it keeps the owner. When the last of them is gone the owner is destroyed, and gives the block back.
+
+- Sizes are rounded up to one of 8 classes between a power of two and the next, so that at most an eighth (or a page)
+  of a block is not asked for, and an idle block fits every request of its class.
+- The pool holds at most ``KEEP`` times the memory that was in use at the worst moment: beyond it the blocks that have
+  been idle for longest go back to the operating system first. ``empty_cache`` returns all idle ones.
+- Nobody ever waits. An owner may be destroyed at any point of any thread (the garbage collector decides), even
+  inside of the pool: it only appends the block to a list, which the next allocation puts away. An allocation
+  that finds another one in the pool takes memory that is not pooled.
+
+Every array from here starts at a multiple of 16 bytes (64 if it is large), and at least ``SLACK`` bytes behind its last
+element may be read and written, whatever they contain: a vector instruction may go past the end of a row.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import threading
+from collections import defaultdict, deque
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .arrays import Array
+
+LARGE = 2**14  # bytes; smaller arrays are not pooled: the C library has their pages at hand
+SLACK = 256  # bytes behind an array: four of the widest vectors
+KEEP = 1.25  # in use and idle together, as a share of what was in use at most
+PAGE = 2**12
+HUGE = 2**22  # from here on the system is asked for pages of 2 MiB, as NumPy does: fewer stops (measured: 5 to 8 times)
+
+
+def size_class(size: int) -> int:
+    """Bytes of the block for an array of ``size`` bytes: whole eighths of a power of two.
+
+    Examples
+    --------
+    >>> size_class(2**20 - SLACK), size_class(2**20) == 2**20 + 2**17
+    (1048576, True)
+    """
+    size += SLACK
+    unit = 1 << (size.bit_length() - 4)
+    if unit < PAGE:
+        unit = PAGE
+    return -(-size // unit) * unit
+
+
+class _Block:
+    """Memory from the operating system, which gets it back when this object is destroyed."""
+
+    __slots__ = ("memory", "size", "stored")
+
+    def __init__(self, size: int) -> None:
+        if hasattr(mmap, "MAP_PRIVATE"):  # else a forked process would share the memory with its parent
+            self.memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        else:
+            self.memory = mmap.mmap(-1, size)
+        if size >= HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel without huge pages
+                self.memory.madvise(mmap.MADV_HUGEPAGE)
+        self.size = size
+        self.stored = 0  # when it became idle, as a running number
+
+
+class MemoryStats(NamedTuple):
+    """What :func:`memory_stats` returns.
+
+    Attributes
+    ----------
+    in_use, idle : int
+        Bytes in arrays, and bytes kept for the next ones.
+    peak : int
+        The most that was ever in use.
+    hits, misses : int
+        How many arrays got an idle block, and for how many one had to be made.
+    """
+
+    in_use: int
+    idle: int
+    peak: int
+    hits: int
+    misses: int
+
+
+class _Pool:
+    """Idle blocks by size, and the count of all."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.returned: deque[_Block] = deque()  # by owners; not put away yet
+        self.idle: defaultdict[int, deque[_Block]] = defaultdict(deque)  # by size; the oldest on the left
+        self.total = 0  # bytes in use and idle
+        self.in_use = 0
+        self.peak = 0
+        self.requests = 0
+        self.misses = 0
+
+    def take(self, size: int) -> _Block | None:
+        """A block of this size, or None if the pool is busy: nobody waits for it."""
+        if not self.turn.acquire(False):
+            return None
+        try:
+            if self.returned:
+                self.put_away()
+            self.requests += 1
+            self.in_use += size
+            if self.in_use > self.peak:
+                self.peak = self.in_use
+            blocks = self.idle[size]
+            return blocks.pop() if blocks else self.make(size)  # the one used last: perhaps in the processor's cache
+        finally:
+            self.turn.release()
+
+    def make(self, size: int) -> _Block:
+        """A new block; if memory is short, after giving the idle ones up."""
+        self.misses += 1
+        for most in (int(KEEP * self.peak), 0):
+            self.shrink(most - size)
+            try:
+                block = _Block(size)
+            except (OSError, ValueError, OverflowError):  # no memory, or an absurd size
+                continue
+            self.total += size
+            return block
+        self.in_use -= size
+        raise MemoryError(f"cannot allocate an array of {size / 2**30:,.2f} GiB: there is not so much memory")
+
+    def put_away(self) -> None:
+        """Make the returned blocks idle ones."""
+        returned, idle = self.returned, self.idle
+        while returned:
+            block = returned.popleft()
+            block.stored = self.requests
+            self.in_use -= block.size
+            idle[block.size].append(block)
+
+    def shrink(self, most: int) -> None:
+        """Destroy the blocks that have been idle for longest, until there are at most so many bytes, or none is idle."""
+        while self.total > most and (idle := [blocks for blocks in self.idle.values() if blocks]):
+            self.total -= min(idle, key=lambda blocks: blocks[0].stored).popleft().size
+
+    def stats(self) -> MemoryStats:
+        in_use = self.in_use - sum(block.size for block in tuple(self.returned))
+        return MemoryStats(in_use, self.total - in_use, self.peak, self.requests - self.misses, self.misses)
+
+
+_pool = _Pool()
+
+
+def _after_fork() -> None:
+    """In a forked process: another thread of the parent may have been in the pool, and will never come out."""
+    _pool.turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class _Owner(np.ndarray):
+    """Holds a block for one array and its views."""
+
+    __slots__ = ("block",)
+    block: _Block
+
+    def __del__(self, give_back: Any = _pool.returned.append) -> None:
+        try:
+            block = self.block
+        except AttributeError:  # a view of an owner, such as a.base[2:]
+            return
+        give_back(block)
+
+
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return an array with arbitrary contents, as ``np.empty`` does, from the pool if it is large.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+    dtype : dtype
+
+    Examples
+    --------
+    >>> a = empty((256, 256), np.float32)
+    >>> before = memory_stats().hits
+    >>> del a  # its memory becomes idle,
+    >>> b = empty((65000,), np.float32)  # and serves an array of nearly the same size
+    >>> memory_stats().hits - before
+    1
+    """
+    return _array(shape if isinstance(shape, tuple) else (shape,), np.dtype(dtype), None)
+
+
+def empty_like(x: Array) -> Array:
+    """Return an array of the shape, element type and memory order of ``x``, with arbitrary contents.
+
+    Examples
+    --------
+    >>> channels_last = np.zeros((2, 4, 5, 3)).transpose(0, 3, 1, 2)
+    >>> empty_like(channels_last).strides == channels_last.strides
+    True
+    """
+    if x.flags.c_contiguous:
+        return _array(x.shape, x.dtype, None)
+    strides, step = [0] * x.ndim, x.itemsize
+    for axis in sorted(range(x.ndim), key=lambda axis: (abs(x.strides[axis]), -axis)):  # the innermost first
+        strides[axis], step = step, step * x.shape[axis]
+    return _array(x.shape, x.dtype, tuple(strides))
+
+
+def _array(shape: tuple[int, ...], kind: np.dtype[Any], strides: tuple[int, ...] | None) -> Array:
+    if kind.hasobject:  # NumPy must set the pointers to None
+        return np.empty(shape, kind)
+    size = prod(shape) * kind.itemsize
+    if size >= LARGE and (block := _pool.take(size_class(size))) is not None:
+        owner = np.ndarray.__new__(_Owner, size, np.uint8, block.memory)
+        owner.block = block
+        return np.ndarray(shape, kind, owner, 0, strides)
+    return np.ndarray(shape, kind, np.empty(size + SLACK, np.uint8), 0, strides)
+
+
+def memory_stats() -> MemoryStats:
+    """Return how much memory the pool of large arrays has in use and idle, and how well it works.
+
+    Examples
+    --------
+    >>> stats = memory_stats()
+    >>> stats.in_use <= stats.peak
+    True
+    """
+    return _pool.stats()
+
+
+def empty_cache() -> None:
+    """Return all idle memory of the pool to the operating system.
+
+    Arrays are not touched. The next step is slower, for it needs fresh memory.
+
+    Examples
+    --------
+    >>> empty_cache()
+    >>> memory_stats().idle
+    0
+    """
+    if _pool.turn.acquire(blocking=False):
+        try:
+            _pool.put_away()
+            _pool.shrink(0)
+            _pool.peak = _pool.in_use  # what is kept follows the use from now on
+        finally:
+            _pool.turn.release()

@@ -1,0 +1,176 @@
+"""One task of a matrix product: blocks that stay in the caches, around the tile that stays in the registers.
+
+A tile (``vector/tile.py``) reads 14 rows of A and 32 columns of B along ``k``. So that those come from a cache and not
+from memory, a task walks through its rows and columns in blocks (Goto & van de Geijn 2008)::
+
+    for k-block:                      at most DEPTH long
+        for panel of 32 columns:      packed: k after k, 32 numbers each; stays in the L1/L2 cache
+            for tile of 14 rows:      its rows of A were just used by the panel before: L2 cache
+                C tile += A tile @ panel
+
+A is read where it lies, unless it lies badly:
+
+- *by rows*: rows a multiple of 2 KiB apart fall into the same few places of the L1 cache and drive each other out;
+  their numbers are copied to rows that are a little longer;
+- *by columns*: where the numbers along a row are far apart and those along a column are neighbours (A is a transposed
+  matrix), columns are copied, so that the 14 numbers needed at each ``k`` are neighbours too.
+
+An index ``i`` of rows, or ``k``, is three indices in one, as ``(n, oh, ow)`` or ``(kh, kw, c)``: the tables ``rows``
+and ``depth`` hold their distances, sums of three index-times-stride.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from .jit import JIT, serial, unsigned
+from .vector.call import call
+
+IN_PLACE, BY_ROWS, BY_COLUMNS = 0, 1, 2
+
+# Places in a plan: one array of integers that tells a task everything about sizes (strides are in elements).
+M, N, K, BLOCK, SPLIT, SPLIT_STRIDE, DEPTH, MODE, RUN, PANELS, PACKED = range(11)
+A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
+TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG, COPY = range(30, 41)
+PLAN = 41
+
+thread_id = numba.get_thread_id if JIT else lambda: 0
+
+
+@serial
+def offsets(table, start, count, sizes, strides, base, itemsize):  # type: ignore[no-untyped-def]
+    """``table[i] = base + (i0*s0 + i1*s1 + i2*s2)*itemsize`` for ``count`` index triples from number ``start`` on."""
+    n1, n2 = sizes[1], sizes[2]
+    s0, s1, s2 = strides[0] * itemsize, strides[1] * itemsize, strides[2] * itemsize
+    i0, rest = start // (n1 * n2), start % (n1 * n2)
+    i1, i2 = rest // n2, rest % n2
+    for i in range(count):
+        table[i] = base + i0 * s0 + i1 * s1 + i2 * s2
+        i2 += 1
+        if i2 == n2:
+            i2 = 0
+            i1 += 1
+            if i1 == n1:
+                i1 = 0
+                i0 += 1
+
+
+@serial
+def pack(panel, p, b, q, depth, deep, n, plan):  # type: ignore[no-untyped-def]
+    """``panel[p:] = B[:deep, :n]``, k after k; row k begins at ``b[q]`` plus ``depth[k]`` bytes; zeros from n on."""
+    columns, lanes, size = plan[TILE_COLUMNS], plan[LANES], plan[ITEMSIZE]
+    step = plan[B_STRIDES + 3]
+    source, target = b.ctypes.data + q * size, panel.ctypes.data + p * size
+    if n < columns:
+        for i in range(unsigned(p), unsigned(p + deep * columns)):
+            panel[i] = 0
+    if step == 1:
+        call(plan[COPY], (depth.ctypes.data, deep, source, target, columns * size, n))
+        return
+    done = 0
+    if plan[ALONG] and n == columns:  # neighbours along k: squares of numbers are transposed in registers
+        done = deep // lanes * lanes
+        for k in range(0, done, lanes):
+            for j in range(0, columns, lanes):
+                square = source + depth[k] + j * step * size
+                call(plan[SQUARE], (square, step * size, target + (k * columns + j) * size, columns * size))
+    for k in range(done, deep):
+        row, at = unsigned(p + k * columns), unsigned(q + depth[k] // size)
+        for j in range(unsigned(n)):
+            panel[row + j] = b[at + j * unsigned(step)]
+
+
+@serial
+def _copy_columns(block, a, rows, row, height, tall, depth, deep, plan):  # type: ignore[no-untyped-def]
+    """``block = A[:height, :deep]`` transposed, ``tall`` numbers for each k; all addresses in bytes."""
+    i, run, size = 0, plan[RUN], plan[ITEMSIZE]
+    while i < height:  # as many rows at once as are neighbours
+        count = min(run - (row + i) % run, height - i)
+        call(plan[COPY], (depth.ctypes.data, deep, a + rows[i], block + i * size, tall * size, count))
+        i += count
+
+
+@serial
+def _multiply(  # type: ignore[no-untyped-def]
+    plan, a_rows, depth, deep, panel, c_rows, height, column, accumulate, width, epilogue
+):
+    """All tiles of one panel: C[:height, column : column+width] from tables of addresses."""
+    large, rest = plan[TILE_ROWS], height % plan[TILE_ROWS]
+    size = plan[ITEMSIZE]
+    for i in range(0, height, large):
+        tile = plan[LARGE_TILE]
+        if height - i == rest and 2 * rest <= large:
+            tile = plan[SMALL_TILE]
+        at_a, at_c = a_rows.ctypes.data + i * 8, c_rows.ctypes.data + i * 8
+        call(tile, (at_a, depth.ctypes.data, deep, panel, at_c, column * size, accumulate, width, epilogue))
+
+
+@serial
+def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped-def]
+    """Task ``t``: some rows, some panels of columns, and a part of the depth of one product of the batch.
+
+    ``vectors`` holds the epilogue: addresses of scales and biases, distance of the residual, bounds.
+    """
+    m, n, k, block, split, most, mode = plan[M], plan[N], plan[K], plan[BLOCK], plan[SPLIT], plan[DEPTH], plan[MODE]
+    columns, size, large = plan[TILE_COLUMNS], plan[ITEMSIZE], plan[TILE_ROWS]
+    a_sizes, a_strides = plan[A_SIZES : A_SIZES + 6], plan[A_STRIDES : A_STRIDES + 6]
+    panels = (n + columns - 1) // columns
+    groups, blocks = (panels + plan[PANELS] - 1) // plan[PANELS], (m + block - 1) // block
+    group, rest = t % groups, t // groups
+    row, rest = rest % blocks * block, rest // blocks
+    part, batch = rest % split, rest // split
+    height = min(block, m - row)
+    tall = (height + large - 1) // large * large  # superfluous rows repeat the last one
+
+    mine = thread_id() * plan[SCRATCH]  # a panel of B, and perhaps a block of A
+    at_block = mine + most * columns
+    rows, c_rows, depth = np.empty(tall, np.int64), np.empty(tall, np.int64), np.empty(most, np.int64)
+    at_a = a.ctypes.data + starts[batch, 1] * size
+    offsets(rows, row, height, a_sizes[:3], a_strides[:3], at_a if mode == IN_PLACE else 0, size)
+    at_c = c.ctypes.data + (starts[batch, 0] + part * plan[SPLIT_STRIDE]) * size
+    offsets(c_rows, row, height, a_sizes[:3], plan[C_STRIDES : C_STRIDES + 3], at_c, size)
+    for i in range(height, tall):
+        rows[i], c_rows[i] = rows[height - 1], c_rows[height - 1]
+    a_rows, b_depth = rows, depth
+    if mode != IN_PLACE:
+        a_rows = np.empty(tall, np.int64)
+    if not plan[PACKED]:
+        b_depth = np.empty(most, np.int64)
+    words = vectors.copy()
+    words[0] += starts[batch, 3] * size
+    words[1] += starts[batch, 3] * size
+
+    begin, end = k * part // split, k * (part + 1) // split
+    first = begin
+    while True:
+        deep = min(most, end - first)
+        offsets(depth, first, deep, a_sizes[3:], a_strides[3:], 0, size)
+        if mode != IN_PLACE:
+            along, across = size, (deep + plan[ROW_GAP]) * size  # bytes between the numbers of a row, of a column
+            block_at = scratch.ctypes.data + at_block * size
+            if mode == BY_ROWS:
+                call(plan[COPY], (rows.ctypes.data, height, at_a + depth[0], block_at, across, deep))
+            else:
+                along, across = tall * size, size
+                _copy_columns(block_at, at_a, rows, row, height, tall, depth, deep, plan)
+            for i in range(deep):
+                depth[i] = i * along
+            for i in range(tall):
+                a_rows[i] = block_at + min(i, height - 1) * across
+        if not plan[PACKED]:
+            offsets(b_depth, first, deep, a_sizes[3:], plan[B_STRIDES : B_STRIDES + 3], 0, size)
+        epilogue = words.ctypes.data if first + deep == end and vectors[0] != 0 else 0
+        for panel in range(group * plan[PANELS], min((group + 1) * plan[PANELS], panels)):
+            column = panel * columns
+            width = min(columns, n - column)
+            if plan[PACKED]:
+                at_panel = b.ctypes.data + ((batch * panels + panel) * k + first) * columns * size
+            else:
+                at_panel = scratch.ctypes.data + mine * size
+                q = starts[batch, 2] + column * plan[B_STRIDES + 3]
+                pack(scratch, mine, b, q, b_depth, deep, width, plan)
+            _multiply(plan, a_rows, depth, deep, at_panel, c_rows, height, column, first > begin, width, epilogue)
+        first += deep
+        if first >= end:
+            break
