@@ -123,8 +123,9 @@ def _cut(
     plan = np.zeros(blocks.PLAN, np.int64)
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
-    plan[30:41] = (
-        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize), tile(rows // 2, itemsize),
+    plan[30:42] = (
+        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize),
+        tile((rows + 2) // 2, itemsize), tile(rows // 3, itemsize),
         transpose(itemsize), scratch, ROW_GAP, _run(a_sizes[3:], b_strides[:3]) == k, copy(itemsize),
     )  # fmt: skip
     apart = split > 1 or c_strides[3] != 1
