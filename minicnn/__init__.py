@@ -16,6 +16,7 @@ import importlib
 from typing import Any
 
 import numpy as _np
+from minicnn_kernels.memory import empty_cache, memory_stats
 from minicnn_kernels.registry import active_backend, available_backends, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
@@ -38,8 +39,10 @@ from .core.grad_mode import (
     enable_grad,
     inference_mode,
     is_anomaly_enabled,
+    is_fusion_enabled,
     is_grad_enabled,
     no_grad,
+    set_fusion_enabled,
     set_grad_enabled,
 )
 from .core.printing import set_printoptions

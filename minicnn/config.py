@@ -1,4 +1,4 @@
-"""What this installation consists of: versions, backends, threads, and what is missing."""
+"""What this installation consists of: versions, backends, threads, memory, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib.util
 import platform
 
 import numpy as np
-from minicnn_kernels import registry, threads
+from minicnn_kernels import memory, registry, threads
 
 
 def _version(package: str) -> str:
@@ -27,6 +27,9 @@ def config_text() -> str:
         f"numpy {np.__version__}, numba {_version('numba')}, pillow {_version('pillow')}, "
         f"safetensors {_version('safetensors')}, matplotlib {_version('matplotlib')}",
         f"threads: {threads.get_num_threads()}",
+        "memory of large arrays: {:.0f} MiB in use, {:.0f} idle, {:.0f} at most".format(
+            *(size / 2**20 for size in memory.memory_stats()[:3])
+        ),
         "backends:",
     ]
     for name in ("reference", "numpy", "numba", "cupy"):
@@ -43,7 +46,7 @@ def config_text() -> str:
 
 
 def show_config() -> None:
-    """Print versions, backends with their number of kernels, threads, and what is missing and why.
+    """Print versions, backends with their number of kernels, threads, memory, and what is missing and why.
 
     Examples
     --------
@@ -52,6 +55,7 @@ def show_config() -> None:
     minicnn ..., Python ...
     numpy ...
     threads: ...
+    memory of large arrays: ... MiB in use, ... idle, ... at most
     backends:
       reference  ... kernels...
       numpy      ... kernels...

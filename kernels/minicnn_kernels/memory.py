@@ -9,10 +9,11 @@ How an array finds its way back. ``empty`` returns an ordinary array, whose ``ba
 block of memory. Views of the array, views of these, buffers and the arrays of other libraries on it all keep
 the array alive, and it keeps the owner. When the last of them is gone the owner is destroyed, and gives the block back.
 
-- Sizes are rounded up to one of 8 classes between a power of two and the next, so that at most an eighth (or a page)
-  of a block is not asked for, and an idle block fits every request of its class.
-- The pool holds at most ``KEEP`` times the memory that was in use at the worst moment: beyond it the blocks that have
-  been idle for longest go back to the operating system first. ``empty_cache`` returns all idle ones.
+- Sizes are rounded up to one of 8 classes between a power of two and the next, so that an idle block fits every
+  request of its class. Before a new block is made, an idle one may serve that is up to a quarter larger.
+- In use and idle together are at most ``KEEP`` times what was in use at the worst moment: the blocks that have been
+  idle for longest go back to the operating system first. ``empty_cache`` returns all idle ones. (Training ResNet-18
+  and DenseNet-121 settles at 1.2 times; without the somewhat larger blocks it is 1.5 times.)
 - Nobody ever waits. An owner may be destroyed at any point of any thread (the garbage collector decides), even
   inside of the pool: it only appends the block to a list, which the next allocation puts away. An allocation
   that finds another one in the pool takes memory that is not pooled.
@@ -38,7 +39,8 @@ from .arrays import Array
 
 LARGE = 2**14  # bytes; smaller arrays are not pooled: the C library has their pages at hand
 SLACK = 256  # bytes behind an array: four of the widest vectors
-KEEP = 1.25  # in use and idle together, as a share of what was in use at most
+FIT = 1.25  # how much larger than needed a block may be, before a new one is made
+KEEP = 1.5  # in use and idle together, as a share of what was in use at most
 PAGE = 2**12
 HUGE = 2**22  # from here on the system is asked for pages of 2 MiB, as NumPy does: fewer stops (measured: 5 to 8 times)
 
@@ -83,7 +85,7 @@ class MemoryStats(NamedTuple):
     in_use, idle : int
         Bytes in arrays, and bytes kept for the next ones.
     peak : int
-        The most that was ever in use.
+        The most that was in use since the start, or since :func:`empty_cache`.
     hits, misses : int
         How many arrays got an idle block, and for how many one had to be made.
     """
@@ -116,18 +118,24 @@ class _Pool:
             if self.returned:
                 self.put_away()
             self.requests += 1
-            self.in_use += size
+            blocks = self.idle[size]  # the one used last may still be in the processor's cache
+            block = blocks.pop() if blocks else self.larger(size) or self.make(size)
+            self.in_use += block.size
             if self.in_use > self.peak:
                 self.peak = self.in_use
-            blocks = self.idle[size]
-            return blocks.pop() if blocks else self.make(size)  # the one used last: perhaps in the processor's cache
+            return block
         finally:
             self.turn.release()
+
+    def larger(self, size: int) -> _Block | None:
+        """An idle block that is a little too large."""
+        fitting = [other for other, blocks in self.idle.items() if blocks and size < other <= FIT * size]
+        return self.idle[min(fitting)].pop() if fitting else None
 
     def make(self, size: int) -> _Block:
         """A new block; if memory is short, after giving the idle ones up."""
         self.misses += 1
-        for most in (int(KEEP * self.peak), 0):
+        for most in (int(KEEP * max(self.peak, self.in_use + size)), 0):
             self.shrink(most - size)
             try:
                 block = _Block(size)
@@ -135,7 +143,6 @@ class _Pool:
                 continue
             self.total += size
             return block
-        self.in_use -= size
         raise MemoryError(f"cannot allocate an array of {size / 2**30:,.2f} GiB: there is not so much memory")
 
     def put_away(self) -> None:
@@ -148,13 +155,20 @@ class _Pool:
             idle[block.size].append(block)
 
     def shrink(self, most: int) -> None:
-        """Destroy the blocks that have been idle for longest, until there are at most so many bytes, or none is idle."""
+        """Destroy the blocks that have been idle for longest, until there are at most so many bytes in all."""
         while self.total > most and (idle := [blocks for blocks in self.idle.values() if blocks]):
             self.total -= min(idle, key=lambda blocks: blocks[0].stored).popleft().size
 
-    def stats(self) -> MemoryStats:
-        in_use = self.in_use - sum(block.size for block in tuple(self.returned))
-        return MemoryStats(in_use, self.total - in_use, self.peak, self.requests - self.misses, self.misses)
+    def tidy(self, release: bool = False) -> None:
+        """Put returned blocks away, and destroy the idle ones if asked to; nothing if the pool is busy."""
+        if self.turn.acquire(False):
+            try:
+                self.put_away()
+                if release:
+                    self.shrink(0)
+                    self.peak = self.in_use  # what is kept follows the use from now on
+            finally:
+                self.turn.release()
 
 
 _pool = _Pool()
@@ -221,9 +235,9 @@ def empty_like(x: Array) -> Array:
 
 
 def _array(shape: tuple[int, ...], kind: np.dtype[Any], strides: tuple[int, ...] | None) -> Array:
-    if kind.hasobject:  # NumPy must set the pointers to None
-        return np.empty(shape, kind)
     size = prod(shape) * kind.itemsize
+    if kind.hasobject or size < 0:  # NumPy must set the pointers to None; or refuse a negative size
+        return np.empty(shape, kind)
     if size >= LARGE and (block := _pool.take(size_class(size))) is not None:
         owner = np.ndarray.__new__(_Owner, size, np.uint8, block.memory)
         owner.block = block
@@ -240,7 +254,9 @@ def memory_stats() -> MemoryStats:
     >>> stats.in_use <= stats.peak
     True
     """
-    return _pool.stats()
+    _pool.tidy()
+    hits = _pool.requests - _pool.misses
+    return MemoryStats(_pool.in_use, _pool.total - _pool.in_use, _pool.peak, hits, _pool.misses)
 
 
 def empty_cache() -> None:
@@ -254,10 +270,4 @@ def empty_cache() -> None:
     >>> memory_stats().idle
     0
     """
-    if _pool.turn.acquire(blocking=False):
-        try:
-            _pool.put_away()
-            _pool.shrink(0)
-            _pool.peak = _pool.in_use  # what is kept follows the use from now on
-        finally:
-            _pool.turn.release()
+    _pool.tidy(release=True)

@@ -30,6 +30,9 @@ class Exchange:
             raise AutogradError(
                 "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
             )
+        memory = self._versions.memory
+        memory.before_change()  # whoever gets it may change it
+        memory.exposed = True
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -67,9 +70,9 @@ class Exchange:
         return bool(self._array.item())
 
     def __len__(self) -> int:
-        if self._array.ndim == 0:
+        if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return len(self._array)
+        return int(self.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         if self._array.ndim == 0:

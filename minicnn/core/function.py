@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,10 @@ from .recording import records, write_down
 from .tensor import Tensor
 
 _sequence = itertools.count()
-_OF_ONE_CALL = {"needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks", "retained"}
+_OF_ONE_CALL = {
+    *("needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks", "retained"),
+    *("uses", "passed_over", "_passed_by"),
+}
 
 
 class _Saved(NamedTuple):
@@ -87,6 +91,9 @@ class Function:
     outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]  # shape and type of each result
     hooks: dict[int, dict[int, Any]]  # by result
     retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
+    uses = 0  # how many edges lead here
+    passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
+    _passed_by: weakref.ref[Function] | None = None  # the node that has this one in ``passed_over``
     _to_save: tuple[Any, ...]
     _saved: tuple[_Saved, ...] | None
 
@@ -100,7 +107,6 @@ class Function:
 
     # ------------------------------------------------------------------ forward
 
-    @np.errstate(all="ignore")  # infinities and NaN are values, as in PyTorch; detect_anomaly finds the first NaN
     def __call__(self, *inputs: Tensor | None) -> Any:
         """Run forward on tensors, and record this node if a gradient will be needed."""
         if "sequence" in self.__dict__:
@@ -108,22 +114,25 @@ class Function:
                 f"{self.operation}: this object is a node of a graph already, and made for one call. "
                 f"Fix: a new one for each call, {type(self).__name__}(...)(x)"
             )
-        self.save()
-        self.needs_grad = tuple(t is not None and t.requires_grad for t in inputs)
-        recording = grad_mode.is_grad_enabled() and any(self.needs_grad)
+        self._to_save = ()
+        self.needs_grad = needs = tuple([t is not None and t.requires_grad for t in inputs])
+        recording = True in needs and grad_mode.is_grad_enabled()
         edges: tuple[Any, ...] = ()
         if recording:  # now, for a change in place will replace an input's history
-            edges = tuple(t._edge() if need else None for t, need in zip(inputs, self.needs_grad, strict=True))  # type: ignore[union-attr]
-        if self.inplace:
-            inputs[0]._check_inplace(recording)  # type: ignore[union-attr]
+            edges = tuple([t._edge() if need else None for t, need in zip(inputs, needs, strict=True)])  # type: ignore[union-attr]
+        target = inputs[0] if self.inplace else None
+        if target is not None:
+            target._check_inplace(recording)
+            target._versions.before_change()
 
-        result = self.forward(*[None if t is None else t._array for t in inputs])
+        result = self.evaluate(inputs, recording)
 
-        if self.inplace:
-            inputs[0]._versions.count += 1  # type: ignore[union-attr]
-            outputs: tuple[Any, ...] = (inputs[0],)
+        if target is not None:
+            target._hold(result)
+            target._versions.count += 1
+            outputs: tuple[Any, ...] = (target,)
         else:
-            outputs = tuple(map(Tensor._wrap, result if isinstance(result, tuple) else (result,)))
+            outputs = tuple(map(Tensor._wrap, result)) if isinstance(result, tuple) else (Tensor._wrap(result),)
         if recording:
             self._record(edges, inputs, outputs)
         if self.is_view:
@@ -136,16 +145,21 @@ class Function:
             self.made_at = "".join(traceback.format_stack(limit=8)[:-1])
         return outputs if isinstance(result, tuple) else outputs[0]
 
+    @np.errstate(all="ignore")  # infinities and NaN are values, as in PyTorch; detect_anomaly finds the first NaN
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        """The result for tensors: that of ``forward`` on their arrays. Steps that can wait give a Deferred instead."""
+        return self.forward(*[None if t is None else t._array for t in inputs])
+
     def _record(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
         """Become a node of the graph: know where gradients go, keep what backward needs, be the results' history."""
         self.sequence = next(_sequence)
         self.edges = edges
-        self.outputs = tuple((t._array.shape, t._array.dtype) for t in outputs)
+        self.outputs = tuple([(t._form.shape, t._form.dtype) for t in outputs])
         self.hooks, self.retained = {}, {}
         for index, t in enumerate(outputs):
             if t.is_floating_point():
                 t._set_history(self, index)
-        self._saved = tuple(self._keep(array, inputs, outputs) for array in self._to_save)
+        self._saved = tuple([self._keep(array, inputs, outputs) for array in self._to_save])
         self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
 
     def again(self) -> Function:
@@ -163,12 +177,43 @@ class Function:
         if array is None:
             return _NOTHING
         for index, t in enumerate(outputs):
-            if array is t._array:  # the tensor itself would be a cycle: it points to this node
+            if t._deferred is None and array is t._array:  # the tensor itself would be a cycle: it points to this node
                 return _Saved(array, None, index, t._versions, t._versions.count)
         for t in inputs:
-            if t is not None and array is t._array:
+            if t is not None and t._deferred is None and array is t._array:
                 return _Saved(array, t._edge() if t.requires_grad else None, None, t._versions, t._versions.count)
         return _Saved(array, None, None, None, 0)
+
+    # ---------------------------------------------------------------- shortcuts
+
+    def pass_over(self, steps: tuple[Function, ...], edges: tuple[Edge | None, ...]) -> None:
+        """Let backward of this node do for ``steps`` too, the ones before it, and go on at ``edges``, their inputs.
+
+        Only where nobody would miss them: a step must have this node, or one of the steps, as its only user, and no
+        hooks. Whoever looks at one of them later (an edge to it, a hook, ``next_functions``) makes this node give the
+        shortcut up, as a gradient of gradients and anomaly detection do: see :meth:`one_by_one`.
+        """
+        if all(step.uses == 1 and not step.hooks and not step.retained for step in steps):
+            self.passed_over, self._edges_one_by_one, self.edges = steps, self.edges, edges
+            me = weakref.ref(self)
+            for step in steps:
+                step._passed_by = me
+
+    def one_by_one(self) -> None:
+        """Give the shortcut up: backward goes through every step again."""
+        if self.passed_over:
+            for step in self.passed_over:
+                step._passed_by = None
+            self.passed_over, self.edges = (), self._edges_one_by_one
+
+    def show(self) -> None:
+        """Somebody looks at this node: no shortcut may pass it by."""
+        if self._passed_by is not None and (node := self._passed_by()) is not None:
+            node.one_by_one()
+
+    def backward_of_all(self, *grads: Any) -> Any:
+        """What ``backward`` is for this node alone, for it and those that it passes over; arrays."""
+        raise TypeError(f"{type(self).__name__} must define backward_of_all(self, *grads)")
 
     # ----------------------------------------------------------------- backward
 
@@ -187,6 +232,7 @@ class Function:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         """For each input, the node its gradient goes to and which of the node's results it was."""
+        self.one_by_one()
         return tuple(
             (None, 0) if edge is None else (edge.node or AccumulateGrad(edge.leaf), edge.index) for edge in self.edges
         )
@@ -224,6 +270,8 @@ class Function:
         """Let go of the saved arrays: backward through this node is over."""
         if self._saved and any(s.array is not None for s in self._saved):
             self._saved = None
+        for step in self.passed_over:  # they have no other user
+            step.release()
 
     @np.errstate(all="ignore")
     def run_backward(
@@ -242,7 +290,9 @@ class Function:
             )
         before, self.needs_grad = self.needs_grad, needed
         try:
-            if self.differentiable:
+            if self.passed_over:
+                result = self.backward_of_all(*[None if g is None else g._array for g in filled])
+            elif self.differentiable:
                 with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
                     result = self.backward(*filled)
             else:

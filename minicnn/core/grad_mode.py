@@ -13,6 +13,7 @@ from typing import Any
 class _State(threading.local):
     enabled = True
     anomaly = False
+    fusion = True
 
 
 _state = _State()
@@ -40,6 +41,18 @@ def is_anomaly_enabled() -> bool:
     False
     """
     return _state.anomaly
+
+
+def is_fusion_enabled() -> bool:
+    """Whether steps of a network that follow each other may be computed in one.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.is_fusion_enabled()
+    True
+    """
+    return _state.fusion
 
 
 class _Mode:
@@ -114,6 +127,32 @@ class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name
     ...     print((x * 2).requires_grad)
     False
     """
+
+
+class set_fusion_enabled(_Switch):  # noqa: N801 - as set_grad_enabled
+    """Compute steps of a network that follow each other in one, or not; from here on or in a ``with`` block.
+
+    Inside a module's ``forward``, a convolution, a batch norm, the sum at the end of a residual block and the ReLU
+    after them are computed by one call of a kernel (:mod:`minicnn.core.deferred`). The results are those of the single
+    steps, up to rounding, and every step is there for whoever looks: this switch is for comparing and for measuring.
+
+    Parameters
+    ----------
+    mode : bool
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> from minicnn import nn
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+    >>> x = minicnn.randn(1, 1, 5, 5)
+    >>> with minicnn.set_fusion_enabled(False):
+    ...     y = net(x)
+    >>> minicnn.allclose(net(x), y, atol=1e-6)
+    True
+    """
+
+    setting = "fusion"
 
 
 class _FixedMode(_Mode):

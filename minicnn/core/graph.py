@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import AutogradError, ShapeError
 from .function import Function
+from .grad_mode import is_anomaly_enabled
 from .parts import Edge
 from .tensor import Tensor
 
@@ -29,7 +30,8 @@ class _Pass:
     def __init__(self, starts: Sequence[Edge], create_graph: bool, inputs: Sequence[Tensor] | None) -> None:
         self.create_graph = create_graph
         self.wanted = None if inputs is None else {_key(t._edge()) for t in inputs}
-        self.useful = set() if self.wanted is None else _on_the_way(starts, self.wanted)
+        self.one_by_one = create_graph or is_anomaly_enabled()
+        self.useful = set() if self.wanted is None else _on_the_way(starts, self.wanted, self.one_by_one)
         self.heap: list[tuple[int, Function]] = []
         self.pending: dict[Function, list[Tensor | None]] = {}  # gradients of a node's results, so far
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
@@ -40,6 +42,8 @@ class _Pass:
         """Go from node to node until every gradient has arrived."""
         while self.heap:
             node = heapq.heappop(self.heap)[1]
+            if self.one_by_one:
+                node.one_by_one()
             grads = self.arrived(node)
             if self.wanted is not None and node not in self.useful:
                 continue
@@ -115,8 +119,8 @@ class _Pass:
         elif self.create_graph:
             t.grad = t.grad + grad
         else:
-            np.add(t.grad._array, grad._array, out=t.grad._array, casting="same_kind")
-            t.grad._versions.count += 1
+            total = t.grad._to_change()
+            np.add(total, grad._array, out=total, casting="same_kind")
         for hook in list(t._post_hooks.values()):
             hook(t)
 
@@ -142,19 +146,22 @@ def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> Non
         )
 
 
-def _on_the_way(starts: Sequence[Edge], wanted: set[Key]) -> set[Function]:
+def _on_the_way(starts: Sequence[Edge], wanted: set[Key], one_by_one: bool) -> set[Function]:
     """The nodes that must be gone through to reach one of the wanted edges."""
     met = {edge.node for edge in starts if edge.node is not None}
     waiting = list(met)
     while waiting:
-        for edge in waiting.pop().edges:
+        node = waiting.pop()
+        if one_by_one:
+            node.one_by_one()
+        for edge in node.edges:
             if edge is not None and edge.node is not None and edge.node not in met:
                 met.add(edge.node)
                 waiting.append(edge.node)
     useful: set[Function] = set()
     for node in sorted(met, key=lambda node: node.sequence):  # inputs come before those who use them
         if any(e is not None and (_key(e) in wanted or e.node in useful) for e in node.edges):
-            useful.add(node)
+            useful.update((node, *node.passed_over))  # a hook may yet make it give its shortcut up
     return useful
 
 

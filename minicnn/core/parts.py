@@ -54,12 +54,54 @@ class AccumulateGrad:
 
 
 class Versions:
-    """Counts the changes in place of one piece of memory; shared by all tensors on it."""
+    """Counts the changes in place of one piece of memory; shared by all tensors on it.
 
-    __slots__ = ("count",)
+    Attributes
+    ----------
+    count : int
+    shares : Versions, optional
+        Of tensors on the same memory that count for themselves, as ``x.data`` does.
+    exposed : bool
+        The memory was handed in or out as a NumPy array, which can be changed unseen.
+    """
 
-    def __init__(self) -> None:
-        self.count = 0
+    count = 0
+    shares: Versions | None = None
+    exposed = False
+    _readers: list[Any] | None = None  # weak references to results that are yet to be computed from this memory
+
+    @property
+    def memory(self) -> Versions:
+        """The one for all tensors on this memory, counting for themselves or not: it knows the readers."""
+        found = self
+        while found.shares is not None:
+            found = found.shares
+        return found
+
+    def share(self, other: Versions) -> None:
+        """From now on the tensors of this count lie in the memory of ``other``'s."""
+        if (memory := other.memory) is not self.memory:
+            self.before_change()
+            self.shares = memory
+
+    def add_reader(self, reader: Any) -> None:
+        """Remember that a result (a weak reference to a Deferred) will be computed from this memory."""
+        readers = self._readers
+        if readers is None:
+            readers = self._readers = []
+        elif len(readers) > 16:
+            for gone in [r for r in readers if r() is None]:
+                readers.remove(gone)
+        readers.append(reader)
+
+    def before_change(self) -> None:
+        """Compute what still waits to read this memory, for its numbers are about to change."""
+        memory = self if self.shares is None else self.memory
+        if memory._readers:
+            readers, memory._readers = memory._readers, None
+            for reader in readers:
+                if (deferred := reader()) is not None:
+                    deferred.array()
 
 
 _hook_ids = itertools.count()

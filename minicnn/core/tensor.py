@@ -16,6 +16,7 @@ import numpy as np
 
 from . import dtype as dtypes
 from . import grad_mode
+from .deferred import Deferred
 from .device import CPU, device
 from .errors import AutogradError, DTypeError, ShapeError
 from .exchange import Exchange
@@ -23,6 +24,26 @@ from .parts import Edge, RemovableHandle, Size, Versions
 
 if TYPE_CHECKING:
     from .function import Function
+
+
+class _WhenAsked:
+    """``tensor._array`` where the tensor has none yet: computed now, and kept.
+
+    Without ``__set__`` this comes second: a tensor's own attribute, once it is there, is found first, at no cost.
+    """
+
+    def __get__(self, t: Any, owner: Any = None) -> Any:
+        if t is None:
+            return self
+        deferred = t._deferred
+        if deferred is None:
+            try:
+                return t.__dict__["_array"]  # another thread has just computed it
+            except KeyError:
+                raise AttributeError("this tensor was never given an array", name="_array", obj=t) from None
+        array = t.__dict__.setdefault("_array", deferred.array())
+        t.__dict__.pop("_deferred", None)
+        return array
 
 
 class Tensor(Exchange):
@@ -49,7 +70,8 @@ class Tensor(Exchange):
 
     __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
 
-    _array: Any
+    _array: Any = _WhenAsked()
+    _deferred: Deferred | None = None  # what makes the array when it is asked for
     grad: Tensor | None
     grad_fn: Function | None
     _output_index: int
@@ -99,7 +121,11 @@ class Tensor(Exchange):
         return self
 
     def _set_array(self, array: Any) -> None:
-        self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
+        """Begin: an array or a Deferred, without history."""
+        if type(array) is Deferred:
+            self._deferred = array
+        else:
+            self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
         self._requires_grad = False
         self.grad = None
         self.grad_fn = None
@@ -111,24 +137,39 @@ class Tensor(Exchange):
         self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {}
         self._post_hooks: dict[int, Callable[[Tensor], None]] = {}
 
+    def _hold(self, result: Any) -> None:
+        """From now on hold ``result``, an array or a Deferred."""
+        if type(result) is Deferred:
+            self._deferred = result
+            self.__dict__.pop("_array", None)
+        else:
+            self._array = result
+            self.__dict__.pop("_deferred", None)
+
     # ------------------------------------------------------------- what it is
 
     @property
+    def _form(self) -> Any:
+        """What knows shape and type: the array, or what will make it."""
+        deferred = self._deferred
+        return self._array if deferred is None else deferred
+
+    @property
     def shape(self) -> Size:
-        return Size(self._array.shape)
+        return Size(self._form.shape)
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry ``dim``."""
         if dim is None:
             return self.shape
         try:
-            return self._array.shape[dim]
+            return self._form.shape[dim]
         except IndexError:
-            raise ShapeError(f"size: dim {dim} is out of range for a tensor of shape {self._array.shape}") from None
+            raise ShapeError(f"size: dim {dim} is out of range for a tensor of shape {self._form.shape}") from None
 
     @property
     def ndim(self) -> int:
-        return int(self._array.ndim)
+        return int(self._form.ndim)
 
     def dim(self) -> int:
         """Number of dimensions."""
@@ -138,13 +179,13 @@ class Tensor(Exchange):
 
     def numel(self) -> int:
         """Number of elements."""
-        return int(self._array.size)
+        return int(self._form.size)
 
     nelement = numel
 
     @property
     def dtype(self) -> dtypes.dtype:
-        return dtypes.from_numpy_dtype(self._array.dtype)
+        return dtypes.from_numpy_dtype(self._form.dtype)
 
     @property
     def device(self) -> device:
@@ -160,11 +201,11 @@ class Tensor(Exchange):
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floating-point numbers."""
-        return bool(self._array.dtype.kind == "f")
+        return bool(self._form.dtype.kind == "f")
 
     def element_size(self) -> int:
         """Bytes per element."""
-        return int(self._array.itemsize)
+        return int(self._form.itemsize)
 
     @property
     def itemsize(self) -> int:
@@ -172,7 +213,7 @@ class Tensor(Exchange):
 
     @property
     def nbytes(self) -> int:
-        return int(self._array.nbytes)
+        return int(self._form.nbytes)
 
     def stride(self, dim: int | None = None) -> Any:
         """Steps, in elements, from one index to the next, for all dimensions or for ``dim``."""
@@ -212,7 +253,12 @@ class Tensor(Exchange):
 
     def _edge(self) -> Edge:
         """Where the gradient of this tensor goes; of a view, after ``requires_grad`` has brought it up to date."""
-        return Edge(None, 0, self) if self.grad_fn is None else Edge(self.grad_fn, self._output_index, None)
+        node = self.grad_fn
+        if node is None:
+            return Edge(None, 0, self)
+        node.uses += 1
+        node.show()
+        return Edge(node, self._output_index, None)
 
     def backward(
         self,
@@ -254,11 +300,14 @@ class Tensor(Exchange):
     @property
     def data(self) -> Tensor:
         """A tensor on the same memory without history, whose changes in place are not watched."""
-        return Tensor._wrap(self._array)
+        t = Tensor._wrap(self._array)
+        t._versions.share(self._versions)
+        return t
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._array = value._array
+        self._versions.share(value._versions)
+        self._hold(value._array)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns replaces the gradient."""
@@ -266,6 +315,7 @@ class Tensor(Exchange):
             raise AutogradError("register_hook: this tensor does not require a gradient. Fix: x.requires_grad_()")
         if self.grad_fn is None:
             return RemovableHandle(self._hooks, hook)
+        self.grad_fn.show()
         return RemovableHandle(self.grad_fn.hooks.setdefault(self._output_index, {}), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
@@ -282,6 +332,7 @@ class Tensor(Exchange):
             raise AutogradError("retain_grad: this tensor does not require a gradient. Fix: x.requires_grad_()")
         if self.grad_fn is not None:
             self.retains_grad = True
+            self.grad_fn.show()
             self.grad_fn.retained[self._output_index] = weakref.ref(self)
 
     # ------------------------------------------------ views and changes in place
@@ -333,11 +384,18 @@ class Tensor(Exchange):
                 "a leaf that requires a gradient cannot be changed in place while operations are recorded. "
                 "Fix: do it inside `with minicnn.no_grad():`, or use the operation that is not in place"
             )
-        if not self._array.flags.writeable:
+        if self._deferred is None and not self._array.flags.writeable:
             raise ShapeError(
                 f"this tensor of shape {self._array.shape} cannot be written: several of its elements share one place "
                 "in memory (expand), or its array is read-only. Fix: clone() first"
             )
+
+    def _to_change(self) -> Any:
+        """The array, for a change in place: what waits to read it is computed, and the change is counted."""
+        array = self._array
+        self._versions.before_change()
+        self._versions.count += 1
+        return array
 
     def _set_history(self, node: Function, index: int) -> None:
         """Result ``index`` of ``node`` is what this tensor now holds."""
@@ -366,4 +424,6 @@ def from_numpy(array: Any) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a numpy.ndarray; got {type(array).__name__}")
     dtypes.from_numpy_dtype(array.dtype)
-    return Tensor._wrap(array)
+    t = Tensor._wrap(array)
+    t._versions.exposed = True
+    return t

@@ -41,4 +41,4 @@ def left_as_found(model: Module, mode: str) -> Iterator[None]:
 def _write_back(buffer: Any, value: Any) -> None:
     same = value.shape == buffer._array.shape and value.tobytes() == np.ascontiguousarray(buffer._array).tobytes()
     if not same:
-        buffer._array[...] = value
+        buffer._to_change()[...] = value

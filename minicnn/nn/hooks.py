@@ -117,6 +117,18 @@ class BackwardHooks:
         return grad_input
 
 
+def compute(output: Any) -> None:
+    """Compute what still waits in an output: a tensor, or those in tuples, lists and dictionaries."""
+    if isinstance(output, Tensor):
+        _ = output._array
+    elif isinstance(output, (tuple, list)):
+        for item in output:
+            compute(item)
+    elif isinstance(output, dict):
+        for item in output.values():
+            compute(item)
+
+
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What calling a module does when it has hooks."""
     for hook, with_kwargs in list(module._forward_pre_hooks.values()):
@@ -130,6 +142,7 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
     if border is not None:
         args = border.enter(args)
     output = module.forward(*args, **kwargs)
+    compute(output)  # a hook is given what every step computed
     for hook, with_kwargs in list(module._forward_hooks.values()):
         changed = hook(module, args, kwargs, output) if with_kwargs else hook(module, args, output)
         output = output if changed is None else changed

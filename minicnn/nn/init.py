@@ -39,8 +39,7 @@ __all__ = [
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     """Write values into the tensor's memory, which counts as a change in place."""
-    tensor._array[...] = values
-    tensor._versions.count += 1
+    tensor._to_change()[...] = values
     return tensor
 
 
@@ -53,7 +52,7 @@ def _draw(tensor: Tensor, distribution: Any, scale: float, shift: float) -> Tens
 
     Drawn into the tensor's own memory, so that a large model is never there twice.
     """
-    array = tensor._array
+    array = tensor._to_change()
     kind = np.float64 if array.dtype == np.float64 else np.float32
     values = array if array.dtype == kind and array.flags.c_contiguous else np.empty(array.shape, kind)
     distribution(dtype=kind, out=values)
@@ -61,7 +60,6 @@ def _draw(tensor: Tensor, distribution: Any, scale: float, shift: float) -> Tens
     values += shift
     if values is not array:
         array[...] = values
-    tensor._versions.count += 1
     return tensor
 
 

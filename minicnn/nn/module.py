@@ -10,7 +10,7 @@ from ..core import dtype as dtypes
 from ..core.errors import DTypeError, LayerError
 from ..core.layer_stack import layer_path, stack
 from ..core.tensor import RemovableHandle, Tensor
-from .hooks import call_with_hooks
+from .hooks import call_with_hooks, compute
 from .state import Stateful
 
 
@@ -63,8 +63,12 @@ class Module(Stateful):
         running.append(self)
         try:
             if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
-                return call_with_hooks(self, args, kwargs)
-            return self.forward(*args, **kwargs)
+                output = call_with_hooks(self, args, kwargs)
+            else:
+                output = self.forward(*args, **kwargs)
+            if len(running) == 1:  # what leaves a network does not wait
+                compute(output)
+            return output
         except LayerError as error:
             if error.layer is None:
                 error.layer = layer_path()

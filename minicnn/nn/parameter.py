@@ -51,6 +51,8 @@ class Parameter(Tensor):
                 "Fix: data.float(), or requires_grad=False"
             )
         self._set_array(array)
+        if data is not None:
+            self._versions.share(data._versions)
         self.requires_grad = requires_grad
 
     def __repr__(self) -> str:
@@ -83,4 +85,6 @@ class Buffer(Tensor):
 
     def __init__(self, data: Tensor | None = None, *, persistent: bool = True) -> None:
         self._set_array(_array_of(data, "Buffer"))
+        if data is not None:
+            self._versions.share(data._versions)
         self.persistent = persistent

@@ -221,4 +221,4 @@ def _evaluation(model: Module) -> Iterator[None]:
         for module, mode in modes.items():
             module.training = mode
         for buffer, array in buffers.items():
-            buffer._array[...] = array
+            buffer._to_change()[...] = array

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
+import numpy as np
 from minicnn_kernels.registry import call
 
+from ..core.deferred import waiting
 from ..core.dtype import as_dtype
 from ..core.errors import DTypeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .deferrable import edges_before
 from .indexing import write
 from .operands import as_tensor, cast, normalize_axis, promoted
 
@@ -51,13 +55,55 @@ class ActivationOfOutput(Activation):
         return y
 
 
-class ReLUInPlace(ActivationOfOutput):
-    """max(x, 0), written over x."""
+BOUNDS = {"relu": (0.0, inf), "relu6": (0.0, 6.0)}
+
+
+class Rectifier(ActivationOfOutput):
+    """``relu`` or ``relu6``: cuts to the bounds; the gradient passes strictly between them, as the result tells.
+
+    If the input waits (:mod:`minicnn.core.deferred`), the cut becomes the end of its kernel call. Then after a batch
+    norm its gradient is done together with that of the batch norm and of the sum between them, in the passes over
+    memory that the batch norm needs anyway.
+    """
+
+    _steps: tuple[Function, ...] = ()  # that waited
+
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        deferred = waiting(inputs[0])  # type: ignore[arg-type]
+        if deferred is None:
+            return super().evaluate(inputs, recording)
+        y = deferred.clamped(*BOUNDS[self.kind])
+        self.save(y)
+        if recording:
+            self._steps = deferred.steps
+        return y
+
+    def _record(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        super()._record(edges, inputs, outputs)
+        if self._steps:
+            before = edges_before(self._steps, edges[0])
+            if before is not None:
+                self.pass_over(self._steps, before)
+            del self._steps
+
+    def backward_of_all(self, grad_y: Any) -> Any:
+        norm, *total = self.passed_over
+        (y,) = self.saved
+        with_residual = bool(total) and self.needs_grad[-1]
+        grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual)  # type: ignore[attr-defined]
+        return grads if total else grads[:-1]
+
+
+class RectifierInPlace(Rectifier):
+    """The same, written over the input."""
 
     inplace = True
 
     def forward(self, x: Any) -> Any:
-        call("relu.forward", x, x)
+        if self.kind == "relu":
+            call("relu.forward", x, x)
+        else:
+            np.clip(x, *BOUNDS[self.kind], out=x)
         self.save(x)
         return x
 
@@ -189,13 +235,24 @@ def floating(value: Any, operation: str, dtype: Any = None) -> Tensor:
 
 def relu(input: Tensor) -> Tensor:
     """``max(x, 0)``, element by element."""
-    return ActivationOfOutput("relu")(floating(input, "relu"))
+    return Rectifier("relu")(floating(input, "relu"))
 
 
 def relu_(input: Tensor) -> Tensor:
     """``max(x, 0)`` in place."""
     x = floating(input, "relu_")
-    return write(x, ..., relu(x)) if x._is_view() else ReLUInPlace("relu")(x)
+    return write(x, ..., relu(x)) if x._is_view() else RectifierInPlace("relu")(x)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """``min(max(x, 0), 6)``, element by element."""
+    return Rectifier("relu6")(floating(input, "relu6"))
+
+
+def relu6_(input: Tensor) -> Tensor:
+    """``min(max(x, 0), 6)`` in place."""
+    x = floating(input, "relu6")
+    return write(x, ..., relu6(x)) if x._is_view() else RectifierInPlace("relu6")(x)
 
 
 def sigmoid(input: Tensor) -> Tensor:

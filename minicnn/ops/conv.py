@@ -22,6 +22,7 @@ from minicnn_kernels.registry import call
 
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .deferrable import Deferrable
 
 
 class _Convolution(Function):
@@ -31,12 +32,13 @@ class _Convolution(Function):
         self.window, self.groups = window, groups
 
 
-class Conv2d(_Convolution):
+class Conv2d(Deferrable, _Convolution):
     """y = w * x + bias (cross-correlation)."""
 
-    def forward(self, x: Any, w: Any, bias: Any = None) -> Any:
+    def prepare(self, x: Any, w: Any, bias: Any = None) -> Any:
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
-        return call("conv2d.forward", x, w, bias, self.window, self.groups)
+        shape = (len(x), len(w), *self.window.output_size)
+        return "conv2d.forward", (x, w, bias, self.window, self.groups), shape
 
     def backward(self, grad_y: Tensor) -> Any:
         x, w = self.saved

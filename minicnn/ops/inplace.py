@@ -23,6 +23,7 @@ from . import (
     rearranging,
     shaping,
 )
+from .deferrable import sum_that_waits
 from .indexing import write
 from .operands import unbroadcast
 from .sampling import source
@@ -33,8 +34,11 @@ class AddInto(Function):
 
     differentiable = inplace = True
 
+    def evaluate(self, inputs: tuple[Any, ...], recording: bool) -> Any:
+        self.shape = inputs[1]._form.shape
+        return sum_that_waits(self, *inputs) or super().evaluate(inputs, recording)
+
     def forward(self, x: Any, y: Any) -> Any:
-        self.shape = y.shape
         return np.add(x, y, out=x)
 
     def backward(self, grad_z: Tensor) -> Any:
@@ -50,7 +54,7 @@ def add_(input: Tensor, other: Any, *, alpha: float = 1) -> Tensor:
     >>> minicnn.zeros(2).add_(minicnn.tensor([1.0, 2.0]), alpha=10)
     tensor([10., 20.])
     """
-    plain = isinstance(other, Tensor) and other._array.dtype == input._array.dtype and alpha == 1
+    plain = isinstance(other, Tensor) and other._form.dtype == input._form.dtype and alpha == 1
     if plain and input._base is None and np.broadcast_shapes(other.shape, input.shape) == input.shape:
         return AddInto()(input, other)
     return _ADD(input, other, alpha=alpha)

@@ -16,42 +16,84 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from minicnn_kernels.epilogue import NONE
 from minicnn_kernels.registry import call
 
+from ..core.deferred import may_wait, waiting
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .deferrable import Deferrable
 
 
-class BatchNorm(Function):
-    """Normalise each channel by the batch's own mean and variance, which are returned too."""
+class BatchNorm(Deferrable):
+    """Normalise each channel by the batch's own mean and variance, which are kept as ``mean`` and ``var``."""
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
 
-    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
-        y, self.mean, self.var = call("batch_norm.forward", x, weight, bias, self.eps)
+    def prepare(self, x: Any, weight: Any, bias: Any) -> Any:
+        self.mean, self.var = call("batch_norm.statistics", x)
         self.save(x, weight)
-        return y
+        return "batch_norm.normalize", (x, self.mean, self.var, weight, bias, self.eps), x.shape
 
     def backward(self, grad_y: Any) -> Any:
+        return self.gradients(grad_y)[:-1]
+
+    def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
+        """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, weight = self.saved
-        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False)[:3]
+        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False, *clamped)  # type: ignore[no-any-return]
 
 
-class BatchNormFixed(Function):
-    """Normalise each channel by a given mean and variance, which are constants."""
+class BatchNormFixed(Deferrable):
+    """Normalise each channel by a given mean and variance, which are constants.
+
+    After a convolution that waits it is part of that, if no gradient is needed: a scale and a shift of each channel.
+    """
 
     def __init__(self, eps: float) -> None:
         self.eps = eps
 
-    def forward(self, x: Any, mean: Any, var: Any, weight: Any, bias: Any) -> Any:
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        x, *constants = inputs
+        before = waiting(x)  # type: ignore[arg-type]
+        if recording or before is None or before.operation != "conv2d.forward" or before.epilogue is not NONE:
+            return super().evaluate(inputs, recording)
+        if before.dtype.itemsize < 4 or not may_wait(constants):  # a scale in float16 would be too coarse
+            return super().evaluate(inputs, recording)
+        mean, var, weight, bias = [None if t is None else t._array for t in constants]
+        scale, shift = scale_and_shift(before.arguments[2], mean, var, weight, bias, self.eps)
+        return before.scaled(scale.astype(before.dtype), shift.astype(before.dtype), constants, self)
+
+    def prepare(self, x: Any, mean: Any, var: Any, weight: Any, bias: Any) -> Any:
         self.save(x, mean, var, weight)
-        return call("batch_norm.normalize", x, mean, var, weight, bias, self.eps)
+        return "batch_norm.normalize", (x, mean, var, weight, bias, self.eps), x.shape
 
     def backward(self, grad_y: Any) -> Any:
+        return self.gradients(grad_y)[:-1]
+
+    def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
+        """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, mean, var, weight = self.saved
-        grad_x, grad_weight, grad_bias = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True)[:3]
-        return grad_x, None, None, grad_weight, grad_bias
+        gradients = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True, *clamped)
+        grad_x, grad_weight, grad_bias, grad_residual = gradients
+        return grad_x, None, None, grad_weight, grad_bias, grad_residual
+
+
+@np.errstate(all="ignore")
+def scale_and_shift(before: Any, mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any]:
+    """``(y + before - mean) / sqrt(var + eps) * weight + bias`` as ``y*scale + shift``.
+
+    ``before`` is the bias of the convolution that made y; the arithmetic is that of float64.
+    """
+    scale = 1 / np.sqrt(np.add(var, eps, dtype=np.float64))
+    if weight is not None:
+        scale *= weight
+    shift = (-mean if before is None else np.subtract(before, mean, dtype=np.float64)) * scale
+    if bias is not None:
+        shift += bias
+    return scale, shift
 
 
 class GroupNorm(Function):
@@ -102,10 +144,9 @@ class LocalResponseNorm(Function):
 
 def update_running(running: Tensor, batch: Any, momentum: float) -> None:
     """``running = (1 - momentum)*running + momentum*batch``, in place and outside the graph."""
-    array = running._array
+    array = running._to_change()
     array *= 1 - momentum
     array += momentum * batch
-    running._versions.count += 1
 
 
 def batch_norm(

@@ -83,7 +83,7 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
 
     ``floating`` turns integers into the default floating type, as division does.
     """
-    kinds = {v._array.dtype if isinstance(v, Tensor) else None for v in values}
+    kinds = {v._form.dtype if isinstance(v, Tensor) else None for v in values}
     if len(kinds) == 1 and (same := kinds.pop()) is not None and (same.kind == "f" or not floating):
         return list(values)  # the usual case
     known = [v._array if isinstance(v, Tensor) else v for v in values]
@@ -104,7 +104,7 @@ def floating(operation: str, x: Any) -> Tensor:
 
 def check_broadcast(operation: str, *tensors: Tensor) -> None:
     """Shapes must agree from the right, where 1 stretches."""
-    if len({t._array.shape for t in tensors} - {()}) < 2:
+    if len({t._form.shape for t in tensors} - {()}) < 2:
         return  # the usual case
     try:
         np.broadcast_shapes(*(t._array.shape for t in tensors))

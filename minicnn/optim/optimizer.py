@@ -137,8 +137,8 @@ class Optimizer:
                 f"{tuple(param.grad.shape)}; they must be equal"
             )
         with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
-            self.update(param._array, param.grad._array, self.state[param], group)
-        param._versions.count += 1  # an older graph that still needs the old values will say so
+            # counted as a change: an older graph that still needs the old values will say so
+            self.update(param._to_change(), param.grad._array, self.state[param], group)
         if not self.state[param]:
             del self.state[param]  # nothing to remember: nothing in state_dict()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels import call, use_backend
+from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import Window2d, conv_window, pool_window, unfold_window
 
 LAYOUTS = ("contiguous", "channels_last", "transposed", "strided", "reversed")
@@ -101,10 +102,17 @@ def convolution(d: Draw) -> tuple[np.ndarray, np.ndarray, Window2d, int]:
     return x, w, conv_window(x.shape, w.shape, stride, padding, dilation, groups), groups
 
 
+def epilogue(d: Draw, shape: tuple[int, ...], scale: Any = None) -> Epilogue:
+    """Every step there or not: scale, residual, lower and upper bound."""
+    low, high = d.one((-np.inf, np.inf), (0.0, np.inf), (-0.5, 0.5), (-np.inf, 0.3))
+    return Epilogue(scale, d.maybe(*shape), low, high)
+
+
 @row("conv2d.forward")
 def _(d: Draw) -> tuple[Any, ...]:
     x, w, window, groups = convolution(d)
-    return x, w, d.maybe(len(w)), window, groups
+    steps = epilogue(d, (len(x), len(w), *window.output_size), d.maybe(len(w)))
+    return x, w, d.maybe(len(w)), window, groups, *d.one((), (steps,))
 
 
 @row("conv2d.grad_input")
@@ -211,20 +219,20 @@ def _(d: Draw) -> tuple[Any, ...]:
     return (d.array(*d.planes()),)
 
 
-@row("batch_norm.forward")
-def _(d: Draw) -> tuple[Any, ...]:
-    return d.array(*d.planes()), d.maybe(4), d.maybe(4), 1e-3
-
-
 @row("batch_norm.normalize")
 def _(d: Draw) -> tuple[Any, ...]:
-    return d.array(*d.planes()), d.array(4), d.positive(4), d.maybe(4), d.maybe(4), 1e-3
+    shape = d.planes()
+    arguments = d.array(*shape), d.array(4), d.positive(4), d.maybe(4), d.maybe(4), 1e-3
+    return *arguments, *d.one((), (epilogue(d, shape),))
 
 
 @row("batch_norm.grad")
 def _(d: Draw) -> tuple[Any, ...]:
     shape = d.planes()
-    return d.array(*shape), d.array(*shape), d.array(4), d.positive(4), d.maybe(4), 1e-3, d.one(True, False)
+    arguments = d.array(*shape), d.array(*shape), d.array(4), d.positive(4), d.maybe(4), 1e-3, d.one(True, False)
+    low, high = d.one((0.0, np.inf), (-0.5, 0.5))
+    clamped = d.place(np.clip(d.array(*shape), low, high)), low, high
+    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True))
 
 
 @row("group_norm.forward")

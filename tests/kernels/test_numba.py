@@ -59,7 +59,8 @@ for backend in ("numba", "numpy"):
             call("matmul", x[0, 0], x[0, 1].T),
             pooled,
             call("max_pool2d.grad_input", pooled, indices, (5, 4)),
-            *call("batch_norm.forward", x, None, b[:2], 1e-5),
+            *call("batch_norm.statistics", x),
+            call("batch_norm.normalize", x, b[:2], b[:2] ** 2, None, b[:2], 1e-5),
             *call("dropout.forward", x, 0.5, 2**63),
             call("softmax.forward", x, 1),
             call("silu.forward", x),
@@ -117,8 +118,8 @@ def many_results() -> list[np.ndarray]:
         call("conv2d.grad_bias", x),
         *call("group_norm.forward", x, 5, None, None, 1e-5),
         call("matmul", rows.T, rows),
-        *call("batch_norm.forward", x, None, None, 1e-5),
-        *call("batch_norm.grad", x, x, x[0, :, 0, 0], x[0, :, 0, 0] ** 2, None, 1e-5, False),
+        *call("batch_norm.statistics", x),
+        *call("batch_norm.grad", x, x, x[0, :, 0, 0], x[0, :, 0, 0] ** 2, None, 1e-5, False)[:3],
         normal,
         *call("layer_norm.grad", normal, rows, mean, rstd, None),
         call("max_pool2d.grad_input", pooled, indices, (17, 13)),
@@ -168,11 +169,11 @@ def test_set_num_threads_takes_what_the_machine_has():
     assert threads.get_num_threads() == most
 
 
-@pytest.mark.usefixtures("threads_kept")
-def test_the_environment_limits_the_threads(monkeypatch):
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
-    assert threads.available_threads() == 1
-    assert threads.get_num_threads() == 1
+def test_the_environment_limits_the_threads():
+    run_python(
+        "import os; os.environ['NUMBA_NUM_THREADS'] = '1'; import minicnn_kernels.threads as t; "
+        "assert t.available_threads() == t.get_num_threads() == 1"
+    )
 
 
 def test_threads_are_remembered_without_importing_numba():

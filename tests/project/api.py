@@ -109,7 +109,7 @@ TORCH: dict[str, str] = {
 OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
-        summary explain models onnx
+        summary explain models onnx empty_cache memory_stats
         """,
     "explain": "summary Summary Row ParameterRow Field",
     "nn": "Maxout StochasticDepth",

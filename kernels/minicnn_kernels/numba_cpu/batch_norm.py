@@ -9,7 +9,7 @@ With ``m`` values per channel, ``rstd = 1/sqrt(var + eps)`` and ``x_hat = (x - m
 The formulas' source and derivation stand in ``reference/batch_norm.py``. Here they are four passes over
 channels-last memory: one for mean and variance, one for the result with what follows it (``epilogue.py``), one for the
 gradient's two sums, one for the gradient. Nothing is stored between them: ``x_hat`` is cheaper to compute
-again than to read. The loops are in ``columns.py``.
+again than to read. The loops are in ``columns.py`` and ``columnwise.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
-from .columns import Mask, affine, blend, dots, in_shape_of, moments, or_default
+from ..memory import empty_like
+from .columns import Mask, dots, moments
+from .columnwise import affine, blend, in_shape_of, or_default
 from .jit import numba_kernel
 from .layout import channels_last
 
@@ -36,13 +38,6 @@ def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     """Return the mean (C,) and the biased variance (C,) of this batch."""
     mean, var = moments(_one_sample(x))
     return mean[0].astype(x.dtype), var[0].astype(x.dtype)
-
-
-@numba_kernel("batch_norm.forward")
-def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """Normalise by the batch's own statistics; return y, mean (C,) and the biased variance (C,)."""
-    mean, var = batch_norm_statistics(x)
-    return batch_norm_normalize(x, mean, var, weight, bias, eps), mean, var
 
 
 @numba_kernel("batch_norm.normalize")
@@ -84,7 +79,7 @@ def batch_norm_grad(
     m = max(rows.shape[1], 1)
     rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
     where = None if y is None else Mask(_one_sample(y), low, high)
-    masked = np.empty_like(g) if residual else None
+    masked = empty_like(g) if residual else None
     (grad_bias,), (centred,) = dots(g, rows, mean, where, masked)
     grad_weight = centred * rstd
     if masked is not None:  # the second pass need not mask again

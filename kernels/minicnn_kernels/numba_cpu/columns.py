@@ -1,4 +1,4 @@
-"""A matrix whose columns are channels: sums over the rows, and formulas with one set of numbers per channel.
+"""A matrix whose columns are channels: sums over the rows.
 
 A channels-last array is seen as ``(S, P, C)``: ``S`` samples of ``P`` pixels with ``C`` channels. Group
 normalisation has statistics per sample and channel; batch normalisation, and the gradient of a bias, take the whole
@@ -14,19 +14,21 @@ one over ten, and the conversion costs next to nothing.
 
 from __future__ import annotations
 
-from math import gcd, inf, nan
+from math import gcd, nan
 from typing import NamedTuple
 
 import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .jit import parallel, serial, serial_no_alias, unsigned
-from .layout import channels_first
+from ..memory import empty
+from .jit import parallel, serial, serial_no_alias, serial_reordered, unsigned
 
 CHUNK = 32768  # elements in a chunk, about: 128 KiB of float32
-WIDE = 256  # elements in a row of folded pixels, at least, where there are enough pixels
+WIDE = 32  # elements in a row of folded pixels, at least, where there are enough pixels
 RUN = 8  # rows that are added up before they meet the total
+FAR = 2**20  # bytes; a core's own cache keeps smaller arrays from one kernel to the next
+PULL = 2048  # elements pulled into a core's own cache at once, about
 
 
 class Plan(NamedTuple):
@@ -42,21 +44,54 @@ class Plan(NamedTuple):
         """Chunks in a sample."""
         return -(-self.rows // self.chunk)
 
+    @property
+    def pull(self) -> int:
+        """Rows that are pulled at once, a multiple of RUN."""
+        return max(RUN, PULL // max(self.width, 1) // RUN * RUN)
+
 
 def plan(x: Array) -> Plan:
     """At least 8 chunks to share out, where there are rows enough."""
     samples, pixels, channels = x.shape
     fold = gcd(pixels, 1 << max(0, WIDE // max(channels, 1)).bit_length())
     rows, width = pixels // fold, channels * fold
-    return Plan(samples, rows, width, max(RUN, min(CHUNK // max(width, 1), -(-rows // 8))))
+    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-rows // 8))))
+
+
+@serial_reordered
+def _pull(x, q, n):  # type: ignore[no-untyped-def]
+    """Read ``x[q:q+n]`` into the cache, and return its sum so that LLVM keeps the loop.
+
+    A processor fetches ahead well along one stream of neighbouring addresses. The loops below read eight rows side by
+    side, whose ends it does not foresee: from memory they took two to three times as long without this.
+    """
+    total = x.dtype.type(0)
+    for i in range(unsigned(q), unsigned(q + n)):
+        total += x[i]
+    return total
 
 
 @serial
-def _part(t, rows, width, chunk):  # type: ignore[no-untyped-def]
+def part(t, rows, width, chunk):  # type: ignore[no-untyped-def]
     """Chunk ``t`` of all: its sample, its first element and how many rows it has."""
     chunks = (rows + chunk - 1) // chunk
     sample, first = t // chunks, t % chunks * chunk
     return sample, (sample * rows + first) * width, min(chunk, rows - first)
+
+
+def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
+    """Numbers per sample and channel as flat arrays of the element type of ``like``, repeated for folded pixels."""
+    channels = like.shape[2]
+    out = empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
+    for vector, value in zip(out, numbers, strict=True):
+        vector[...] = np.expand_dims(value, -2) if np.ndim(value) else value
+    return list(out.reshape(len(numbers), -1))
+
+
+@serial_no_alias
+def _clear(total, k, c):  # type: ignore[no-untyped-def]
+    for j in range(unsigned(k), unsigned(k + c)):
+        total[j] = 0
 
 
 @serial_no_alias
@@ -79,59 +114,81 @@ def _sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _sums(totals, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _sums(totals, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in prange(samples * ((rows + chunk - 1) // chunk)):
-        _, q, count = _part(t, rows, width, chunk)
-        _sum_rows(totals, t * width, x, q, count, width)
+        _, q, count = part(t, rows, width, chunk)
+        _clear(totals, t * width, width)
+        for i in range(0, count, pull):
+            block = min(pull, count - i)
+            if pulled.size:
+                pulled[t] = _pull(x, q + i * width, block * width)
+            _sum_rows(totals, t * width, x, q + i * width, block, width)
+
+
+def _pulled(x: Array, cut: Plan) -> Array:
+    """Where the chunks put what pulling returns; empty if ``x`` need not be pulled."""
+    return empty(cut.samples * cut.chunks if x.nbytes >= FAR else 0, np.float64)
+
+
+def _totals(cut: Plan, channels: int, *what: int) -> Array:
+    """Sums per chunk and channel, not yet cleared."""
+    return empty((*what, cut.samples, cut.chunks * cut.width // max(channels, 1), channels), np.float64)
 
 
 def sums(x: Array) -> Array:
     """Sum ``x (S, P, C)`` over the pixels -> ``(S, C)`` float64."""
     samples, _, channels = x.shape
+    if not x.size:
+        return np.zeros((samples, channels))
     cut = plan(x)
-    totals = np.zeros((samples, cut.chunks * cut.width // max(channels, 1), channels))
-    if x.size:
-        _sums(totals.reshape(-1), x.reshape(-1), *cut)
+    totals = _totals(cut, channels)
+    _sums(totals.reshape(-1), _pulled(x, cut), x.reshape(-1), cut.pull, *cut)
     return totals.sum(axis=1)
 
 
 @serial_no_alias
-def _moments_of_rows(mean, square, shift, k, x, q, rows, c):  # type: ignore[no-untyped-def]
-    """``mean[j]``, and ``square[j] = sum over i < rows of (x[i, j] - mean[j])**2``, reading the rows once.
-
-    The squares are taken about a shift ``s``, and ``rows*(mean - s)**2`` is subtracted in the end. Such a difference
-    loses digits if ``s`` is far from the mean. As the mean of ``r`` of the rows it never is: whatever the numbers
-    are, ``(mean - s)**2 <= square/r``, so that rounding errors grow by ``1 + rows/r`` at most.
-    """
+def _take_shift(mean, k, shift, x, q, rows, c):  # type: ignore[no-untyped-def]
+    """``shift[j] = mean over i < rows of x[i, j]``, exact if they are all equal; ``mean[j]`` is 0 before and after."""
     k, q, count, c = unsigned(k), unsigned(q), unsigned(rows), unsigned(c)
-    one, run = unsigned(1), unsigned(8)
-    first = min(count, run)
-    for i in range(first):
+    for i in range(count):
         for j in range(c):
             mean[k + j] += x[q + i * c + j]
     for j in range(c):
-        shift[j] = mean[k + j] / first
+        shift[k + j] = mean[k + j] / rows
         mean[k + j] = 0
+
+
+@serial_no_alias
+def _square_rows(mean, square, k, shift, x, q, rows, c):  # type: ignore[no-untyped-def]
+    """``mean[j]`` and ``square[j]`` grow by the sums of ``x[i, j] - shift[j]`` and its square."""
+    k, q, count, c = unsigned(k), unsigned(q), unsigned(rows), unsigned(c)
+    one, run = unsigned(1), unsigned(8)
     runs = count - count % run
     for _ in range(unsigned(0), runs, run):
         a, b = q, q + (c + c + c + c)
         for j in range(c):
-            s = shift[j]
-            a0, a1, a2, a3 = x[a + j] - s, x[a + c + j] - s, x[a + c + c + j] - s, x[a + c + c + c + j] - s
-            b0, b1, b2, b3 = x[b + j] - s, x[b + c + j] - s, x[b + c + c + j] - s, x[b + c + c + c + j] - s
+            m = shift[k + j]
+            a0, a1, a2, a3 = x[a + j] - m, x[a + c + j] - m, x[a + c + c + j] - m, x[a + c + c + c + j] - m
+            b0, b1, b2, b3 = x[b + j] - m, x[b + c + j] - m, x[b + c + c + j] - m, x[b + c + c + c + j] - m
             mean[k + j] += ((a0 + a1) + (a2 + a3)) + ((b0 + b1) + (b2 + b3))
             square[k + j] += ((a0 * a0 + a1 * a1) + (a2 * a2 + a3 * a3)) + ((b0 * b0 + b1 * b1) + (b2 * b2 + b3 * b3))
         q = b + (c + c + c + c)
     for _ in range(runs, count, one):
         for j in range(c):
-            a0 = x[q + j] - shift[j]
+            a0 = x[q + j] - shift[k + j]
             mean[k + j] += a0
             square[k + j] += a0 * a0
         q += c
+
+
+@serial_no_alias
+def _unshift(mean, square, k, shift, rows, c):  # type: ignore[no-untyped-def]
+    """From sums about the shift to the mean, and the sum of squares about the mean."""
+    k, c = unsigned(k), unsigned(c)
     for j in range(c):
         offset = mean[k + j] / rows
         square[k + j] -= mean[k + j] * offset
-        mean[k + j] = shift[j] + offset
+        mean[k + j] = shift[k + j] + offset
 
 
 @serial
@@ -153,23 +210,38 @@ def _combine(mean, square, means, squares, sample, rows, width, chunk, c):  # ty
 
 
 @parallel
-def _moments(mean, square, means, squares, shifts, x, c, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _moments(mean, square, means, squares, shifts, pulled, x, c, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in prange(samples * ((rows + chunk - 1) // chunk)):
-        _, q, count = _part(t, rows, width, chunk)
-        _moments_of_rows(means, squares, shifts[t], t * width, x, q, count, width)
+        _, q, count = part(t, rows, width, chunk)
+        k = t * width
+        _clear(means, k, width)
+        _clear(squares, k, width)
+        for i in range(0, count, pull):
+            block = min(pull, count - i)
+            if pulled.size:
+                pulled[t] = _pull(x, q + i * width, block * width)
+            if i == 0:
+                _take_shift(means, k, shifts, x, q, min(count, 8), width)
+            _square_rows(means, squares, k, shifts, x, q + i * width, block, width)
+        _unshift(means, squares, k, shifts, count, width)
     for sample in prange(samples):
         _combine(mean, square, means, squares, sample, rows, width, chunk, c)
 
 
 def moments(x: Array) -> tuple[Array, Array]:
-    """Mean and (biased) variance of ``x (S, P, C)`` over the pixels -> ``(S, C)`` float64 each."""
+    """Mean and (biased) variance of ``x (S, P, C)`` over the pixels -> ``(S, C)`` float64 each; ``x`` is read once.
+
+    A chunk's squares are taken about a shift ``s``, and ``rows*(mean - s)**2`` is subtracted in the end. Such a
+    difference loses digits if ``s`` is far from the mean. As the mean of the chunk's first ``r`` rows it never is:
+    whatever the numbers are, ``(mean - s)**2 <= squares/r``, so that rounding errors grow by ``1 + rows/r`` at most.
+    """
     samples, pixels, channels = x.shape
-    cut = plan(x)
     mean, square = np.zeros((2, samples, channels))
     if x.size:
-        parts = np.zeros((2, samples * cut.chunks * cut.width))
-        shifts = np.empty((samples * cut.chunks, cut.width), x.dtype)
-        _moments(mean.reshape(-1), square.reshape(-1), *parts, shifts, x.reshape(-1), channels, *cut)
+        cut = plan(x)
+        means, squares = _totals(cut, channels, 2).reshape(2, -1)
+        memories = means, squares, empty(means.shape, x.dtype), _pulled(x, cut), x.reshape(-1)
+        _moments(mean.reshape(-1), square.reshape(-1), *memories, channels, cut.pull, *cut)
     return mean, square / max(pixels, 1)
 
 
@@ -205,10 +277,17 @@ def _dot_rows(total, dot, masked, keep, k, g, x, mean, y, low, high, v, q, rows,
 
 
 @parallel
-def _dots(total, dot, masked, keep, g, x, mean, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _dots(total, dot, masked, keep, pulled, g, x, mean, y, low, high, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in prange(samples * ((rows + chunk - 1) // chunk)):
-        sample, q, count = _part(t, rows, width, chunk)
-        _dot_rows(total, dot, masked, keep, t * width, g, x, mean, y, low, high, sample * width, q, count, width)
+        sample, q, count = part(t, rows, width, chunk)
+        k = t * width
+        _clear(total, k, width)
+        _clear(dot, k, width)
+        for i in range(0, count, pull):
+            block, p = min(pull, count - i), q + i * width
+            if pulled.size:
+                pulled[t] = _pull(g, p, block * width) + _pull(x, p, block * width) + _pull(y, p, block * width)
+            _dot_rows(total, dot, masked, keep, k, g, x, mean, y, low, high, sample * width, p, block, width)
 
 
 class Mask(NamedTuple):
@@ -240,106 +319,12 @@ def dots(
     ``h`` is ``g`` where it counts, else 0; it is written to ``masked`` if that is given.
     """
     samples, _, channels = x.shape
+    if not x.size:
+        return np.zeros((samples, channels)), np.zeros((samples, channels))
     cut, where = plan(x), where or everywhere(g)
-    totals = np.zeros((2, samples, cut.chunks * cut.width // max(channels, 1), channels))
-    if x.size:
-        out = g if masked is None else masked
-        memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), masked is not None, g.reshape(-1)
-        _dots(*memories, x.reshape(-1), *vectors(x, cut, mean), *where.numbers(), *cut)
+    totals = _totals(cut, channels, 2)
+    out = g if masked is None else masked
+    memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), masked is not None, _pulled(x, cut)
+    _dots(*memories, g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean), *where.numbers(), cut.pull, *cut)
     total, dot = totals.sum(axis=2)
     return total, dot
-
-
-@serial_no_alias
-def _affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
-    v, q, count, c = unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
-    for _ in range(count):
-        for j in range(c):
-            value = (x[q + j] - mean[v + j]) * scale[v + j] + shift[v + j]
-            if add:
-                value += residual[q + j]
-            value = low if value < low else value  # NaN is neither below nor above: it stays
-            y[q + j] = high if value > high else value
-        q += c
-
-
-@parallel
-def _affine(y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
-        sample, q, count = _part(t, rows, width, chunk)
-        _affine_rows(y, x, mean, scale, shift, residual, add, low, high, sample * width, q, count, width)
-
-
-def affine(
-    x: Array,
-    mean: Array | float,
-    scale: Array,
-    shift: Array | float,
-    residual: Array | None = None,
-    low: float = -inf,
-    high: float = inf,
-) -> Array:
-    """``clamp((x - mean)*scale + shift + residual, low, high)`` with a mean, scale and shift per sample and channel."""
-    y = np.empty_like(x)
-    if x.size:
-        cut, number = plan(x), x.dtype.type
-        added = (x if residual is None else residual).reshape(-1), residual is not None
-        _affine(
-            y.reshape(-1), x.reshape(-1), *vectors(x, cut, mean, scale, shift), *added, number(low), number(high), *cut
-        )
-    return y
-
-
-@serial_no_alias
-def _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
-    v, q, count, c = unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
-    zero = g.dtype.type(0)
-    for _ in range(count):
-        for j in range(c):
-            h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
-            if fixed:
-                out[q + j] = a[v + j] * h
-            else:
-                out[q + j] = a[v + j] * h + b[v + j] * (x[q + j] - mean[v + j]) + d[v + j]
-        q += c
-
-
-@parallel
-def _blend(out, g, x, mean, a, b, d, fixed, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
-        sample, q, count = _part(t, rows, width, chunk)
-        _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, sample * width, q, count, width)
-
-
-def blend(
-    g: Array, x: Array, mean: Array, a: Array, b: Array, d: Array, where: Mask | None = None, fixed: bool = False
-) -> Array:
-    """``a*h + b*(x - mean) + d`` with one number of each per sample and channel; ``a*h`` alone if ``fixed``.
-
-    ``h`` is ``g`` where it counts, else 0.
-    """
-    out = np.empty_like(x)
-    if x.size:
-        cut, where = plan(x), where or everywhere(g)
-        numbers = vectors(x, cut, mean, a, b, d)
-        _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *numbers, fixed, *where.numbers(), *cut)
-    return out
-
-
-def or_default(vector: Array | None, default: float) -> Array:
-    """``vector`` in float64, or one number for all channels where it is None."""
-    return np.asarray(default if vector is None else vector, np.float64)
-
-
-def in_shape_of(x: Array, y: Array) -> Array:
-    """``y (S, P, C)`` in the shape of ``x (N, C, *)``."""
-    return channels_first(y.reshape(len(x), *x.shape[2:], x.shape[1]))
-
-
-def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
-    """Numbers per sample and channel as flat arrays of the element type of ``like``, repeated for folded pixels."""
-    channels = like.shape[2]
-    out = np.empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
-    for vector, value in zip(out, numbers, strict=True):
-        vector[...] = np.expand_dims(value, -2) if np.ndim(value) else value
-    return list(out.reshape(len(numbers), -1))

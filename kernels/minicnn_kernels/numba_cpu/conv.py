@@ -13,18 +13,11 @@ grad_weight    ``dW = X.T @ dY``         rows (kh, kw, c), depth (n, oh, ow)
 grad_input     ``dX = unfold(dY) @ W'``  rows (n, h, w), depth (kh, kw, o), see below
 =============  ========================  ================================================
 
-Every input pixel *gathers* its gradient, so no two threads add to one number::
-
-    dx[h] = sum of dy[i] * w[k] over all i, k with i*stride + k*dilation - padding = h
-
-With a stride ``s``, the pixels ``h = r, r+s, r+2s, ...`` of one *phase* ``r`` use the same few ``k``, evenly spaced,
-and neighbouring pixels use neighbouring ``i``: each phase is a product of its own, with the weights of that phase.
+With a stride, the input pixels fall into phases that gather by the same few weights (``phases.py``): each phase is a
+product of its own.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from math import gcd
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
@@ -34,6 +27,7 @@ from .columns import sums
 from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
 from .jit import numba_kernel
 from .layout import channels_first, channels_last, flat, padded
+from .phases import Phase, phases
 from .product import product
 
 
@@ -55,7 +49,7 @@ def conv2d_forward(
 ) -> Array:
     """``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of x[n, c, ...] * w[o, c, kh, kw]`` (cross-correlation)."""
     if _depthwise(w.shape[0], w.shape[1], groups):
-        return epilogue.apply(depthwise_forward(x, w, None, window, groups), bias)
+        return depthwise_forward(x, w, bias, window, groups, epilogue)
     n, o, cg, (kh, kw), (oh, ow) = len(x), w.shape[0], w.shape[1], window.kernel_size, window.output_size
     xp = padded(x, *window.padding)
     y = empty((n, oh, ow, o), x.dtype)
@@ -106,39 +100,9 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
     return grad_w
 
 
-@dataclass(frozen=True, slots=True)
-class _Phase:
-    """The input positions ``first, first + stride, ...`` (``count`` of them) along one axis, and what they gather.
-
-    Position number ``u`` gathers, for ``t = 0 .. taps-1``, the output position ``u + shift + t*spread``
-    times the kernel position ``last_tap - t*step``.
-    """
-
-    first: int
-    count: int
-    taps: int
-    last_tap: int
-    step: int
-    shift: int
-    spread: int
-
-
-def _phases(size: int, kernel: int, stride: int, pad: int, dilation: int) -> list[_Phase]:
-    """Solve ``i*stride = h + pad - k*dilation`` for every ``h``, phase by phase."""
-    step = stride // gcd(stride, dilation)  # kernel positions of one phase are this far apart
-    spread = dilation // gcd(stride, dilation)
-    phases = []
-    for first in range(min(stride, size)):
-        taps = [k for k in range(kernel) if (first + pad - k * dilation) % stride == 0]
-        last = taps[-1] if taps else 0
-        shift = (first + pad - last * dilation) // stride
-        phases.append(_Phase(first, -(-(size - first) // stride), len(taps), last, step, shift, spread))
-    return phases
-
-
-def _reach(phases: list[_Phase], length: int) -> tuple[int, int]:
+def _reach(axis: list[Phase], length: int) -> tuple[int, int]:
     """How much zero padding before and after ``dy`` the phases need along one axis."""
-    used = [p for p in phases if p.taps]
+    used = [p for p in axis if p.taps]
     before = max((-p.shift for p in used), default=0)
     after = max((p.count - 1 + p.shift + (p.taps - 1) * p.spread - (length - 1) for p in used), default=0)
     return max(before, 0), max(after, 0)
@@ -152,12 +116,12 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
     n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]
     og, c = o // groups, cg * groups
     axes = [
-        _phases(size, kernel, stride, pads[0], dilation)
+        phases(size, kernel, stride, pads[0], dilation)
         for size, kernel, stride, pads, dilation in zip(
             window.input_size, window.kernel_size, window.stride, window.padding, window.dilation, strict=True
         )
     ]
-    pads = [_reach(phases, length) for phases, length in zip(axes, window.output_size, strict=True)]
+    pads = [_reach(axis, length) for axis, length in zip(axes, window.output_size, strict=True)]
     gp = padded(grad_y, *pads)
     _, gh, gw, _ = gp.shape
     grad_x = empty((n, h, wd, c), grad_y.dtype)

@@ -12,7 +12,8 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
-from .columns import affine, blend, dots, in_shape_of, moments, or_default
+from .columns import dots, moments
+from .columnwise import affine, blend, in_shape_of, or_default
 from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .layout import channels_last
 

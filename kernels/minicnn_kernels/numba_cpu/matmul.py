@@ -6,6 +6,8 @@ multiplied by rows, as dot products (``vector/dot.py``).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import prange
 
@@ -66,10 +68,11 @@ def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = N
         return c if bias is None and epilogue is NONE else epilogue.apply(c, bias)
     memory_a, strides_a = flat(a)
     memory_b, strides_b = flat(b)
-    starts = np.zeros((int(np.prod(batch)), 4), np.int64)
-    starts[:, 0] = np.arange(len(starts)) * (m * n)
-    starts[:, 1] = _starts(a, strides_a, batch)
-    starts[:, 2] = _starts(b, strides_b, batch)
+    starts = np.zeros((math.prod(batch), 4), np.int64)
+    if batch:
+        starts[:, 0] = np.arange(len(starts)) * (m * n)
+        starts[:, 1] = _starts(a, strides_a, batch)
+        starts[:, 2] = _starts(b, strides_b, batch)
     if epilogue.residual is not None:
         epilogue = epilogue._replace(residual=np.ascontiguousarray(epilogue.residual))
     product(

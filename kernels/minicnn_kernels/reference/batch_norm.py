@@ -23,6 +23,7 @@ import math
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..registry import kernel
 from .indexing import doubles, flat_planes
 
@@ -54,33 +55,50 @@ def scale_and_shift(
 def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     """Return the mean (C,) and the biased variance (C,) of this batch of x (N, C, *)."""
     mean, var = statistics(doubles(flat_planes(x)))
-    return mean.astype(x.dtype), var.astype(x.dtype)
-
-
-@kernel("batch_norm.forward", backend="reference")
-def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""
-    values = doubles(flat_planes(x))
-    mean, var = statistics(values)
-    y = scale_and_shift(values, mean, var, weight, bias, eps)
-    return y.reshape(x.shape).astype(x.dtype), mean.astype(x.dtype), var.astype(x.dtype)
+    kind = np.promote_types(x.dtype, np.float32)  # of float16 too many numbers are added up for float16
+    return mean.astype(kind), var.astype(kind)
 
 
 @kernel("batch_norm.normalize", backend="reference")
 def batch_norm_normalize(
-    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    epilogue: Epilogue = NONE,
 ) -> Array:
-    """Return y like x (N, C, *) for given statistics: what evaluation does with the running averages."""
+    """Return y like x (N, C, *), normalised by given statistics; add a residual and clamp."""
     y = scale_and_shift(doubles(flat_planes(x)), doubles(mean), doubles(var), weight, bias, eps)
-    return y.reshape(x.shape).astype(x.dtype)
+    return epilogue.apply(y.reshape(x.shape), None).astype(x.dtype)
 
 
 @kernel("batch_norm.grad", backend="reference")
 def batch_norm_grad(
-    grad_y: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, fixed: bool
-) -> tuple[Array, Array, Array]:
-    """Return grad_x, grad_weight (C,), grad_bias (C,); ``fixed`` if mean and var do not depend on x."""
+    grad_y: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    eps: float,
+    fixed: bool,
+    y: Array | None = None,
+    low: float = -math.inf,
+    high: float = math.inf,
+    residual: bool = False,
+) -> tuple[Array, Array, Array, Array | None]:
+    """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
+
+    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]; no gradient passes where
+    it was cut.
+    """
     grads, values = doubles(flat_planes(grad_y)), doubles(flat_planes(x))
+    if y is not None:
+        results = flat_planes(y)
+        for position in np.ndindex(grads.shape):
+            if results[position] <= low or results[position] >= high:
+                grads[position] = 0.0
     batch, channels, places = values.shape
     rstd = [1 / math.sqrt(float(var[c]) + eps) for c in range(channels)]
     grad_weight, grad_bias = np.zeros(channels), np.zeros(channels)
@@ -97,4 +115,10 @@ def batch_norm_grad(
             x_hat = (values[n, c, p] - float(mean[c])) * rstd[c]
             through_statistics = (grad_bias[c] + x_hat * grad_weight[c]) / (batch * places)
             grad_x[n, c, p] = scale * (grads[n, c, p] - through_statistics)
-    return grad_x.reshape(x.shape).astype(x.dtype), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+    grad_residual = grads.reshape(x.shape).astype(grad_y.dtype) if residual else None
+    return (
+        grad_x.reshape(x.shape).astype(x.dtype),
+        grad_weight.astype(x.dtype),
+        grad_bias.astype(x.dtype),
+        grad_residual,
+    )

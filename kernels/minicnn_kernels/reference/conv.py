@@ -22,6 +22,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from ..registry import kernel
 from .indexing import doubles, taps
@@ -44,15 +45,18 @@ def products(
 
 
 @kernel("conv2d.forward", backend="reference")
-def conv2d_forward(x: Array, w: Array, bias: Array | None, window: Window2d, groups: int) -> Array:
-    """Return y (N, O, OH, OW) from x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,)."""
+def conv2d_forward(
+    x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
+) -> Array:
+    """Return y (N, O, OH, OW) from x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,).
+
+    The epilogue comes last: ``clamp(y*scale + bias + residual, low, high)``.
+    """
     images, weights = doubles(x), doubles(w)
     y = np.zeros((len(x), len(w), *window.output_size))
-    if bias is not None:
-        y += doubles(bias)[:, None, None]
     for at_y, at_w, at_x in products(len(x), w.shape, window, groups):
         y[at_y] += weights[at_w] * images[at_x]
-    return y.astype(x.dtype)
+    return epilogue.apply(y, bias).astype(x.dtype)
 
 
 @kernel("conv2d.grad_input", backend="reference")

@@ -7,16 +7,19 @@
     grad_x = weight / sqrt(var + eps) * (grad_y - grad_bias/m - x_hat * grad_weight/m)
 
 ``m`` is the number of values per channel. With fixed statistics (evaluation) only the
-first of the three terms remains.
+first of the three terms remains. Where a clamp that came after has cut, ``grad_y`` is 0.
 
 Source: Ioffe & Szegedy, *Batch normalization*, 2015, algorithm 1 and section 3.
 """
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..registry import kernel
 from .common import channel_sum, channel_vector, wide
 
@@ -45,36 +48,48 @@ def centre(x: Array, mean: Array) -> Array:
 
 @kernel("batch_norm.statistics", backend="numpy")
 def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
-    """Return the mean (C,) and the biased variance (C,) of this batch."""
+    """Return the mean (C,) and the biased variance (C,) of this batch of x (N, C, *)."""
     mean = channel_sum(x) / values_per_channel(x)
     var = channel_sum(np.square(centre(x, mean))) / values_per_channel(x)
-    return mean.astype(x.dtype), var.astype(x.dtype)
-
-
-@kernel("batch_norm.forward", backend="numpy")
-def batch_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
-    """Return y like x (N, C, *), and the mean (C,) and biased variance (C,) of this batch."""
-    mean = channel_sum(x) / values_per_channel(x)
-    centred = centre(x, mean)
-    var = channel_sum(np.square(centred)) / values_per_channel(x)
-    y = scale_and_shift(centred, var, weight, bias, eps)
-    return y.astype(x.dtype, copy=False), mean.astype(x.dtype), var.astype(x.dtype)
+    kind = wide(x[:0]).dtype
+    return mean.astype(kind), var.astype(kind)
 
 
 @kernel("batch_norm.normalize", backend="numpy")
 def batch_norm_normalize(
-    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    bias: Array | None,
+    eps: float,
+    epilogue: Epilogue = NONE,
 ) -> Array:
-    """Return y like x (N, C, *) for given statistics: what evaluation does with the running averages."""
+    """Return y like x (N, C, *), normalised by given statistics; add a residual and clamp."""
     y = scale_and_shift(centre(x, mean), var.astype(np.float64), weight, bias, eps)
-    return y.astype(x.dtype, copy=False)
+    return epilogue.apply(y, None).astype(x.dtype, copy=False)
 
 
 @kernel("batch_norm.grad", backend="numpy")
 def batch_norm_grad(
-    grad_y: Array, x: Array, mean: Array, var: Array, weight: Array | None, eps: float, fixed: bool
-) -> tuple[Array, Array, Array]:
-    """Return grad_x, grad_weight (C,), grad_bias (C,); ``fixed`` if mean and var do not depend on x."""
+    grad_y: Array,
+    x: Array,
+    mean: Array,
+    var: Array,
+    weight: Array | None,
+    eps: float,
+    fixed: bool,
+    y: Array | None = None,
+    low: float = -inf,
+    high: float = inf,
+    residual: bool = False,
+) -> tuple[Array, Array, Array, Array | None]:
+    """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
+
+    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high].
+    """
+    if y is not None:
+        grad_y = np.where((y <= low) | (y >= high), grad_y.dtype.type(0), grad_y)
     grads, count = wide(grad_y), values_per_channel(x)
     x_hat = scale_and_shift(centre(x, mean), var.astype(np.float64), None, None, eps)
     grad_weight, grad_bias = channel_sum(grads * x_hat), channel_sum(grads)
@@ -86,4 +101,6 @@ def batch_norm_grad(
         grad_x = x_hat
         grad_x += grads
     scale_and_shift(grad_x, var.astype(np.float64), weight, None, eps)
-    return grad_x.astype(x.dtype, copy=False), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype)
+    grad_residual = (grad_y.copy() if y is None else grad_y) if residual else None
+    kind = x.dtype
+    return grad_x.astype(kind, copy=False), grad_weight.astype(kind), grad_bias.astype(kind), grad_residual

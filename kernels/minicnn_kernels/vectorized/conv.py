@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from ..registry import kernel
 from .common import channel_sum, wide
@@ -41,15 +42,19 @@ def bytes_per_output(w_shape: tuple[int, ...], groups: int, itemsize: int) -> in
 
 
 @kernel("conv2d.forward", backend="numpy")
-def conv2d_forward(x: Array, w: Array, bias: Array | None, window: Window2d, groups: int) -> Array:
-    """Return y (N, O, OH, OW) from x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,)."""
+def conv2d_forward(
+    x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
+) -> Array:
+    """Return y (N, O, OH, OW) from x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,); scale it, add, clamp."""
     y = np.empty((len(x), len(w), *window.output_size), x.dtype)
     w_rows = weight_rows(w, groups)
     windows = sliding_windows(pad(x, window), window)  # (N, C, KH, KW, OH, OW)
     for samples, rows in tiles(len(x), window, bytes_per_output(w.shape, groups, x.itemsize)):
-        tile = y[samples, :, rows].swapaxes(0, 1)  # (O, n, rows, OW), a view
-        product = (w_rows @ as_columns(windows[samples, ..., rows, :], groups)).reshape(tile.shape)
-        tile[...] = product if bias is None else product + bias[:, None, None, None]
+        tile = y[samples, :, rows]  # (n, O, rows, OW), a view
+        product = w_rows @ as_columns(windows[samples, ..., rows, :], groups)  # (G, O/G, n*rows*OW)
+        product = product.reshape(len(w), len(tile), *tile.shape[2:]).swapaxes(0, 1)
+        residual = None if epilogue.residual is None else epilogue.residual[samples, :, rows]
+        tile[...] = epilogue._replace(residual=residual).apply(product, bias)
     return y
 
 

@@ -13,11 +13,9 @@ from ...ops.losses import LogSigmoid
 from .checks import floating, same_dtype
 
 
-def _apply(x: Tensor, inplace: bool, function: Callable[[Tensor], Tensor], saves_input: bool = True) -> Tensor:
-    """``function(x)``, written back to x if in place (a function that needs its input later gets a copy)."""
-    if not inplace:
-        return function(x)
-    return write(x, ..., function(x.clone() if saves_input else x))
+def _apply(x: Tensor, inplace: bool, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """``function(x)``, written back to x if in place (it is given a copy of x, which it needs later)."""
+    return write(x, ..., function(x.clone())) if inplace else function(x)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -82,8 +80,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     >>> F.relu6(minicnn.tensor([-1.0, 2.0, 7.0]))
     tensor([0., 2., 6.])
     """
-    # 0 < y < 6 exactly where 0 < x < 6, so the output serves for the derivative
-    return _apply(floating("relu6", input), inplace, ops.ActivationOfOutput("relu6"), saves_input=False)
+    return ops.relu6_(input) if inplace else ops.relu6(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:

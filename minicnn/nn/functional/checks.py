@@ -29,7 +29,7 @@ def same_dtype(operation: str, input: Tensor, **others: Any) -> list[Tensor | No
             checked.append(None)
             continue
         other = as_tensor(value, name, operation)
-        if other._array.dtype != input._array.dtype:
+        if other._form.dtype != input._form.dtype:
             raise DTypeError(
                 f"{operation}: the input is {input.dtype} but {name} is {other.dtype}. "
                 f"Fix: x.to({other.dtype}), or convert the model with {_conversion(input)}"

@@ -15,7 +15,7 @@ from .checks import floating, image, on_image, same_dtype
 
 
 def _shape(t: Tensor | None) -> Any:
-    return None if t is None else t._array.shape
+    return None if t is None else t._form.shape
 
 
 def conv2d(

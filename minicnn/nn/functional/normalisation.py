@@ -64,7 +64,7 @@ def batch_norm(
         raise ShapeError(f"batch_norm: expected an input of shape (N, C) or (N, C, *); got {tuple(x.shape)}")
     weight, bias = same_dtype("batch_norm", x, weight=weight, bias=bias)
     mean, var = same_dtype("batch_norm", x, running_mean=running_mean, running_var=running_var)
-    per_channel("batch_norm", x._array.shape[1], running_mean=mean, running_var=var, weight=weight, bias=bias)
+    per_channel("batch_norm", x.shape[1], running_mean=mean, running_var=var, weight=weight, bias=bias)
     if training:
         count = x.numel() // max(x.shape[1], 1)
         if count == 1:

@@ -69,8 +69,8 @@ def clip_grad_norm_(
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:
         for g in grads:
-            g._array *= factor
-            g._versions.count += 1
+            array = g._to_change()
+            array *= factor
     return Tensor._wrap(np.array(total, grads[0]._array.dtype))
 
 
@@ -95,5 +95,5 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, f
     """
     bound = float(clip_value)
     for g in _gradients(parameters):
-        np.clip(g._array, -bound, bound, out=g._array)
-        g._versions.count += 1
+        array = g._to_change()
+        np.clip(array, -bound, bound, out=array)
