@@ -7,15 +7,17 @@ changes how long an operation takes and never what it computes.
 from __future__ import annotations
 
 import os
+from functools import cache
 from operator import index as as_index
 
 _chosen: int | None = None
 
 
+@cache
 def available_threads() -> int:
     """The most threads the kernels can use: the cores this process may run on, capped by ``NUMBA_NUM_THREADS``.
 
-    Numba starts its threads once and reads the environment variable then.
+    Both are read once, as Numba does, which starts its threads once.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMBA_NUM_THREADS", "")

@@ -171,11 +171,11 @@ def test_set_num_threads_takes_what_the_machine_has():
     assert threads.get_num_threads() == most
 
 
-@pytest.mark.usefixtures("threads_kept")
-def test_the_environment_limits_the_threads(monkeypatch):
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "1")
-    assert threads.available_threads() == 1
-    assert threads.get_num_threads() == 1
+def test_the_environment_limits_the_threads():
+    run_python(
+        "import os; os.environ['NUMBA_NUM_THREADS'] = '1'; import minicnn_kernels.threads as t; "
+        "assert t.available_threads() == t.get_num_threads() == 1"
+    )
 
 
 def test_threads_are_remembered_without_importing_numba():

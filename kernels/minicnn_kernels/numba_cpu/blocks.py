@@ -32,8 +32,10 @@ IN_PLACE, BY_ROWS, BY_COLUMNS = 0, 1, 2
 # Places in a plan: one array of integers that tells a task everything about sizes (strides are in elements).
 M, N, K, BLOCK, SPLIT, SPLIT_STRIDE, DEPTH, MODE, RUN, PANELS, PACKED = range(11)
 A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
-TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG, COPY = range(30, 41)
-PLAN = 41
+TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, MEDIUM_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG, COPY = (
+    range(30, 42)
+)
+PLAN = 42
 
 thread_id = numba.get_thread_id if JIT else lambda: 0
 
@@ -96,12 +98,14 @@ def _multiply(  # type: ignore[no-untyped-def]
     plan, a_rows, depth, deep, panel, c_rows, height, column, accumulate, width, epilogue
 ):
     """All tiles of one panel: C[:height, column : column+width] from tables of addresses."""
-    large, rest = plan[TILE_ROWS], height % plan[TILE_ROWS]
-    size = plan[ITEMSIZE]
+    large, size = plan[TILE_ROWS], plan[ITEMSIZE]
+    medium, small = (large + 2) // 2, large // 3
     for i in range(0, height, large):
-        tile = plan[LARGE_TILE]
-        if height - i == rest and 2 * rest <= large:
+        tile, rest = plan[LARGE_TILE], height - i
+        if rest <= small:
             tile = plan[SMALL_TILE]
+        elif rest <= medium:
+            tile = plan[MEDIUM_TILE]
         at_a, at_c = a_rows.ctypes.data + i * 8, c_rows.ctypes.data + i * 8
         call(tile, (at_a, depth.ctypes.data, deep, panel, at_c, column * size, accumulate, width, epilogue))
 

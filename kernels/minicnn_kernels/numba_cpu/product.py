@@ -49,6 +49,8 @@ ROW_GAP = 16  # numbers between rows of a copied block
 class _Cut(NamedTuple):
     """How a product is cut."""
 
+    m: int
+    k: int
     plan: Array
     tasks: int
     panels: int  # of one product of the batch
@@ -96,7 +98,7 @@ def _cut(
     m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
     columns, rows = tile_columns(itemsize), tile_rows()
     if m == 0 or n == 0 or batches == 0:
-        return _Cut(np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
+        return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
     split, depth = 1, min(k, PANEL // (columns * itemsize))
@@ -123,15 +125,15 @@ def _cut(
     plan = np.zeros(blocks.PLAN, np.int64)
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
-    plan[30:41] = (
-        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize), tile(rows // 2, itemsize),
+    plan[30:42] = (
+        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize),
+        tile((rows + 2) // 2, itemsize), tile(rows // 3, itemsize),
         transpose(itemsize), scratch, ROW_GAP, _run(a_sizes[3:], b_strides[:3]) == k, copy(itemsize),
     )  # fmt: skip
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
-    plan.setflags(write=False)
-    return _Cut(plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
+    return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
 
 
 @parallel
@@ -187,17 +189,26 @@ def _add_parts(c, parts, start, split, m, n, chunk, sizes, strides):  # type: ig
         _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
 
 
+_NO_WORDS = np.zeros(5, np.int64)
+
+
+@lru_cache(256)
+def _neutral(value: float, columns: int, dtype: Any) -> Array:
+    return np.full(columns, value, dtype)
+
+
 def _words(dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array) -> tuple[Array, list[Array]]:
     """The epilogue as five integers for the tile, and the arrays that they point into."""
-    words = np.zeros(5, np.int64)
     if bias is None and epilogue is NONE:
-        return words, []
-    scale = np.ones(columns, dtype) if epilogue.scale is None else np.ascontiguousarray(epilogue.scale, dtype)
-    shift = np.zeros(columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+        return _NO_WORDS, []
+    scale, residual = epilogue.scale, epilogue.residual
+    scale = _neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
+    shift = _neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+    words = np.empty(5, np.int64)
     words[0], words[1] = scale.ctypes.data, shift.ctypes.data
-    if epilogue.residual is not None:
-        words[2] = epilogue.residual.ctypes.data - c.ctypes.data
-    words[3:4].view(dtype)[0], words[4:5].view(dtype)[0] = epilogue.low, epilogue.high
+    words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
+    bounds = words.view(dtype)
+    bounds[24 // dtype.itemsize], bounds[32 // dtype.itemsize] = epilogue.low, epilogue.high
     return words, [scale, shift]
 
 
@@ -239,8 +250,7 @@ def product(
     cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
     if cut.tasks == 0:
         return
-    table = _table(starts)
-    m, k = int(cut.plan[blocks.M]), int(cut.plan[blocks.K])
+    table, m, k = _table(starts), cut.m, cut.k
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
         _pack_all(packed, b, cut.panels, table, cut.plan, len(table) * cut.panels)
@@ -250,7 +260,7 @@ def product(
         target = empty((len(table) * cut.split * m * n,), dtype)
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
-    words, _alive = _words(dtype, int(table[:, 3].max()) + n, bias, epilogue, c)
+    words, _alive = _words(dtype, max(start[3] for start in starts) + n, bias, epilogue, c)
     scratch = empty((get_num_threads() * cut.scratch,), dtype)
     _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
     if cut.apart:

@@ -86,6 +86,18 @@ class Code:
         number = self.ir.load(self.ir.inttoptr(address, self.number.as_pointer()), align=self.itemsize)
         return self._spread(number, self.vector)
 
+    def store_number(self, number: Value, address: Value) -> None:
+        self.ir.store(number, self.ir.inttoptr(address, self.number.as_pointer()), align=self.itemsize)
+
+    def total(self, x: Value) -> Value:
+        """The sum of the lanes, halves added to halves."""
+        lanes = self.lanes
+        while lanes > 1:
+            lanes //= 2
+            upper = [i + lanes if i < lanes else i for i in range(self.lanes)]
+            x = self.add(x, self.ir.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, self.lanes), upper)))
+        return self.ir.extract_element(x, ir.Constant(I32, 0))
+
     def _spread(self, scalar: Value, kind: ir.VectorType) -> Value:
         undefined = ir.Constant(kind, ir.Undefined)
         first = self.ir.insert_element(undefined, scalar, ir.Constant(I32, 0))

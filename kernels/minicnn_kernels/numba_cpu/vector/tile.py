@@ -36,7 +36,7 @@ UNROLL = 4  # steps of k per turn of the loop
 
 
 def tile_rows() -> int:
-    """Rows of the large tile; a rest of at most half as many is computed by a tile of half the size."""
+    """Rows of the large tile; a rest of few rows is computed by one of about half or a third of its size."""
     return 14 if host().registers >= 32 else 6
 
 
