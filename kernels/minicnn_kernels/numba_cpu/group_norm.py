@@ -12,6 +12,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
+from ..memory import empty_like
 from .columns import dots, moments
 from .columnwise import affine, blend, in_shape_of, or_default
 from .jit import numba_kernel, parallel, serial_reordered, unsigned
@@ -128,7 +129,7 @@ def layer_norm_forward(x: Array, weight: Array | None, bias: Array | None, eps: 
     """Return y (M, D), mean (M,) and rstd (M,) of x (M, D)."""
     m, d = x.shape
     x = np.ascontiguousarray(x)
-    y, mean, rstd = np.empty_like(x), np.empty(m, x.dtype), np.empty(m, x.dtype)
+    y, mean, rstd = empty_like(x), np.empty(m, x.dtype), np.empty(m, x.dtype)
     if m:
         vectors = _weight(weight, 1, x), _weight(bias, 0, x)
         _layer_norm(y.reshape(-1), mean, rstd, x.reshape(-1), *vectors, float(eps), m, d)
@@ -143,7 +144,7 @@ def layer_norm_grad(
     m, d = x.shape
     g, x = np.ascontiguousarray(grad_y), np.ascontiguousarray(x)
     rows = max(ROWS, -(-m // 64))  # a task's rows; each task sums weight gradients of its own
-    grad_x = np.empty_like(x)
+    grad_x = empty_like(x)
     parts = np.zeros((2, -(-m // rows), d))
     if m:
         memories = grad_x.reshape(-1), parts[0].reshape(-1), parts[1].reshape(-1), g.reshape(-1), x.reshape(-1)

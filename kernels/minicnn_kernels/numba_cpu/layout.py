@@ -13,6 +13,7 @@ from numba import prange
 
 from ..arrays import Array
 from ..geometry import Window2d
+from ..memory import empty
 from .jit import parallel, serial, unsigned
 
 
@@ -54,7 +55,7 @@ def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
         return channels_last(x)
     n, c, h, w = x.shape
     memory, (sn, sc, sh, sw) = flat(x)
-    out = np.empty((n, sum(rows) + h, sum(columns) + w, c), x.dtype)
+    out = empty((n, sum(rows) + h, sum(columns) + w, c), x.dtype)
     if out.size:
         plan = np.array((h, w, c, sn, sh, sw, sc, *rows, *columns), np.int64)
         _pad(out.reshape(-1), memory, plan, n * out.shape[1])
@@ -97,7 +98,7 @@ def contiguous(x: Array) -> Array:
     """``x (4-d)`` in C order."""
     if x.flags.c_contiguous:
         return x
-    out = np.empty(x.shape, x.dtype)
+    out = empty(x.shape, x.dtype)
     copy_into(out, x)
     return out
 

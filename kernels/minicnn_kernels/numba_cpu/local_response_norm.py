@@ -10,6 +10,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
+from ..memory import empty, empty_like
 from .jit import numba_kernel, parallel, serial, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
 
@@ -80,11 +81,11 @@ def _normalize_grads(gx, ratio, sums, g, x, scale, pixels, c, rows, before, afte
 def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, k: float) -> tuple[Array, Array]:
     """Return y and scale, both like x (N, C, *)."""
     memory = channels_last(x)
-    y, scale = np.empty_like(memory), np.empty_like(memory)
+    y, scale = empty_like(memory), empty_like(memory)
     c, number = x.shape[1], x.dtype.type
     if x.size:
         pixels, rows = x.size // c, max(1, TASK // c)
-        scratch = np.empty(-(-pixels // rows) * c, x.dtype)  # a pixel for each task
+        scratch = empty(-(-pixels // rows) * c, x.dtype)  # a pixel for each task
         memories = y.reshape(-1), scale.reshape(-1), scratch, memory.reshape(-1)
         window = size // 2, (size - 1) // 2
         _normalizes(*memories, pixels, c, rows, *window, number(alpha / size), number(beta), number(k))
@@ -95,11 +96,11 @@ def local_response_norm_forward(x: Array, size: int, alpha: float, beta: float, 
 def local_response_norm_grad(grad_y: Array, x: Array, scale: Array, size: int, alpha: float, beta: float) -> Array:
     """Return grad_x like x."""
     memory, g, scales = channels_last(x), channels_last(grad_y), channels_last(scale)
-    grad_x = np.empty_like(memory)
+    grad_x = empty_like(memory)
     c, number = x.shape[1], x.dtype.type
     if x.size:
         pixels, rows = x.size // c, max(1, TASK // c)
-        ratio, sums = np.empty((2, -(-pixels // rows) * c), x.dtype)  # a pixel for each task
+        ratio, sums = empty((2, -(-pixels // rows) * c), x.dtype)  # a pixel for each task
         memories = grad_x.reshape(-1), ratio, sums, g.reshape(-1), memory.reshape(-1), scales.reshape(-1)
         window = size // 2, (size - 1) // 2
         _normalize_grads(*memories, pixels, c, rows, *window, number(2 * alpha * beta / size), number(beta))

@@ -18,6 +18,7 @@ from numba import prange
 
 from ..arrays import Array
 from ..geometry import Pair
+from ..memory import empty
 from .jit import parallel, serial, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
 
@@ -88,7 +89,7 @@ def _resample(y, x, n, h, w, c, row_starts, row_columns, row_values, starts, col
 def resample(x: Array, rows: Sparse, columns: Sparse) -> Array:
     """``y[n, c] = rows @ x[n, c] @ columns.T`` for ``x (N, C, H, W)``."""
     n, c, h, w = x.shape
-    y = np.empty((n, rows.rows, columns.rows, c), x.dtype)
+    y = empty((n, rows.rows, columns.rows, c), x.dtype)
     if y.size:
         matrices = [m for s in (rows, columns) for m in (s.starts, s.columns, s.values.astype(x.dtype))]
         _resample(y.reshape(-1), channels_last(x).reshape(-1), n, h, w, c, *matrices)

@@ -11,6 +11,7 @@ from numba import prange
 
 from ..arrays import Array
 from ..geometry import Window2d
+from ..memory import empty
 from .jit import numba_kernel, parallel, serial
 from .layout import flat, window_numbers
 
@@ -65,7 +66,7 @@ def im2col(x: Array, window: Window2d) -> Array:
     """Return (N, C*KH*KW, OH*OW): every window of ``x`` as a column."""
     n, c = x.shape[:2]
     (kh, kw), (oh, ow) = window.kernel_size, window.output_size
-    columns = np.empty((n, c * kh * kw, oh * ow), x.dtype)
+    columns = empty((n, c * kh * kw, oh * ow), x.dtype)
     memory, strides = flat(x)
     if columns.size:
         _im2col(columns.reshape(-1), memory, n, c, strides, *window_numbers(window))
