@@ -1,67 +1,71 @@
-"""``python -m benchmarks``: measure, print the table, write RESULTS.md and JSON."""
+"""``python -m benchmarks``: measure, print tables, write them to RESULTS.md.
+
+python -m benchmarks --write                      everything, into RESULTS.md
+python -m benchmarks networks                     training and inference of whole networks
+python -m benchmarks training --only resnet       one part, and of it what is named so
+python -m benchmarks layers --only resnet50       every kernel of a training step
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-from datetime import date
+import tempfile
 from pathlib import Path
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
+PARTS = ("training", "inference", "layers", "scaling", "startup", "operations")
+GROUPS = {"networks": ("training", "inference")}
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join((*PARTS, *GROUPS))} (default: all)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="TEXT", help="cases whose name contains one of these")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of every side (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each side (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="per side and case (default: %(default)s)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=20.0,
+        help="seconds per case to wait for an idle machine (default: %(default)s)",
+    )
+    parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: compiling takes minutes")
+    parser.add_argument("--backend", help="minicnn's backend (default: the fastest)")
+    parser.add_argument("--write", action="store_true", help="write the measured parts to benchmarks/RESULTS.md")
+    args = parser.parse_args(given)
+    unknown = set(args.parts) - {*PARTS, *GROUPS}
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}; choose from {', '.join((*PARTS, *GROUPS))}")
+    wanted = {part for name in args.parts or PARTS for part in GROUPS.get(name, (name,))}
+    args.parts = [part for part in PARTS if part in wanted]
+    return args
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", help="only cases whose name contains one of these (default: all)")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count(), help="threads on both sides (default: %(default)s)"
-    )
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default: %(default)s)")
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="measured time per side and case (default: %(default)s)"
-    )
-    parser.add_argument("--backend", help="minicnn's backend (default: the fastest)")
-    parser.add_argument("--json", type=Path, help="write all figures to this file")
-    parser.add_argument("--write", action="store_true", help=f"write the table to {RESULTS.name}")
-    args = parser.parse_args()
-
-    try:
-        import torch
-    except ImportError:
-        sys.exit('The benchmarks compare with PyTorch, which is not installed. Fix: pip install -e ".[test]"')
-
-    import minicnn
-
-    from . import networks, operations
-    from .harness import as_json, machine, measure, table
-
-    torch.set_num_threads(args.threads)
-    minicnn.set_num_threads(args.threads)
+    args = arguments()
+    for package in ("torch", "numba"):
+        if importlib.util.find_spec(package) is None:
+            sys.exit(f'The benchmarks need {package}, which is not installed. Fix: pip install -e ".[test]"')
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(args.threads)  # before any library is loaded, here and in the processes to come
     if args.backend:
-        minicnn.use_backend(args.backend)
-    measurements = []
-    for source in (operations, networks):
-        for case in source.cases():
-            if args.names and not any(name in case.name for name in args.names):
-                continue
-            measurements.append(measure(case, args.rounds, args.seconds))
-            m = measurements[-1]
-            print(f"{m.name:<70} {m.ours * 1e3:9.3f} ms {m.theirs * 1e3:9.3f} ms   x {m.ratio:.2f}", flush=True)
-    if not measurements:
-        sys.exit(f"no case's name contains any of {args.names}")
-    description = machine(args.threads)
-    if args.json:
-        args.json.write_text(as_json(measurements, description))
-    if args.write:
-        lines = "\n".join(f"- {key}: {value}" for key, value in description.items())
-        RESULTS.write_text(
-            f"# Speed against PyTorch\n\n`python -m benchmarks --write`, {date.today()}. Both sides run in the same "
-            f"process, in turns ({args.rounds} of each); the figures are medians of single calls in float32. "
-            "A ratio above 1 means that minicnn is faster. Single operations start from arrays and gradients in "
-            "PyTorch's layout (NCHW); minicnn computes channels-last, and its figures include the conversion.\n\n"
-            f"{lines}\n\n{table(measurements)}\n"
-        )
+        os.environ["MINICNN_BACKEND"] = args.backend
+
+    from .run import Run
+    from .settings import Settings
+
+    settings = Settings(args.threads, args.rounds, args.seconds, args.patience, not args.no_compile)
+    with tempfile.TemporaryDirectory(prefix="minicnn-benchmarks-") as folder:
+        run = Run(settings, args.only, Path(folder), args.write)
+        run.section("Machine", run.machine())
+        for part in args.parts:
+            getattr(run, part)()
 
 
 if __name__ == "__main__":

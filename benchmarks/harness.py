@@ -1,136 +1,148 @@
-"""Interleaved timing of two implementations of the same thing.
+"""Timing several ways of computing the same thing in turns, on a machine that others may use too.
 
-The speed of a shared machine drifts, so the two sides take turns: A B A B ...
-Each turn lets the other side's threads come to rest, warms up, and then times
-single calls; the figure of a side is the median of all its calls, and the
-result is the ratio of the medians.
+The speed of a shared machine drifts, so the sides take turns: A B C A B C ... A turn
+
+1. rests, until the threads of the side before it have stopped spinning;
+2. makes some calls that are not counted, unless one call is so long that it does not matter;
+3. times single calls.
+
+The figure of a side is the median of all its calls, and what is reported are ratios of medians. What other programs
+(and, on a virtual machine, other guests) use of the processors meanwhile is measured: a round that they disturb is
+repeated, as long as patience lasts, and the share is reported beside the figures.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-REST = 0.03  # seconds: spinning threads of the other side go to sleep
+REST = 0.1  # seconds: spinning threads of the other side go to sleep
 WARM = 0.02  # seconds of calls that are not counted, at the start of a turn
+LONG = 0.1  # seconds: a call from which on none is left uncounted
+MOST = 500  # calls in a turn
+QUIET = 0.1  # share of the machine that others may use
+LOOK = 0.2  # seconds: how long one looks whether the machine is idle
 
 
 @dataclass(frozen=True)
-class Case:
-    """One comparison. ``flops``: floating-point operations of one call, if that is a useful figure."""
+class Turn:
+    """Seconds of each call, and the seconds of processor time that other programs used meanwhile."""
 
-    name: str
-    ours: Callable[[], object]
-    theirs: Callable[[], object]
-    flops: float | None = None
+    times: list[float]
+    others: float
+    wall: float
+
+
+Side = Callable[[int, int], Turn]  # calls that are counted, calls before them that are not
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Median seconds of both sides; ``ratio`` above 1 means that minicnn is faster."""
+class Timing:
+    """Median and quartiles of the seconds of one call; ``others`` is their share of the machine meanwhile."""
 
-    name: str
-    ours: float
-    theirs: float
-    ours_spread: tuple[float, float]  # quartiles
-    theirs_spread: tuple[float, float]
-    flops: float | None
-
-    @property
-    def ratio(self) -> float:
-        return self.theirs / self.ours
+    median: float
+    low: float
+    high: float
+    calls: int
+    others: float
 
 
-def _turn(function: Callable[[], object], calls: int) -> list[float]:
+def busy_seconds() -> float:
+    """Processor time that this machine has spent on anything, also on its neighbours (0 where it is not known)."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, stat.read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def take_turn(function: Callable[[], object], calls: int, warm: int = 0) -> Turn:
+    """Rest, warm up, time single calls."""
     time.sleep(REST)
-    start = time.perf_counter()
-    function()
-    while time.perf_counter() - start < WARM:
+    for _ in range(warm):
         function()
+    busy, own, start = busy_seconds(), time.process_time(), time.perf_counter()
     times = []
     for _ in range(calls):
         before = time.perf_counter()
         function()
         times.append(time.perf_counter() - before)
-    return times
+    wall, own = time.perf_counter() - start, time.process_time() - own
+    return Turn(times, max(busy_seconds() - busy - own, 0.0), wall)
 
 
-def measure(case: Case, rounds: int = 7, seconds: float = 2.0) -> Measurement:
-    """Time both sides in turns, ``seconds`` in all for each side."""
-    sides = {"ours": case.ours, "theirs": case.theirs}
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-    calls = {}
-    for name, function in sides.items():
-        function()  # compiles, allocates
-        calls[name] = min(max(int(seconds / rounds / min(_turn(function, 2))), 1), 500)
-    for _ in range(rounds):
-        for name, function in sides.items():
-            times[name] += _turn(function, calls[name])
-    quartiles = {name: statistics.quantiles(t, n=4) if len(t) > 1 else [t[0]] * 3 for name, t in times.items()}
-    return Measurement(
-        case.name,
-        statistics.median(times["ours"]),
-        statistics.median(times["theirs"]),
-        (quartiles["ours"][0], quartiles["ours"][2]),
-        (quartiles["theirs"][0], quartiles["theirs"][2]),
-        case.flops,
-    )
+def wait_until_idle(seconds: float) -> float:
+    """Wait until nothing else runs, at most so long; return how long it took."""
+    start = time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        busy = busy_seconds()
+        time.sleep(LOOK)
+        if busy_seconds() - busy < QUIET * LOOK * _cores():
+            break
+    return passed
 
 
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
+def measure(
+    sides: Mapping[str, Side], rounds: int = 7, seconds: float = 2.0, patience: float = 20.0
+) -> dict[str, Timing]:
+    """Time the sides in turns.
+
+    Parameters
+    ----------
+    sides : mapping from name to function
+        Each makes so many calls and returns a :class:`Turn`.
+    rounds : int, default 7
+        Turns of each side.
+    seconds : float, default 2
+        Measured time of each side, all turns together; a turn has at least one call.
+    patience : float, default 20
+        Seconds spent in all on waiting for an idle machine and on rounds that others disturbed.
+    """
+    calls, warm = {}, {}
+    for name, side in sides.items():
+        patience -= wait_until_idle(patience)
+        once = min(side(2, 1).times) if rounds > 1 else side(1, 1).times[0]
+        calls[name] = min(max(int(seconds / rounds / once), 1), MOST)
+        warm[name] = 0 if once > LONG else min(int(WARM / once) + 1, MOST)
+    turns: dict[str, list[Turn]] = {name: [] for name in sides}
+    done = 0
+    while done < rounds:
+        patience -= wait_until_idle(patience)
+        start = time.perf_counter()
+        now = {name: side(calls[name], warm[name]) for name, side in sides.items()}
+        if patience > 0 and _share(list(now.values())) > QUIET:
+            patience -= time.perf_counter() - start
+            continue
+        for name, turn in now.items():
+            turns[name].append(turn)
+        done += 1
+    return {name: timing(found) for name, found in turns.items()}
 
 
-def table(measurements: Sequence[Measurement]) -> str:
-    """A Markdown table of the measurements."""
-    lines = [
-        "| case | minicnn ms (quartiles) | PyTorch ms (quartiles) | PyTorch / minicnn | minicnn GFLOP/s |",
-        "|---|---|---|---|---|",
-    ]
-    for m in measurements:
-        ours, theirs = (
-            f"{_milliseconds(t)} ({_milliseconds(low)}-{_milliseconds(high)})"
-            for t, (low, high) in ((m.ours, m.ours_spread), (m.theirs, m.theirs_spread))
-        )
-        rate = f"{m.flops / m.ours / 1e9:.0f}" if m.flops else ""
-        lines.append(f"| {m.name} | {ours} | {theirs} | {m.ratio:.2f} | {rate} |")
-    return "\n".join(lines)
+def timing(turns: list[Turn]) -> Timing:
+    """Median and quartiles over the calls of all turns."""
+    times = [t for turn in turns for t in turn.times]
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
+    return Timing(statistics.median(times), low, high, len(times), _share(turns))
 
 
-def machine(threads: int) -> dict[str, str]:
-    """What the figures were measured on."""
-    import numba
-    import numpy
-    import torch
+def _share(turns: list[Turn]) -> float:
+    """Others' part of what the machine could have computed in these turns."""
+    return sum(turn.others for turn in turns) / (sum(turn.wall for turn in turns) * _cores())
 
-    import minicnn
 
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-        fields = {key.strip(): value.strip() for key, value in lines.items()}
-        flags = fields.get("flags", "").split()
-        width = next((name for flag, name in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
-        number = f"family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"
-        model = f"{fields.get('model name', model)} ({number}) {width}"
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+def in_turns(**functions: Callable[[], Any]) -> dict[str, Side]:
+    """Sides that are functions of this process."""
     return {
-        "cpu": f"{model}, {os.cpu_count()} cores",
-        "threads on both sides": str(threads),
-        "python": platform.python_version(),
-        "minicnn": f"{minicnn.__version__}, backend {minicnn.active_backend()}",
-        "pytorch": torch.__version__,
-        "numpy / numba": f"{numpy.__version__} / {numba.__version__}",
+        name: lambda calls, warm, function=function: take_turn(function, calls, warm)  # type: ignore[misc]
+        for name, function in functions.items()
     }
-
-
-def as_json(measurements: Sequence[Measurement], description: dict[str, str]) -> str:
-    """Everything measured, for a program to read."""
-    rows = [{**asdict(m), "ratio": m.ratio} for m in measurements]
-    return json.dumps({"machine": description, "measurements": rows}, indent=1)

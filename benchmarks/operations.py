@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,43 @@ import torch
 
 import minicnn
 
-from .harness import Case
+from .harness import Timing, in_turns, measure
+from .settings import Settings
 
 RNG = np.random.default_rng(0)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison. ``flops``: floating-point operations of one call, if that is a useful figure."""
+
+    name: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    flops: float | None = None
+
+
+@dataclass(frozen=True)
+class OperationRow:
+    """Times of both sides."""
+
+    name: str
+    ours: Timing
+    theirs: Timing
+    flops: float | None
+
+    @property
+    def ratio(self) -> float:
+        return self.theirs.median / self.ours.median
+
+
+def row(case: Case, settings: Settings) -> OperationRow:
+    """Measure one case; both sides in this process."""
+    torch.set_num_threads(settings.threads)
+    minicnn.set_num_threads(settings.threads)
+    sides = in_turns(ours=case.ours, theirs=case.theirs)
+    found = measure(sides, settings.rounds, settings.seconds / 3, settings.patience)
+    return OperationRow(case.name, found["ours"], found["theirs"], case.flops)
 
 
 def _normal(*shape: int) -> np.ndarray:

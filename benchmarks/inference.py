@@ -1,0 +1,80 @@
+"""Inference: each network in minicnn, ONNX Runtime, OpenVINO and PyTorch, with the same weights.
+
+PyTorch exports the network (``torch.onnx.export``); the other two read that file. All sides take turns, each in a
+process of its own, after their outputs have been compared.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .harness import Timing, measure
+from .networks import Network
+from .settings import Settings
+from .sides import Inference, OnnxRuntime, OpenVino, Way, export_onnx
+from .training import check_same
+from .workers import Worker, WorkerError
+
+OURS = "minicnn"
+PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
+WAYS = (Way(), Way(channels_last=True))
+COMPILED = Way(channels_last=True, compiled=True)
+
+
+@dataclass(frozen=True)
+class InferenceRow:
+    """Times of all sides; PyTorch's ways are sides named ``PyTorch, ...``."""
+
+    name: str
+    batch: int
+    times: dict[str, Timing]
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def best_of_pytorch(self) -> str:
+        """The name of the fastest of PyTorch's ways."""
+        return min(
+            (name for name in self.times if name.startswith("PyTorch")), key=lambda name: self.times[name].median
+        )
+
+    def ratio(self, other: str) -> float:
+        """The other side's time / ours."""
+        return self.times[other].median / self.times[OURS].median
+
+
+def missing() -> dict[str, str]:
+    """Which of the other engines cannot be measured here, and why."""
+    return {
+        name: f"the package {package} is not installed"
+        for name, package in PACKAGES.items()
+        if importlib.util.find_spec(package) is None
+    }
+
+
+def row(network: Network, batch: int, folder: Path, settings: Settings) -> InferenceRow:
+    """Measure one network with batches of one size."""
+    ways = WAYS + ((COMPILED,) if settings.compile else ())
+    makers: dict[str, tuple[Any, ...]] = {OURS: (Inference, OURS)}
+    makers |= {f"PyTorch, {way}": (Inference, "torch", way) for way in ways}
+    makers |= {"ONNX Runtime": (OnnxRuntime,), "OpenVINO": (OpenVino,)}
+    failures = missing()
+    with Worker(export_onnx, network, folder, batch) as exporter:
+        exporter.wait()
+    with ExitStack() as stack:
+        sides: dict[str, Worker] = {}
+        for name, (make, *rest) in makers.items():
+            if name not in failures:
+                worker = Worker(make, network, folder, settings.threads, batch, *rest)
+                sides[name] = stack.enter_context(worker)
+        expected = sides[OURS].ask("output")
+        for name in list(sides):
+            try:
+                check_same(f"{network.name}, {name}", sides[name].ask("output"), expected)
+            except WorkerError as error:
+                failures[name] = str(error).strip().splitlines()[-1]
+                del sides[name]
+        times = measure(sides, settings.rounds, settings.seconds, settings.patience)
+    return InferenceRow(network.name, batch, times, failures)

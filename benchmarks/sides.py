@@ -1,0 +1,167 @@
+"""What is timed: a training step and inference of one network, in each library that can do it.
+
+Each class is made in a process of its own (``workers.py``) from a network, the folder with its weights and the number
+of threads. Calling it does the work once; ``output`` gives the network's output, which must be the same everywhere.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .networks import Network
+
+OPTIMIZERS: dict[str, dict[str, float]] = {"SGD": {"lr": 1e-4, "momentum": 0.9}, "Adam": {"lr": 1e-3}}
+AUXILIARY = 0.3  # weight of the losses of GoogLeNet's two auxiliary heads, in its paper
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a network in PyTorch."""
+
+    channels_last: bool = False
+    fused: bool = False
+    compiled: bool = False
+
+    def __str__(self) -> str:
+        layout = "channels_last" if self.channels_last else "NCHW"
+        return ("compile, " if self.compiled else "") + layout + (", fused optimiser" if self.fused else "")
+
+
+def _start(library: str, threads: int) -> Any:
+    root = importlib.import_module(library)
+    root.set_num_threads(threads)
+    root.manual_seed(0)
+    return root
+
+
+class Training:
+    """The whole step: zero_grad, forward, loss, backward, optimiser; with autograd and running statistics."""
+
+    def __init__(
+        self, row: Network, folder: Path, threads: int, library: str, way: Way = Way(), batch: int | None = None
+    ) -> None:
+        self.root = root = _start(library, threads)
+        batch = batch or row.batch
+        self.model = row.load(library, folder).train()
+        self.x, self.labels = root.from_numpy(row.images(batch)), root.from_numpy(row.labels(batch))
+        if way.channels_last:
+            self.model.to(memory_format=root.channels_last)
+            self.x = self.x.contiguous(memory_format=root.channels_last)
+        self.run = root.compile(self.model) if way.compiled else self.model
+        self.criterion = root.nn.CrossEntropyLoss()
+        fused = {"fused": True} if way.fused else {}
+        self.optimizer = getattr(root.optim, row.optimizer)(
+            self.model.parameters(), **OPTIMIZERS[row.optimizer], **fused
+        )
+
+    def __call__(self) -> float:
+        self.optimizer.zero_grad()
+        outputs = self.run(self.x)
+        if isinstance(outputs, tuple):  # GoogLeNet with its auxiliary heads
+            main, *others = (self.criterion(output, self.labels) for output in outputs)
+            loss = main + AUXILIARY * sum(others)
+        else:
+            loss = self.criterion(outputs, self.labels)
+        loss.backward()
+        self.optimizer.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise ArithmeticError(f"the loss is {value}")
+        return value
+
+    def output(self) -> np.ndarray:
+        """Scores in evaluation."""
+        self.model.eval()
+        with self.root.no_grad():
+            scores = self.model(self.x).numpy()
+        self.model.train()
+        return scores
+
+
+class Inference:
+    """Evaluation without gradients, in minicnn or PyTorch."""
+
+    def __init__(self, row: Network, folder: Path, threads: int, batch: int, library: str, way: Way = Way()) -> None:
+        self.root = root = _start(library, threads)
+        self.model = row.load(library, folder).eval()
+        self.x = root.from_numpy(row.images(batch))
+        if way.channels_last:
+            self.model.to(memory_format=root.channels_last)
+            self.x = self.x.contiguous(memory_format=root.channels_last)
+        if way.compiled:
+            root._inductor.config.freezing = True  # weights are constants: packed, and batch norms folded, once
+            self.model = root.compile(self.model)
+
+    def __call__(self) -> Any:
+        with self.root.no_grad():
+            return self.model(self.x)
+
+    def output(self) -> np.ndarray:
+        """Scores."""
+        return self().numpy()
+
+
+def onnx_path(row: Network, folder: Path, batch: int) -> Path:
+    """Where the exported network is kept for this run."""
+    return folder / f"{row.model}_{batch}.onnx"
+
+
+def export_onnx(row: Network, folder: Path, batch: int) -> None:
+    """Write PyTorch's network in ONNX, by its newer exporter if the package ``onnxscript`` is there."""
+    import torch
+
+    model = row.load("torch", folder).eval()
+    images = torch.from_numpy(row.images(batch))
+    newer = importlib.util.find_spec("onnxscript") is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the older exporter warns that it is the older one
+        torch.onnx.export(model, (images,), str(onnx_path(row, folder, batch)), dynamo=newer, input_names=["images"])
+
+
+class OnnxRuntime:
+    """ONNX Runtime on the exported network."""
+
+    def __init__(self, row: Network, folder: Path, threads: int, batch: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        path = str(onnx_path(row, folder, batch))
+        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.x = row.images(batch)
+
+    def __call__(self) -> np.ndarray:
+        return self.session.run(None, {"images": self.x})[0]
+
+    output = __call__
+
+
+class OpenVino:
+    """OpenVINO on the exported network, in float32 (on some processors it would choose bfloat16)."""
+
+    def __init__(self, row: Network, folder: Path, threads: int, batch: int) -> None:
+        import openvino
+
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        model = openvino.Core().compile_model(str(onnx_path(row, folder, batch)), "CPU", settings)
+        self.request = model.create_infer_request()
+        self.x = row.images(batch)
+
+    def __call__(self) -> np.ndarray:
+        return next(iter(self.request.infer([self.x], share_inputs=True, share_outputs=True).values()))
+
+    def output(self) -> np.ndarray:
+        """Scores, in memory of their own."""
+        return self().copy()
