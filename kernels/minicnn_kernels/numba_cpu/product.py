@@ -42,6 +42,8 @@ from .vector.transpose import transpose
 TASKS = 16  # wanted at least, so that the threads finish at about the same time
 CACHE = 384 * 1024  # bytes of A in one task: they stay in the L2 cache while the panels pass
 PANEL = 512 * 1024  # bytes of a panel of B
+FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it needs
+MOST_PART = 512 * 1024  # numbers of a partial sum
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
 ROW_GAP = 16  # numbers between rows of a copied block
 
@@ -84,6 +86,12 @@ def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: 
     return IN_PLACE
 
 
+def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
+    """At most ``block`` rows in each, as many as in the others, in whole tiles; and how many blocks that makes."""
+    block = -(-m // (-(-m // max(block, rows)) * rows)) * rows
+    return block, -(-m // block)
+
+
 @lru_cache(4096)
 def _cut(
     n: int,
@@ -101,24 +109,24 @@ def _cut(
         return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
-    split, depth = 1, min(k, PANEL // (columns * itemsize))
     if mode == BY_COLUMNS:
         depth, block = min(k, COPIED_DEPTH), 16 * rows
     else:
+        depth = min(k, PANEL // (columns * itemsize))
         if panels > 1:
             depth = min(depth, max(256, CACHE // (8 * rows * itemsize)))
         block = max(CACHE // (max(depth, 1) * itemsize) // rows, 4) * rows
-    made = batches * -(-m // block)
-    if plain and batches == 1 and made < TASKS and k >= 8 * COPIED_DEPTH and m * n <= k * 64:
+    block, row_blocks = _equal_blocks(m, block, rows)
+    # enough tasks: first by columns, of which each task has a few panels at least, then by depth, then by rows
+    groups, split = min(max(panels // FEW_PANELS, 1), -(-TASKS // (batches * row_blocks))), 1
+    made = batches * row_blocks * groups
+    if plain and batches == 1 and made < TASKS and k >= 8 * COPIED_DEPTH and m * n <= MOST_PART:
         split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
-        made *= split
-    while made < TASKS and block > 4 * rows:
-        block = max(4, block // (2 * rows)) * rows
-        made = batches * split * -(-m // block)
-    block = -(-m // (-(-m // block) * rows)) * rows  # as many rows in each, in whole tiles
-    row_blocks = -(-m // block)
+    if row_blocks == 1 and split == 1:
+        groups = min(panels, max(groups, TASKS // batches))
+    while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
+        block, row_blocks = _equal_blocks(m, block // 2, rows)
     packed = row_blocks > 1 and mode != BY_COLUMNS
-    groups = min(panels, max(1, -(-TASKS // max(made, 1)))) if not packed or made < TASKS else 1
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
     scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
