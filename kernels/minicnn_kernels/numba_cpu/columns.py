@@ -53,11 +53,11 @@ class Plan(NamedTuple):
 
 @lru_cache(maxsize=512)
 def plan(shape: tuple[int, int, int]) -> Plan:
-    """At least 8 chunks to share out, where there are rows enough."""
+    """At least 8 chunks in all to share out, where there are rows enough."""
     samples, pixels, channels = shape
     fold = gcd(pixels, 1 << max(0, WIDE // max(channels, 1)).bit_length())
     rows, width = pixels // fold, channels * fold
-    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-rows // 8))))
+    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-samples * rows // 8))))
 
 
 @serial_reordered
