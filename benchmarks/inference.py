@@ -48,7 +48,7 @@ class InferenceRow:
 def missing() -> dict[str, str]:
     """Which of the other engines cannot be measured here, and why."""
     return {
-        name: f"the package {package} is not installed"
+        name: f"the package is not installed (pip install {package})"
         for name, package in PACKAGES.items()
         if importlib.util.find_spec(package) is None
     }
