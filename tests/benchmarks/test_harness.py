@@ -55,6 +55,14 @@ def test_sides_take_turns() -> None:
 
 
 @pytest.mark.usefixtures("idle")
+def test_fewer_rounds_where_a_call_takes_seconds() -> None:
+    log: list[tuple[str, int, int]] = []
+    found = measure({"ours": Recorded("ours", 1.0, log), "theirs": Recorded("theirs", 4.0, log)}, rounds=7)
+    assert found["ours"].calls == 4  # 20 s in all
+    assert measure({"theirs": Recorded("theirs", 40.0, log)}, rounds=7)["theirs"].calls == 3
+
+
+@pytest.mark.usefixtures("idle")
 @pytest.mark.parametrize(("patience", "rounds"), [(20.0, 5), (0.0, 3)])
 def test_a_disturbed_round_is_repeated_as_long_as_patience_lasts(patience: float, rounds: int) -> None:
     log: list[tuple[str, int, int]] = []

@@ -59,13 +59,15 @@ def test_both_compute_the_same(network: Network, tmp_path: Path) -> None:
     torch.set_num_threads(threads)
 
 
-def test_the_exported_network_is_the_same(tmp_path: Path) -> None:
+def test_the_frozen_and_the_exported_network_are_the_same(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     network = next(n for n in SMALL if n.model == "squeezenet1_1")
     with minicnn.use_backend("numpy"):
         write_weights(network, tmp_path)
         ours = sides.Inference(network, tmp_path, 1, 2, "minicnn").output()
-    sides.export_onnx(network, tmp_path, 2)
+    frozen = sides.Inference(network, tmp_path, 1, 2, "torch", sides.Way(frozen=True)).output()
+    assert difference(frozen, ours) < 1e-4
+    sides.export_onnx(network, tmp_path, (2,))
     theirs = sides.OnnxRuntime(network, tmp_path, 1, 2).output()
     assert difference(theirs, ours) < 1e-4
 
