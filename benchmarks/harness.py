@@ -25,6 +25,8 @@ REST = 0.1  # seconds: spinning threads of the other side go to sleep
 WARM = 0.02  # seconds of calls that are not counted, at the start of a turn
 LONG = 0.1  # seconds: a call from which on none is left uncounted
 MOST = 500  # calls in a turn
+ENOUGH = 20  # seconds of a case after which fewer rounds, but at least FEWEST, will do
+FEWEST = 3
 QUIET = 0.1  # share of the machine that others may use
 LOOK = 0.2  # seconds: how long one looks whether the machine is idle
 
@@ -97,18 +99,17 @@ def measure(
     sides : mapping from name to function
         Each makes so many calls and returns a :class:`Turn`.
     rounds : int, default 7
-        Turns of each side.
+        Turns of each side; fewer if a call takes seconds.
     seconds : float, default 2
         Measured time of each side, all turns together; a turn has at least one call.
     patience : float, default 20
         Seconds spent in all on waiting for an idle machine and on rounds that others disturbed.
     """
-    calls, warm = {}, {}
-    for name, side in sides.items():
-        patience -= wait_until_idle(patience)
-        once = min(side(2, 1).times) if rounds > 1 else side(1, 1).times[0]
-        calls[name] = min(max(int(seconds / rounds / once), 1), MOST)
-        warm[name] = 0 if once > LONG else min(int(WARM / once) + 1, MOST)
+    patience -= wait_until_idle(patience)
+    once = {name: side(1, 1).times[0] for name, side in sides.items()}  # the call before it compiles and allocates
+    rounds = min(rounds, max(int(ENOUGH / sum(once.values())), FEWEST))
+    calls = {name: min(max(int(seconds / rounds / t), 1), MOST) for name, t in once.items()}
+    warm = {name: 0 if t > LONG else min(int(WARM / t) + 1, MOST) for name, t in once.items()}
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
     done = 0
     while done < rounds:

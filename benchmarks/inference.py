@@ -21,8 +21,7 @@ from .workers import Worker, WorkerError
 
 OURS = "minicnn"
 PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
-WAYS = (Way(), Way(channels_last=True))
-COMPILED = Way(channels_last=True, compiled=True)
+WAYS = (Way(), Way(channels_last=True), Way(frozen=True))
 
 
 @dataclass(frozen=True)
@@ -48,21 +47,25 @@ class InferenceRow:
 def missing() -> dict[str, str]:
     """Which of the other engines cannot be measured here, and why."""
     return {
-        name: f"the package {package} is not installed"
+        name: f"the package is not installed (pip install {package})"
         for name, package in PACKAGES.items()
         if importlib.util.find_spec(package) is None
     }
 
 
-def row(network: Network, batch: int, folder: Path, settings: Settings) -> InferenceRow:
-    """Measure one network with batches of one size."""
-    ways = WAYS + ((COMPILED,) if settings.compile else ())
+def rows(network: Network, folder: Path, settings: Settings) -> list[InferenceRow]:
+    """Measure one network, with its batch and with single images."""
+    batches = (network.batch, 1)
+    with Worker(export_onnx, network, folder, batches) as exporter:
+        exporter.wait()
+    return [_row(network, batch, folder, settings) for batch in batches]
+
+
+def _row(network: Network, batch: int, folder: Path, settings: Settings) -> InferenceRow:
     makers: dict[str, tuple[Any, ...]] = {OURS: (Inference, OURS)}
-    makers |= {f"PyTorch, {way}": (Inference, "torch", way) for way in ways}
+    makers |= {f"PyTorch, {way}": (Inference, "torch", way) for way in WAYS}
     makers |= {"ONNX Runtime": (OnnxRuntime,), "OpenVINO": (OpenVino,)}
     failures = missing()
-    with Worker(export_onnx, network, folder, batch) as exporter:
-        exporter.wait()
     with ExitStack() as stack:
         sides: dict[str, Worker] = {}
         for name, (make, *rest) in makers.items():

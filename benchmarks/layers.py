@@ -68,7 +68,7 @@ def describe(operation: str, arguments: tuple[Any, ...], result: Any) -> tuple[s
     if operation == "matmul":
         a, b = shapes[0], shapes[1]
         return " @ ".join("x".join(map(str, shape)) for shape in (a, b)), 2.0 * prod(result.shape) * a[-1]
-    return "x".join(map(str, shapes[0])) if len(shapes) < _MANY else f"{len(shapes)} arrays", 0.0
+    return "x".join(map(str, max(shapes, key=prod))) if len(shapes) < _MANY else f"{len(shapes)} arrays", 0.0
 
 
 _MANY = 9  # more arrays are a list of parameters

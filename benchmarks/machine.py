@@ -22,7 +22,7 @@ import minicnn
 
 TURNS = 10_000_000  # about 0.1 s of multiply-adds in registers
 NUMBERS = 2**25  # float32 in each array of the bandwidth: 128 MiB, more than any cache
-LINE = 64  # bytes between the results of two threads
+APART = 64  # numbers between the places that two threads write: no cache line is shared
 REPEATS = 5
 LATENCY = 8  # multiply-adds that must be under way at once, at the least: half as many cycles, two per cycle
 
@@ -40,10 +40,9 @@ class Peak:
         return max(flops / self.flops, moved / self.triad)
 
 
-def multiply_adds(lanes: int, registers: int) -> str:
+def multiply_adds(name: str, lanes: int, accumulators: int) -> str:
     """LLVM's text of a loop that multiplies and adds in registers and touches no memory: ``v = v*x + y``."""
-    accumulators = max(LATENCY, registers - LATENCY)
-    code = Code(f"multiply_adds_{lanes}_{accumulators}", 2, 4, lanes)
+    code = Code(name, 2, 4, lanes)
     turns, place = code.arguments
     x, y = code.load_number(place), code.load_number(code.at(place, 4))
     start = [code.constant(k) for k in range(accumulators)]
@@ -56,9 +55,20 @@ def multiply_adds(lanes: int, registers: int) -> str:
 
 
 @numba.njit(parallel=True)
-def _compute(kernel: int, turns: int, place: int, threads: int, step: int) -> None:
+def _compute(kernel: int, turns: int, place: int, threads: int) -> None:
     for t in numba.prange(threads):
-        call(kernel, (turns, place + t * step))  # type: ignore[call-arg]
+        call(kernel, (turns, place + t * APART * 4))  # type: ignore[call-arg]
+
+
+def compute(turns: int, threads: int) -> tuple[float, np.ndarray]:
+    """Multiply and add on each thread; return how many operations that is, and the sums, a row for each thread."""
+    target = host()
+    lanes, accumulators = target.lanes(4), max(LATENCY, target.registers - LATENCY)
+    name = f"multiply_adds_{lanes}_{accumulators}"
+    kernel = address(name, lambda: multiply_adds(name, lanes, accumulators))
+    places = np.full((threads, APART), 0.5, np.float32)  # two factors, in whose place the sums are written
+    _compute(kernel, turns, places.ctypes.data, threads)
+    return 2.0 * turns * accumulators * lanes * threads, places[:, :lanes]
 
 
 @numba.njit(parallel=True, fastmath=True)
@@ -89,14 +99,8 @@ def _least(function: Callable[[], object]) -> float:
 def measure_peak(threads: int) -> Peak:
     """Measure multiply-adds in registers, and reading from and writing to memory (triad: ``a = b + 1.5*c``)."""
     numba.set_num_threads(threads)
-    target = host()
-    lanes = target.lanes(4)
-    accumulators = max(LATENCY, target.registers - LATENCY)
-    kernel = address(f"multiply_adds_{lanes}_{accumulators}", lambda: multiply_adds(lanes, target.registers))
-    places = np.full(threads * LINE, 0.5, np.float32)  # each thread's two factors, where its sums are written after
-    step = LINE * places.itemsize
-    seconds = _least(lambda: _compute(kernel, TURNS, places.ctypes.data, threads, step))
-    flops = 2.0 * TURNS * accumulators * lanes * threads / seconds
+    operations, _ = compute(1, threads)
+    flops = operations * TURNS / _least(lambda: compute(TURNS, threads))
     a, b, c = (np.ones(NUMBERS, np.float32) for _ in range(3))
     return Peak(flops, a.nbytes / _least(lambda: _read(a)), 3 * a.nbytes / _least(lambda: _triad(a, b, c)))
 

@@ -54,11 +54,7 @@ class Run:
         self.section("Training", results.training(rows))
 
     def inference(self) -> None:
-        rows = [
-            inference.row(network, batch, self.folder, self.settings)
-            for network in self.networks()
-            for batch in (network.batch, 1)
-        ]
+        rows = [row for network in self.networks() for row in inference.rows(network, self.folder, self.settings)]
         self.section("Inference", results.inference(rows))
 
     def layers(self) -> None:

@@ -29,10 +29,20 @@ class Way:
     channels_last: bool = False
     fused: bool = False
     compiled: bool = False
+    frozen: bool = False
 
     def __str__(self) -> str:
-        layout = "channels_last" if self.channels_last else "NCHW"
-        return ("compile, " if self.compiled else "") + layout + (", fused optimiser" if self.fused else "")
+        return ", ".join(
+            filter(
+                None,
+                (
+                    "torch.compile" if self.compiled else "",
+                    "torch.jit" if self.frozen else "",
+                    "channels_last" if self.channels_last else "NCHW",
+                    "fused optimiser" if self.fused else "",
+                ),
+            )
+        )
 
 
 def _start(library: str, threads: int) -> Any:
@@ -96,9 +106,10 @@ class Inference:
         if way.channels_last:
             self.model.to(memory_format=root.channels_last)
             self.x = self.x.contiguous(memory_format=root.channels_last)
-        if way.compiled:
-            root._inductor.config.freezing = True  # weights are constants: packed, and batch norms folded, once
-            self.model = root.compile(self.model)
+        if way.frozen:  # weights are constants: batch norms are folded, and what oneDNN can fuse is fused
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # this part of PyTorch is there to stay but no longer developed
+                self.model = root.jit.optimize_for_inference(root.jit.trace(self.model, self.x))
 
     def __call__(self) -> Any:
         with self.root.no_grad():
@@ -114,16 +125,19 @@ def onnx_path(row: Network, folder: Path, batch: int) -> Path:
     return folder / f"{row.model}_{batch}.onnx"
 
 
-def export_onnx(row: Network, folder: Path, batch: int) -> None:
-    """Write PyTorch's network in ONNX, by its newer exporter if the package ``onnxscript`` is there."""
+def export_onnx(row: Network, folder: Path, batches: tuple[int, ...]) -> None:
+    """Write PyTorch's network in ONNX for each batch, by its newer exporter if the package ``onnxscript`` is there."""
     import torch
 
     model = row.load("torch", folder).eval()
-    images = torch.from_numpy(row.images(batch))
     newer = importlib.util.find_spec("onnxscript") is not None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the older exporter warns that it is the older one
-        torch.onnx.export(model, (images,), str(onnx_path(row, folder, batch)), dynamo=newer, input_names=["images"])
+    for batch in batches:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the older exporter warns that it is the older one
+            images = torch.from_numpy(row.images(batch))
+            torch.onnx.export(
+                model, (images,), str(onnx_path(row, folder, batch)), dynamo=newer, input_names=["images"]
+            )
 
 
 class OnnxRuntime:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .deferred import Deferred
 from .errors import DTypeError
 
 
@@ -134,7 +135,7 @@ def result_dtype(*operands: Any) -> np.dtype[Any]:
     """
     ranks: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, Python numbers
     for operand in operands:
-        if isinstance(operand, np.ndarray):
+        if isinstance(operand, (np.ndarray, Deferred)):
             rank, kind = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, kind = 2, number_dtype(operand)

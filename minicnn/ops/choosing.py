@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.deferred import waiting
 from ..core.errors import DTypeError
 from ..core.function import Function
 from ..core.tensor import Tensor
@@ -69,6 +70,15 @@ class Clamp(Function):
     """``min(max(x, low), high)``; the gradient passes where low <= x <= high."""
 
     differentiable = True
+
+    def evaluate(self, inputs: tuple[Any, ...], recording: bool) -> Any:
+        x, *limits = inputs
+        deferred = None if recording else waiting(x)  # a gradient needs x, not only the result
+        if deferred is not None and all(t is None or t._form.shape == () for t in limits):
+            low, high = (end if t is None else t.item() for t, end in zip(limits, (-np.inf, np.inf), strict=True))
+            if low <= high:  # so neither is NaN
+                return deferred.clamped(low, high)
+        return super().evaluate(inputs, recording)
 
     def forward(self, x: Any, low: Any, high: Any) -> Any:
         self.save(x, low, high)

@@ -33,7 +33,7 @@ class Cast(Function):
 
 def cast(x: Tensor, kind: np.dtype[Any]) -> Tensor:
     """``x`` with elements of type ``kind`` (``x`` itself if they are)."""
-    return x if x._array.dtype == kind else Cast(kind)(x)
+    return x if x._form.dtype == kind else Cast(kind)(x)
 
 
 def as_tensor(value: Any, name: str, operation: str) -> Tensor:
@@ -86,7 +86,7 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
     kinds = {v._form.dtype if isinstance(v, Tensor) else None for v in values}
     if len(kinds) == 1 and (same := kinds.pop()) is not None and (same.kind == "f" or not floating):
         return list(values)  # the usual case
-    known = [v._array if isinstance(v, Tensor) else v for v in values]
+    known = [v._form if isinstance(v, Tensor) else v for v in values]
     try:
         kind = dtypes.result_dtype(*known)
     except DTypeError as error:
@@ -99,7 +99,7 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
 def floating(operation: str, x: Any) -> Tensor:
     """The tensor ``x`` with floating-point elements."""
     x = as_tensor(x, "input", operation)
-    return x if x._array.dtype.kind == "f" else cast(x, dtypes.get_default_dtype().numpy)
+    return x if x._form.dtype.kind == "f" else cast(x, dtypes.get_default_dtype().numpy)
 
 
 def check_broadcast(operation: str, *tensors: Tensor) -> None:

@@ -14,6 +14,7 @@ one over ten, and the conversion costs next to nothing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import gcd, nan
 from typing import NamedTuple
 
@@ -50,12 +51,13 @@ class Plan(NamedTuple):
         return max(RUN, PULL // max(self.width, 1) // RUN * RUN)
 
 
-def plan(x: Array) -> Plan:
-    """At least 8 chunks to share out, where there are rows enough."""
-    samples, pixels, channels = x.shape
+@lru_cache(maxsize=512)
+def plan(shape: tuple[int, int, int]) -> Plan:
+    """At least 8 chunks in all to share out, where there are rows enough."""
+    samples, pixels, channels = shape
     fold = gcd(pixels, 1 << max(0, WIDE // max(channels, 1)).bit_length())
     rows, width = pixels // fold, channels * fold
-    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-rows // 8))))
+    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-samples * rows // 8))))
 
 
 @serial_reordered
@@ -82,9 +84,9 @@ def part(t, rows, width, chunk):  # type: ignore[no-untyped-def]
 def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
     """Numbers per sample and channel as flat arrays of the element type of ``like``, repeated for folded pixels."""
     channels = like.shape[2]
-    out = empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
+    out = np.empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
     for vector, value in zip(out, numbers, strict=True):
-        vector[...] = np.expand_dims(value, -2) if np.ndim(value) else value
+        vector[...] = value[:, None] if np.ndim(value) == 2 else value  # type: ignore[index]
     return list(out.reshape(len(numbers), -1))
 
 
@@ -127,7 +129,7 @@ def _sums(totals, pulled, x, pull, samples, rows, width, chunk):  # type: ignore
 
 def _pulled(x: Array, cut: Plan) -> Array:
     """Where the chunks put what pulling returns; empty if ``x`` need not be pulled."""
-    return empty(cut.samples * cut.chunks if x.nbytes >= FAR else 0, np.float64)
+    return np.empty(cut.samples * cut.chunks if x.nbytes >= FAR else 0)
 
 
 def _totals(cut: Plan, channels: int, *what: int) -> Array:
@@ -140,7 +142,7 @@ def sums(x: Array) -> Array:
     samples, _, channels = x.shape
     if not x.size:
         return np.zeros((samples, channels))
-    cut = plan(x)
+    cut = plan(x.shape)
     totals = _totals(cut, channels)
     _sums(totals.reshape(-1), _pulled(x, cut), x.reshape(-1), cut.pull, *cut)
     return totals.sum(axis=1)
@@ -238,7 +240,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     samples, pixels, channels = x.shape
     mean, square = np.zeros((2, samples, channels))
     if x.size:
-        cut = plan(x)
+        cut = plan(x.shape)
         means, squares = _totals(cut, channels, 2).reshape(2, -1)
         memories = means, squares, empty(means.shape, x.dtype), _pulled(x, cut), x.reshape(-1)
         _moments(mean.reshape(-1), square.reshape(-1), *memories, channels, cut.pull, *cut)
@@ -321,7 +323,7 @@ def dots(
     samples, _, channels = x.shape
     if not x.size:
         return np.zeros((samples, channels)), np.zeros((samples, channels))
-    cut, where = plan(x), where or everywhere(g)
+    cut, where = plan(x.shape), where or everywhere(g)
     totals = _totals(cut, channels, 2)
     out = g if masked is None else masked
     memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), masked is not None, _pulled(x, cut)

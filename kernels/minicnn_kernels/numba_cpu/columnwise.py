@@ -50,7 +50,7 @@ def affine(
     """``clamp((x - mean)*scale + shift + residual, low, high)`` with a mean, scale and shift per sample and channel."""
     y = empty_like(x)
     if x.size:
-        cut, number = plan(x), x.dtype.type
+        cut, number = plan(x.shape), x.dtype.type
         added = (x if residual is None else residual).reshape(-1), residual is not None
         _affine(
             y.reshape(-1), x.reshape(-1), *vectors(x, cut, mean, scale, shift), *added, number(low), number(high), *cut
@@ -88,7 +88,7 @@ def blend(
     """
     out = empty_like(x)
     if x.size:
-        cut, where = plan(x), where or everywhere(g)
+        cut, where = plan(x.shape), where or everywhere(g)
         numbers = vectors(x, cut, mean, a, b, d)
         _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *numbers, fixed, *where.numbers(), *cut)
     return out

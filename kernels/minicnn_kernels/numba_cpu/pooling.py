@@ -7,6 +7,8 @@ one task owns some channels of one image, and no two threads write one number. A
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numba import prange
 
@@ -112,6 +114,7 @@ def max_unpool2d_grad_input(grad_y: Array, indices: Array) -> Array:
     return channels_first(grad_x)
 
 
+@lru_cache(maxsize=256)
 def _averages(window: Window2d, axis: int, count_include_pad: bool, divisor_override: int | None) -> Sparse:
     """One row per window: the positions in the plane, each divided by how many positions count.
 
@@ -127,6 +130,12 @@ def _averages(window: Window2d, axis: int, count_include_pad: bool, divisor_over
     return windows_to_sparse(list(zip(low.tolist(), high.tolist(), strict=True)), counted.tolist())
 
 
+@lru_cache(maxsize=256)
+def _shares(window: Window2d, axis: int, count_include_pad: bool, divisor_override: int | None) -> Sparse:
+    """The transpose: one row per position, for all windows that see it."""
+    return _averages(window, axis, count_include_pad, divisor_override).transposed(window.input_size[axis])
+
+
 @numba_kernel("avg_pool2d.forward")
 def avg_pool2d_forward(x: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None) -> Array:
     """The mean under each window."""
@@ -139,8 +148,5 @@ def avg_pool2d_grad_input(
     grad_y: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None
 ) -> Array:
     """A pixel gathers from all windows that saw it."""
-    rows, columns = (
-        _averages(window, axis, count_include_pad, divisor_override).transposed(window.input_size[axis])
-        for axis in (0, 1)
-    )
+    rows, columns = (_shares(window, axis, count_include_pad, divisor_override) for axis in (0, 1))
     return resample(grad_y, rows, columns)

@@ -205,7 +205,7 @@ def _neutral(value: float, columns: int, dtype: Any) -> Array:
     return np.full(columns, value, dtype)
 
 
-def _words(dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array) -> tuple[Array, list[Array]]:
+def epilogue_words(dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array) -> tuple[Array, list[Array]]:
     """The epilogue as five integers for the tile, and the arrays that they point into."""
     if bias is None and epilogue is NONE:
         return _NO_WORDS, []
@@ -268,7 +268,7 @@ def product(
         target = empty((len(table) * cut.split * m * n,), dtype)
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
-    words, _alive = _words(dtype, max(start[3] for start in starts) + n, bias, epilogue, c)
+    words, _alive = epilogue_words(dtype, max(start[3] for start in starts) + n, bias, epilogue, c)
     scratch = empty((get_num_threads() * cut.scratch,), dtype)
     _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
     if cut.apart:

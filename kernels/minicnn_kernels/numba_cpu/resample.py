@@ -5,7 +5,9 @@ Average pooling, adaptive average pooling and both kinds of resizing treat rows 
 So each of these operations is a pair of small sparse matrices, and its gradient is the same kernel with both
 matrices transposed. Every output pixel gathers what it needs: no two threads add to one number.
 
-The innermost loop runs over the channels of one pixel.
+An output row mixes its input rows first, in long loops over all their pixels, and then the columns of that mixture:
+``3 + 3`` operations for a 3 x 3 window instead of ``3 * 3``. The matrices depend on sizes alone, and making
+them takes longer than using them on a small image; so their makers keep them (``lru_cache``).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from numba import prange
 from ..arrays import Array
 from ..geometry import Pair
 from ..memory import empty
-from .jit import parallel, serial, serial_no_alias, unsigned
+from .jit import parallel, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
 
 
@@ -58,25 +60,54 @@ def windows_to_sparse(spans: Sequence[Pair], counted: Sequence[int]) -> Sparse:
 
 
 @serial_no_alias
-def _add_scaled(y, p, x, q, factor, c):  # type: ignore[no-untyped-def]
-    """``y[:c] += factor * x[:c]``."""
-    p, q, c = unsigned(p), unsigned(q), unsigned(c)
-    for j in range(c):
-        y[p + j] += factor * x[q + j]
-
-
-@serial
 def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
-    """Output row ``i`` of image ``n``."""
-    outputs = len(starts) - 1
-    p = (n * (len(row_starts) - 1) + i) * outputs * c
-    for k in range(unsigned(p), unsigned(p + outputs * c)):
-        y[k] = 0
-    for a in range(row_starts[i], row_starts[i + 1]):
-        q = (n * h + row_columns[a]) * w * c
-        for j in range(outputs):
-            for b in range(starts[j], starts[j + 1]):
-                _add_scaled(y, p + j * c, x, q + columns[b] * c, row_values[a] * values[b], c)
+    """Output row ``i`` of image ``n``: first ``mixed = sum of R[i, a] * x[a]``, then its columns.
+
+    One input row alone need not be copied to ``mixed``.
+    """
+    outputs, channels, one = len(starts) - 1, unsigned(c), unsigned(1)
+    p = unsigned((n * (len(row_starts) - 1) + i) * outputs * c)
+    first, last = row_starts[i], row_starts[i + 1]
+    if first == last:
+        for k in range(p, p + unsigned(outputs * c), one):
+            y[k] = 0
+        return
+    place, scale = (n * h + row_columns[first]) * w * c, row_values[first]
+    length, mixed = unsigned(w * c), x
+    if last - first > 1:
+        mixed = np.empty(w * c, x.dtype)
+        q = unsigned(place)
+        for k in range(length):
+            mixed[k] = scale * x[q + k]
+        for a in range(first + 1, last - 1, 2):
+            u, v = row_values[a], row_values[a + 1]
+            q, r = unsigned((n * h + row_columns[a]) * w * c), unsigned((n * h + row_columns[a + 1]) * w * c)
+            for k in range(length):
+                mixed[k] += u * x[q + k] + v * x[r + k]
+        if (last - first) % 2 == 0:
+            u, q = row_values[last - 1], unsigned((n * h + row_columns[last - 1]) * w * c)
+            for k in range(length):
+                mixed[k] += u * x[q + k]
+        place, scale = 0, x.dtype.type(1)
+    for j in range(outputs):
+        left, right = starts[j], starts[j + 1]
+        if left == right:
+            for k in range(channels):
+                y[p + k] = 0
+        elif right - left == 1:
+            u, q = scale * values[left], unsigned(place + columns[left] * c)
+            for k in range(channels):
+                y[p + k] = u * mixed[q + k]
+        else:
+            u, q = scale * values[left], unsigned(place + columns[left] * c)
+            v, r = scale * values[left + 1], unsigned(place + columns[left + 1] * c)
+            for k in range(channels):
+                y[p + k] = u * mixed[q + k] + v * mixed[r + k]
+            for b in range(left + 2, right):
+                u, q = scale * values[b], unsigned(place + columns[b] * c)
+                for k in range(channels):
+                    y[p + k] += u * mixed[q + k]
+        p += channels
 
 
 @parallel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..arrays import Array
@@ -14,12 +16,26 @@ Blend = tuple[Array, Array, Array]  # low, high, fraction
 
 def _picks(indices: Array) -> Sparse:
     """Row ``i`` has a single 1, at ``indices[i]``."""
-    return Sparse(np.arange(len(indices) + 1), np.asarray(indices, np.int64), np.ones(len(indices)))
+    return _picks_of(np.asarray(indices, np.int64).tobytes())
+
+
+@lru_cache(maxsize=64)
+def _picks_of(indices: bytes) -> Sparse:
+    columns = np.frombuffer(indices, np.int64)
+    return Sparse(np.arange(len(columns) + 1), columns, np.ones(len(columns)))
 
 
 def _blends(table: Blend) -> Sparse:
     """Row ``i`` has ``1 - fraction`` at ``low`` and ``fraction`` at ``high``."""
     low, high, fraction = table
+    return _blends_of(
+        *(np.asarray(x, kind).tobytes() for x, kind in ((low, np.int64), (high, np.int64), (fraction, np.float64)))
+    )
+
+
+@lru_cache(maxsize=64)
+def _blends_of(lows: bytes, highs: bytes, fractions: bytes) -> Sparse:
+    low, high, fraction = np.frombuffer(lows, np.int64), np.frombuffer(highs, np.int64), np.frombuffer(fractions)
     rows = np.repeat(np.arange(len(low)), 2)
     return sparse(rows, np.stack([low, high], 1).ravel(), np.stack([1 - fraction, fraction], 1).ravel(), len(low))
 

@@ -1,0 +1,157 @@
+"""The convolution itself: tiles are transformed, multiplied and transformed back, block after block::
+
+    V[p, t, c] = B^T d B                                  t: tile, p: one of 36 points
+    M[p, t, o] = sum over c of V[p, t, c] * U[p, c, o]    36 products of matrices
+    Y = A^T M A
+
+The gradient of the input is the same convolution, of ``grad_y`` with weights turned by 180 degrees, inputs and outputs
+exchanged.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from ...arrays import Array
+from ...epilogue import NONE, Epilogue
+from ...geometry import Window2d
+from ...memory import empty
+from ...threads import get_num_threads
+from ..jit import parallel, serial
+from ..layout import channels_first, channels_last, flat
+from ..product import epilogue_words
+from ..vector.call import call
+from ..vector.winograd import PLANES
+from .cut import NUMBER, Cut, corner, cut_convolution, record, transform_tile
+from .filters import all_filters, filters_of_panel
+
+
+class Memory(NamedTuple):
+    """Where the arrays of one call are: addresses, and strides of the weights in elements."""
+
+    x: int  # (N, H, W, C)
+    u: int
+    y: int
+    zeros: int  # what a pixel outside of the image is
+    epilogue: int
+    scratch: int
+    scratch_size: int  # bytes per worker
+    w_out: int
+    w_in: int
+    w_row: int
+    w_column: int
+    turned: int  # 1: by 180 degrees
+
+
+@serial
+def _results(places, image, height, width, step, top, left, n):  # type: ignore[no-untyped-def]
+    """The same for writing: beyond the last row or column that one is meant, which the micro-kernel writes last."""
+    for i in range(n):
+        h = min(top + i, height - 1)
+        for j in range(n):
+            places[i * n + j] = image + (h * width + min(left + j, width - 1)) * step
+
+
+@serial
+def _block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
+    """Task ``t``: a block of tiles, some panels of output channels."""
+    groups = (cut.panels + cut.panels_per_task - 1) // cut.panels_per_task
+    first_tile = t // groups * cut.block
+    count = min(cut.block, cut.tiles - first_tile)
+    first_panel = t % groups * cut.panels_per_task
+    last_panel = min(cut.panels, first_panel + cut.panels_per_task)
+    places, rows, sums = np.empty(PLANES, np.int64), np.empty(cut.block, np.int64), np.empty(cut.block, np.int64)
+    depth = np.arange(cut.channels) * NUMBER
+    v, m = scratch, scratch + PLANES * cut.v_plane
+    if cut.own_filters:
+        u = m + PLANES * cut.m_plane
+        for p in range(first_panel, last_panel):
+            filters_of_panel(u + (p - first_panel) * PLANES * cut.u_plane, w, p, at, cut)
+    else:
+        u = at.u + first_panel * PLANES * cut.u_plane
+    for i in range(count):
+        transform_tile(first_tile + i, v + i * cut.v_row, places, at.x, at.zeros, cut)
+    for i in range(cut.block):
+        sums[i] = m + i * cut.m_row
+    for k in range(PLANES):
+        for i in range(cut.block):  # superfluous rows of the last register tile repeat the last one
+            rows[i] = v + k * cut.v_plane + min(i, count - 1) * cut.v_row
+        for p in range(last_panel - first_panel):
+            b = u + (p * PLANES + k) * cut.u_plane
+            offset = k * cut.m_plane + p * cut.panel * NUMBER
+            for i in range(0, count, cut.tall):
+                a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
+                call(cut.multiply, (a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0))
+    first, last = first_panel * cut.panel, min(cut.out_channels, last_panel * cut.panel)
+    step = cut.out_channels * NUMBER
+    for i in range(count):
+        n, h, w = corner(first_tile + i, cut)
+        image = at.y + n * cut.out_height * cut.out_width * step
+        _results(places, image, cut.out_height, cut.out_width, step, h, w, cut.side)
+        call(cut.transform_back, (m + i * cut.m_row, cut.m_plane, places.ctypes.data, first, last, at.epilogue))
+
+
+@parallel
+def _convolve(w, at, cut, workers, tasks):  # type: ignore[no-untyped-def]
+    for worker in prange(workers):
+        scratch = at[0].scratch + np.int64(worker) * at[0].scratch_size
+        for t in range(np.int64(worker), tasks, workers):
+            _block(t, scratch, w, at[0], cut[0])
+
+
+def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilogue: Epilogue) -> Array:
+    """The convolution of ``x (N, C, H, W)`` by ``w (O, C, r, r)``, or by ``w (C, O, r, r)`` turned by 180 degrees."""
+    memory_w, (so, sc, sh, sw) = flat(w)
+    y = empty((len(x), cut.out_height, cut.out_width, cut.out_channels), np.float32)
+    if y.size == 0:
+        return channels_first(y)
+    memory, zeros = channels_last(x), np.zeros(cut.channels, np.float32)
+    if epilogue.residual is not None:
+        epilogue = epilogue._replace(residual=channels_last(epilogue.residual))
+    words, _alive = epilogue_words(y.dtype, cut.out_channels, bias, epilogue, y)
+    sizes = record(cut)
+    tasks = -(-cut.tiles // cut.block) * -(-cut.panels // cut.panels_per_task)
+    workers = min(get_num_threads(), tasks)
+    u_size = PLANES * cut.u_plane
+    size = PLANES * (cut.v_plane + cut.m_plane) + (u_size * cut.panels_per_task if cut.own_filters else 0)
+    u = empty((0 if cut.own_filters else cut.panels * u_size // NUMBER,), np.float32)
+    scratch = empty((workers * size // NUMBER,), np.float32)
+    at = record(
+        Memory(
+            x=memory.ctypes.data,
+            u=u.ctypes.data,
+            y=y.ctypes.data,
+            zeros=zeros.ctypes.data,
+            epilogue=words.ctypes.data if words[0] else 0,
+            scratch=scratch.ctypes.data,
+            scratch_size=size,
+            w_out=sc if exchange else so,
+            w_in=so if exchange else sc,
+            w_row=sh,
+            w_column=sw,
+            turned=int(exchange),
+        )
+    )
+    if not cut.own_filters:
+        all_filters(memory_w, at, sizes)
+    _convolve(memory_w, at, sizes, workers, tasks)
+    return channels_first(y)
+
+
+def winograd_forward(x: Array, w: Array, bias: Array | None, window: Window2d, epilogue: Epilogue = NONE) -> Array:
+    """``clamp(conv(x, w)*scale + bias + residual, low, high)`` in float32 (``epilogue.py`` explains the rest)."""
+    o, c = w.shape[:2]
+    cut = cut_convolution(len(x), c, o, window, window.input_size, window.output_size, window.padding)
+    return _run(x, cut, w, False, bias, epilogue)
+
+
+def winograd_grad_input(grad_y: Array, w: Array, window: Window2d) -> Array:
+    """``dx[n, c] = sum over o of dy[n, o] (*) w[o, c]`` turned by 180 degrees; padding at most ``r - 1``."""
+    o, c, r, _ = w.shape
+    (top, bottom), (left, right) = window.padding
+    pads = (r - 1 - top, r - 1 - bottom), (r - 1 - left, r - 1 - right)
+    cut = cut_convolution(len(grad_y), o, c, window, window.output_size, window.input_size, pads)
+    return _run(grad_y, cut, w, True, None, NONE)

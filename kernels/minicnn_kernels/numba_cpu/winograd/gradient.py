@@ -1,0 +1,180 @@
+"""The gradient of a convolution's weights by Winograd's algorithm: a product per point, summed over all tiles.
+
+The window is the result here: ``dw = A^T [ sum over tiles of (G dy G^T) * (B^T d B) ] A``, with the gradient of a tile
+``dy (m, m)`` in the role of the filter, and the 6 x 6 pixels ``d`` that the tile sees. With a row per tile the
+sum is 36 products::
+
+    dU[p] (C, O) = V[p]^T (C, tiles) @ Q[p] (tiles, O)        V = B^T d B, Q = G dy G^T
+
+Tiles are taken in blocks, whose V and Q stay in the cache: first all threads transform, each some tiles; then
+they multiply, each for some points, and add to dU. So every number of dU is summed by one thread, block after block:
+the result is the same for any number of threads.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from ...arrays import Array
+from ...geometry import Window2d
+from ...memory import empty
+from ..jit import parallel, serial
+from ..layout import channels_last
+from ..vector.call import call
+from ..vector.tile import tile
+from ..vector.winograd import PLANES, filter_transform, output_transform
+from .cut import NUMBER, Cut, apart, corner, cut_convolution, equal, pixels, record, register_rows, transform_tile
+from .filters import DEPTH
+
+CACHE = 2**21  # bytes of V and Q of one block
+SLICES = 16  # parts of a block that are transformed by one thread each
+CHUNK = 128  # tiles summed up in registers: a panel of so many rows stays in the L1 cache
+
+
+class Memory(NamedTuple):
+    """The addresses of the arrays of one call."""
+
+    x: int  # (N, H, W, C)
+    grad_y: int  # (N, OH, OW, O)
+    zeros: int  # what a pixel outside of the image is
+    v: int
+    q: int
+    d: int
+
+
+class Sizes(NamedTuple):
+    """What the gradient has beside :class:`Cut`; steps in bytes, micro-kernels by address."""
+
+    block: int  # tiles
+    tall: int  # rows of the register tile, which are input channels
+    parts: int  # of the input channels in the products
+    q_plane: int
+    q_panel: int
+    d_plane: int
+    d_panel: int
+    multiply: int
+    transform: int
+    transform_back: int
+
+
+@serial
+def _transform_slice(s, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
+    """V and Q of one slice of the ``count`` tiles from ``first`` on."""
+    places = np.empty(PLANES, np.int64)
+    step = cut.out_channels * NUMBER
+    for t in range(s * count // SLICES, (s + 1) * count // SLICES):
+        transform_tile(first + t, at.v + t * cut.v_row, places, at.x, at.zeros, cut)
+        n, h, w = corner(first + t, cut)
+        image = at.grad_y + n * cut.out_height * cut.out_width * step
+        pixels(places, image, at.zeros, cut.out_height, cut.out_width, step, h, w, cut.side)
+        for p in range(cut.panels):
+            last = min(cut.out_channels, (p + 1) * cut.panel)
+            target = at.q + p * sizes.q_panel + t * cut.panel * NUMBER
+            call(sizes.transform, (places.ctypes.data, target, sizes.q_plane, p * cut.panel, last))
+
+
+@serial
+def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-def]
+    """Add what ``count`` tiles contribute at one point, for some of the input channels."""
+    k, part = task // sizes.parts, task % sizes.parts
+    heights = (cut.channels + sizes.tall - 1) // sizes.tall
+    first, last = part * heights // sizes.parts * sizes.tall, (part + 1) * heights // sizes.parts * sizes.tall
+    rows, sums = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+    for i in range(last - first):
+        c = min(first + i, cut.channels - 1)  # superfluous rows repeat the last one
+        rows[i] = at.v + k * cut.v_plane + c * NUMBER
+        sums[i] = at.d + k * sizes.d_plane + c * cut.panel * NUMBER
+    depth = np.empty(CHUNK, np.int64)
+    for start in range(0, count, CHUNK):
+        deep = min(CHUNK, count - start)
+        for t in range(deep):
+            depth[t] = (start + t) * cut.v_row
+        for p in range(cut.panels):
+            b = at.q + k * sizes.q_plane + p * sizes.q_panel + start * cut.panel * NUMBER
+            for i in range(0, len(rows), sizes.tall):
+                a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
+                offset, more = p * sizes.d_panel, add or start > 0
+                call(sizes.multiply, (a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0))
+
+
+@parallel
+def _sum_products(at, cut, sizes):  # type: ignore[no-untyped-def]
+    tiles, block, tasks = cut[0].tiles, sizes[0].block, PLANES * sizes[0].parts
+    for first in range(0, tiles, block):
+        count = min(block, tiles - first)
+        for s in prange(SLICES):
+            _transform_slice(np.int64(s), first, count, at[0], cut[0], sizes[0])
+        for task in prange(tasks):
+            _add_product(np.int64(task), count, first > 0, at[0], cut[0], sizes[0])
+
+
+@serial
+def _weights(t, grad_w, at, cut, sizes):  # type: ignore[no-untyped-def]
+    """``A^T dU A`` for one panel of output channels and some input channels, put where the weights are."""
+    taps, square = cut.kernel * cut.kernel, cut.lanes
+    chunks = (cut.channels + DEPTH - 1) // DEPTH
+    p, c = t // chunks, t % chunks * DEPTH
+    deep, width = min(DEPTH, cut.channels - c), min(cut.panel, cut.out_channels - p * cut.panel)
+    filters, places = np.empty(DEPTH * taps * cut.panel, grad_w.dtype), np.empty(taps, np.int64)
+    for i in range(deep):
+        for tap in range(taps):
+            places[tap] = filters.ctypes.data + (i * taps + tap) * cut.panel * NUMBER
+        source = at.d + p * sizes.d_panel + (c + i) * cut.panel * NUMBER
+        call(sizes.transform_back, (source, sizes.d_plane, places.ctypes.data, 0, cut.panel, 0))
+    start, step = (p * cut.panel * cut.channels + c) * taps, cut.channels * taps
+    wide, high = width // square * square, deep * taps // square * square
+    for j in range(0, wide, square):
+        for e in range(0, high, square):
+            source = filters.ctypes.data + (e * cut.panel + j) * NUMBER
+            target = grad_w.ctypes.data + (start + j * step + e) * NUMBER
+            call(cut.transpose, (source, cut.panel * NUMBER, target, step * NUMBER))
+    for j in range(width):
+        for e in range(high if j < wide else 0, deep * taps):
+            grad_w[start + j * step + e] = filters[e * cut.panel + j]
+
+
+@parallel
+def _all_weights(grad_w, at, cut, sizes, tasks):  # type: ignore[no-untyped-def]
+    for t in prange(tasks):
+        _weights(np.int64(t), grad_w, at[0], cut[0], sizes[0])
+
+
+def _sizes(cut: Cut) -> tuple[Cut, Sizes]:
+    """Cut the sum over the tiles; V has as many rows as a block has tiles."""
+    q_row, d_panel = cut.panels * cut.panel * NUMBER, cut.channels * cut.panel * NUMBER
+    block = equal(cut.tiles, max(CHUNK, CACHE // (PLANES * (cut.v_row + q_row))))
+    tall, q_panel = register_rows(cut.channels), block * cut.panel * NUMBER
+    return cut._replace(v_plane=apart(block * cut.v_row)), Sizes(
+        block=block,
+        tall=tall,
+        parts=-(-cut.channels // 128),
+        q_plane=apart(cut.panels * q_panel),
+        q_panel=q_panel,
+        d_plane=apart(cut.panels * d_panel),
+        d_panel=d_panel,
+        multiply=tile(tall, NUMBER),
+        transform=filter_transform(cut.side, NUMBER),
+        transform_back=output_transform(cut.kernel, NUMBER),
+    )
+
+
+def winograd_grad_weight(grad_y: Array, x: Array, window: Window2d) -> Array:
+    """``dw[o, c] = sum over n of dy[n, o] (*) x[n, c]`` in float32."""
+    c, o, r = x.shape[1], grad_y.shape[1], window.kernel_size[0]
+    grad_w = empty((o, c, r, r), np.float32)
+    if grad_y.size == 0 or c == 0:
+        grad_w[...] = 0
+        return grad_w
+    cut, sizes = _sizes(cut_convolution(len(x), c, o, window, window.input_size, window.output_size, window.padding))
+    memory, gradient, zeros = channels_last(x), channels_last(grad_y), np.zeros(max(c, o), np.float32)
+    v = empty((PLANES * cut.v_plane // NUMBER,), np.float32)
+    q = empty((PLANES * sizes.q_plane // NUMBER,), np.float32)
+    d = empty((PLANES * sizes.d_plane // NUMBER,), np.float32)
+    at = Memory(*(array.ctypes.data for array in (memory, gradient, zeros, v, q, d)))
+    records = record(at), record(cut), record(sizes)
+    _sum_products(*records)
+    _all_weights(grad_w.reshape(-1), *records, cut.panels * -(-c // DEPTH))
+    return grad_w
