@@ -205,7 +205,9 @@ def _neutral(value: float, columns: int, dtype: Any) -> Array:
     return np.full(columns, value, dtype)
 
 
-def epilogue_words(dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array) -> tuple[Array, list[Array]]:
+def epilogue_words(
+    dtype: Any, columns: int, bias: Array | None, epilogue: Epilogue, c: Array
+) -> tuple[Array, list[Array]]:
     """The epilogue as five integers for the tile, and the arrays that they point into."""
     if bias is None and epilogue is NONE:
         return _NO_WORDS, []
