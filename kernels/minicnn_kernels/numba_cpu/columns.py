@@ -7,9 +7,9 @@ the memory: each reads every array once, and several pixels of few channels are 
 enough for vector instructions.
 
 Rows are dealt out in chunks whose size depends on the shape alone, each chunk's sums are kept apart and added
-up in order: the result is the same for every number of threads. Eight rows (four of the products) are summed
-in the element type, in registers, and then added to a float64 total: a mean over a million pixels is as accurate as
-one over ten, and the conversion costs next to nothing.
+up in order: the result is the same for every number of threads. Eight rows are summed in the element type and
+then added to a float64 total: a mean over a million pixels is as accurate as one over ten, and the conversion
+costs next to nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..memory import empty
 from .jit import parallel, serial, serial_no_alias, serial_reordered, unsigned
 
 CHUNK = 32768  # elements in a chunk, about: 128 KiB of float32
-WIDE = 32  # elements in a row of folded pixels, at least, where there are enough pixels
+WIDE = 64  # elements in a row of folded pixels, at least, where there are enough pixels
 RUN = 8  # rows that are added up before they meet the total
 FAR = 2**20  # bytes; a core's own cache keeps smaller arrays from one kernel to the next
 PULL = 2048  # elements pulled into a core's own cache at once, about
@@ -248,48 +248,39 @@ def moments(x: Array) -> tuple[Array, Array]:
 
 
 @serial_no_alias
-def _dot_rows(total, dot, masked, keep, k, g, x, mean, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
-    """Sums of ``h`` and of ``h*(x - mean)``, where ``h`` is ``g``, and 0 where ``y`` has reached a bound."""
+def _dot_rows(total, dot, run, masked, keep, k, g, x, mean, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """Sums of ``h`` and of ``h*(x - mean)``, where ``h`` is ``g``, and 0 where ``y`` has reached a bound.
+
+    Row by row, which leaves three streams to fetch ahead; ``run`` holds the sums of a few rows, in the first cache.
+    """
     k, v, q, count, c = unsigned(k), unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
-    one, run, zero = unsigned(1), unsigned(4), g.dtype.type(0)
-    runs = count - count % run
-    for _ in range(unsigned(0), runs, run):
-        p0, p1, p2, p3 = q, q + c, q + (c + c), q + (c + c + c)
-        for j in range(c):
-            h0 = zero if (y[p0 + j] <= low) | (y[p0 + j] >= high) else g[p0 + j]
-            h1 = zero if (y[p1 + j] <= low) | (y[p1 + j] >= high) else g[p1 + j]
-            h2 = zero if (y[p2 + j] <= low) | (y[p2 + j] >= high) else g[p2 + j]
-            h3 = zero if (y[p3 + j] <= low) | (y[p3 + j] >= high) else g[p3 + j]
-            m = mean[v + j]
-            total[k + j] += (h0 + h1) + (h2 + h3)
-            above = h0 * (x[p0 + j] - m) + h1 * (x[p1 + j] - m)
-            below = h2 * (x[p2 + j] - m) + h3 * (x[p3 + j] - m)
-            dot[k + j] += above + below
-            if keep:
-                masked[p0 + j], masked[p1 + j], masked[p2 + j], masked[p3 + j] = h0, h1, h2, h3
-        q += c + c + c + c
-    for _ in range(runs, count, one):
+    r, s, zero = k + k, k + k + c, g.dtype.type(0)
+    for j in range(c):
+        run[r + j] = zero
+        run[s + j] = zero
+    for _ in range(count):
         for j in range(c):
             h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
-            total[k + j] += h
-            dot[k + j] += h * (x[q + j] - mean[v + j])
+            run[r + j] += h
+            run[s + j] += h * (x[q + j] - mean[v + j])
             if keep:
                 masked[q + j] = h
         q += c
+    for j in range(c):
+        total[k + j] += run[r + j]
+        dot[k + j] += run[s + j]
 
 
 @parallel
-def _dots(total, dot, masked, keep, pulled, g, x, mean, y, low, high, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _dots(total, dot, run, masked, keep, g, x, mean, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in prange(samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
-        k = t * width
+        k, v = t * width, sample * width
         _clear(total, k, width)
         _clear(dot, k, width)
-        for i in range(0, count, pull):
-            block, p = min(pull, count - i), q + i * width
-            if pulled.size:
-                pulled[t] = _pull(g, p, block * width) + _pull(x, p, block * width) + _pull(y, p, block * width)
-            _dot_rows(total, dot, masked, keep, k, g, x, mean, y, low, high, sample * width, p, block, width)
+        for i in range(0, count, 8):
+            start, block = q + i * width, min(8, count - i)
+            _dot_rows(total, dot, run, masked, keep, k, g, x, mean, y, low, high, v, start, block, width)
 
 
 class Mask(NamedTuple):
@@ -325,8 +316,8 @@ def dots(
         return np.zeros((samples, channels)), np.zeros((samples, channels))
     cut, where = plan(x.shape), where or everywhere(g)
     totals = _totals(cut, channels, 2)
-    out = g if masked is None else masked
-    memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), masked is not None, _pulled(x, cut)
-    _dots(*memories, g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean), *where.numbers(), cut.pull, *cut)
+    out, keep = (g, False) if masked is None else (masked, True)
+    memories = totals[0].reshape(-1), totals[1].reshape(-1), empty(totals.size, x.dtype), out.reshape(-1), keep
+    _dots(*memories, g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean), *where.numbers(), *cut)
     total, dot = totals.sum(axis=2)
     return total, dot
