@@ -251,6 +251,11 @@ def memory_order(x: Array) -> list[int]:
     return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
 
 
+def dense(x: Array) -> bool:
+    """Whether the elements of ``x`` lie side by side, in whatever order of the axes."""
+    return x.flags.c_contiguous or x.transpose(memory_order(x)).flags.c_contiguous
+
+
 def _references(x: Array) -> int:
     """How often the object is referred to that ``x`` is a view of."""
     base = x.base
@@ -271,7 +276,7 @@ def alone(x: Array) -> bool:
     """
     if x.base is None:
         return True
-    if not x.transpose(memory_order(x)).flags.c_contiguous:  # it has gaps, or the same memory twice
+    if not dense(x):  # it has gaps, or the same memory twice
         return False
     size = x.nbytes
     while x.base is not None and type(x) is not _Owner:

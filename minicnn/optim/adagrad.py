@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from minicnn_kernels import registry
 
 from ..core.tensor import Tensor
-from .optimizer import Array, Optimizer, Params, check_range, check_switches, next_step, zeros_like
+from .optimizer import Array, Params, check_range, check_switches
+from .together import Arrays, Together, next_step, zeros_like
 
 
-class Adagrad(Optimizer):
+class Adagrad(Together):
     r"""Adagrad: the more a weight has moved, the smaller its steps.
 
     .. math::
@@ -92,19 +94,21 @@ class Adagrad(Optimizer):
             check_range(group, name)
         check_switches(group)
 
-    def update(self, param: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
         if not state:
             self._begin(state, param, group)
-        step = next_step(state)
-        g = -grad if group["maximize"] else grad
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * param
-        s = state["sum"]._array
-        s += g * g
-        param -= group["lr"] / (1 + (step - 1) * group["lr_decay"]) * g / (np.sqrt(s) + group["eps"])
+        return next_step(state)
+
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
+        registry.call(
+            "adagrad.step", params, grads, state["sum"], step, float(group["lr"]), float(group["lr_decay"]),
+            float(group["eps"]), float(group["weight_decay"]), bool(group["maximize"]),
+        )  # fmt: skip
 
 
-class Adadelta(Optimizer):
+class Adadelta(Together):
     r"""Adadelta: like RMSprop, with steps in the units of the weights.
 
     .. math::
@@ -174,18 +178,15 @@ class Adadelta(Optimizer):
             raise ValueError(f"rho must be between 0 and 1; got rho={group['rho']}")
         check_switches(group)
 
-    def update(self, param: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
         if not state:
             state["square_avg"], state["acc_delta"] = zeros_like(param), zeros_like(param)
-        next_step(state)
-        rho, eps = group["rho"], group["eps"]
-        g = -grad if group["maximize"] else grad
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * param
-        v, u = state["square_avg"]._array, state["acc_delta"]._array
-        v *= rho
-        v += (1 - rho) * g * g
-        d = np.sqrt(u + eps) / np.sqrt(v + eps) * g
-        u *= rho
-        u += (1 - rho) * d * d
-        param -= group["lr"] * d
+        return next_step(state)
+
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
+        registry.call(
+            "adadelta.step", params, grads, state["square_avg"], state["acc_delta"], float(group["lr"]),
+            float(group["rho"]), float(group["eps"]), float(group["weight_decay"]), bool(group["maximize"]),
+        )  # fmt: skip

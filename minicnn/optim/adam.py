@@ -6,10 +6,11 @@ from typing import Any
 
 from minicnn_kernels import registry
 
-from .optimizer import Array, Optimizer, Params, check_range, check_switches, next_step, zeros_like
+from .optimizer import Array, Params, check_range, check_switches
+from .together import Arrays, Together, next_step, zeros_like
 
 
-class Adam(Optimizer):
+class Adam(Together):
     r"""Adam: each weight has a step size of its own, from moving averages of its gradient.
 
     .. math::
@@ -93,15 +94,19 @@ class Adam(Optimizer):
         check_range(group, "betas", below=1)
         check_switches(group)
 
-    def update(self, param: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
         step = next_step(state)
-        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-        for name in names:
+        for name in ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]:
             if name not in state:
                 state[name] = zeros_like(param)
-        largest = state["max_exp_avg_sq"]._array if group["amsgrad"] else None
+        return step
+
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
         registry.call(
-            "adam.step", param, grad, state["exp_avg"]._array, state["exp_avg_sq"]._array, largest, step,
+            "adam.step", params, grads, state["exp_avg"], state["exp_avg_sq"],
+            state["max_exp_avg_sq"] if group["amsgrad"] else None, step,
             float(group["lr"]), *map(float, group["betas"]), float(group["eps"]), float(group["weight_decay"]),
             bool(group["decoupled_weight_decay"]), bool(group["maximize"]),
         )  # fmt: skip

@@ -25,7 +25,8 @@ class Optimizer:
     """Base of the optimisers.
 
     A subclass names its options in ``defaults`` and says in :meth:`update`
-    how one parameter changes; or it overrides :meth:`step` altogether.
+    how one parameter changes; or it overrides :meth:`step` altogether. (The optimisers of this package
+    change all parameters of a group by one call of a kernel: ``together.py``.)
 
     Parameters
     ----------
@@ -125,22 +126,24 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for param in group["params"]:
-                if param.grad is not None:
-                    self._update(param, group)
+            ready = [param for param in group["params"] if param.grad is not None]
+            for param in ready:
+                if param.grad.shape != param.shape:
+                    raise ShapeError(
+                        f"{type(self).__name__}: a parameter of shape {tuple(param.shape)} has a gradient of shape "
+                        f"{tuple(param.grad.shape)}; they must be equal"
+                    )
+            with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
+                self._update_group(ready, group)
+            for param in ready:
+                if not self.state[param]:
+                    del self.state[param]  # nothing to remember: nothing in state_dict()
         return loss
 
-    def _update(self, param: Any, group: dict[str, Any]) -> None:
-        if param.grad.shape != param.shape:
-            raise ShapeError(
-                f"{type(self).__name__}: a parameter of shape {tuple(param.shape)} has a gradient of shape "
-                f"{tuple(param.grad.shape)}; they must be equal"
-            )
-        with np.errstate(all="ignore"):  # infinities and NaN are values, as in PyTorch
-            # counted as a change: an older graph that still needs the old values will say so
-            self.update(param._to_change(), param.grad._array, self.state[param], group)
-        if not self.state[param]:
-            del self.state[param]  # nothing to remember: nothing in state_dict()
+    def _update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        """Change all parameters of a group: one by one, if the subclass says nothing else."""
+        for param in params:  # counted as changes: an older graph that still needs the old values will say so
+            self.update(param._to_change(), param.grad._array, self.state[param], group)  # type: ignore[union-attr]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, so that the next backward pass starts from nothing.
@@ -303,19 +306,6 @@ def _fitting(value: Any, param: Tensor | None, what: str, as_it_is: bool) -> Any
 
 
 # ------------------------------------------------------------------ for the optimisers
-
-
-def zeros_like(param: Array) -> Tensor:
-    """What a new moving average starts from, in the layout of the parameter."""
-    return Tensor._wrap(np.zeros_like(param))
-
-
-def next_step(state: dict[str, Any]) -> int:
-    """Count a step in ``state`` (as a tensor, as PyTorch does) and return its number: 1, 2, ..."""
-    if "step" not in state:
-        state["step"] = Tensor._wrap(np.zeros((), np.float32))
-    state["step"]._array += 1
-    return int(state["step"]._array)
 
 
 def check_range(group: dict[str, Any], name: str, below: float | None = None) -> None:

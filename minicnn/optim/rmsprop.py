@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from minicnn_kernels import registry
 
-from .optimizer import Array, Optimizer, Params, check_range, check_switches, next_step, zeros_like
+from .optimizer import Array, Params, check_range, check_switches
+from .together import Arrays, Together, next_step, zeros_like
 
 
-class RMSprop(Optimizer):
+class RMSprop(Together):
     r"""RMSprop: divide the gradient by a moving average of its size.
 
     .. math::
@@ -83,28 +84,18 @@ class RMSprop(Optimizer):
             check_range(group, name)
         check_switches(group)
 
-    def update(self, param: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
-        lr, alpha, momentum = group["lr"], group["alpha"], group["momentum"]
-        names = ["square_avg"] + ["momentum_buffer"] * (momentum > 0) + ["grad_avg"] * group["centered"]
-        next_step(state)
-        for name in names:
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
+        step = next_step(state)
+        for name in ["square_avg"] + ["momentum_buffer"] * (group["momentum"] > 0) + ["grad_avg"] * group["centered"]:
             if name not in state:
                 state[name] = zeros_like(param)
+        return step
 
-        g = -grad if group["maximize"] else grad
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * param
-        v = state["square_avg"]._array
-        v *= alpha
-        v += (1 - alpha) * g * g
-        if group["centered"]:
-            mean = state["grad_avg"]._array
-            mean += (1 - alpha) * (g - mean)
-            v = v - mean * mean
-        change = g / (np.sqrt(v) + group["eps"])
-        if momentum > 0:
-            b = state["momentum_buffer"]._array
-            b *= momentum
-            b += change
-            change = b
-        param -= lr * change
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
+        registry.call(
+            "rmsprop.step", params, grads, state["square_avg"], state["grad_avg"] if group["centered"] else None,
+            state["momentum_buffer"] if group["momentum"] > 0 else None, float(group["lr"]), float(group["alpha"]),
+            float(group["eps"]), float(group["weight_decay"]), float(group["momentum"]), bool(group["maximize"]),
+        )  # fmt: skip

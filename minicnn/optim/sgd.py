@@ -6,11 +6,11 @@ from typing import Any
 
 from minicnn_kernels import registry
 
-from ..core.tensor import Tensor
-from .optimizer import Array, Optimizer, Params, check_range, check_switches, zeros_like
+from .optimizer import Array, Params, check_range, check_switches
+from .together import Arrays, Together, zeros_like
 
 
-class SGD(Optimizer):
+class SGD(Together):
     r"""Stochastic gradient descent, with momentum.
 
     .. math::
@@ -91,15 +91,17 @@ class SGD(Optimizer):
                 f"got momentum={group['momentum']}, dampening={group['dampening']}"
             )
 
-    def update(self, param: Array, grad: Array, state: dict[str, Any], group: dict[str, Any]) -> None:
-        momentum: Tensor | None = None
-        first = state.get("momentum_buffer") is None
-        if group["momentum"] != 0:
-            if first:
-                state["momentum_buffer"] = zeros_like(param)
-            momentum = state["momentum_buffer"]
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
+        if group["momentum"] == 0 or state.get("momentum_buffer") is not None:
+            return 2  # a step like all others
+        state["momentum_buffer"] = zeros_like(param)
+        return 1
+
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
         registry.call(
-            "sgd.step", param, grad, None if momentum is None else momentum._array,
+            "sgd.step", params, grads, state.get("momentum_buffer") if group["momentum"] != 0 else None,
             float(group["lr"]), float(group["momentum"]), float(group["dampening"]), float(group["weight_decay"]),
-            bool(group["nesterov"]), bool(group["maximize"]), first,
+            bool(group["nesterov"]), bool(group["maximize"]), step == 1,
         )  # fmt: skip

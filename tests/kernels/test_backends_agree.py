@@ -24,7 +24,7 @@ def arrays(values: Any) -> list[np.ndarray]:
     """List the arrays among arguments or results, however they are nested."""
     if isinstance(values, np.ndarray):
         return [values]
-    return [array for value in values for array in arrays(value)] if isinstance(values, tuple) else []
+    return [array for value in values for array in arrays(value)] if isinstance(values, tuple | list) else []
 
 
 def drawn(operation: str, dtype: Any, batch: int, layout: str, seed: int) -> tuple[Any, ...]:
@@ -181,9 +181,9 @@ def test_read_only_memory_is_not_written(backend: str) -> None:
     locked.flags.writeable = False
     writes = [
         ("relu.forward", -locked, locked),
-        ("sgd.step", locked, free, None, 0.1, 0.0, 0.0, 0.0, False, False, False),
-        ("sgd.step", free, free, locked, 0.1, 0.9, 0.0, 0.0, False, False, False),
-        ("adam.step", locked, free, free, free, None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False, False),
+        ("sgd.step", [locked], [free], None, 0.1, 0.0, 0.0, 0.0, False, False, False),
+        ("sgd.step", [free], [free], [locked], 0.1, 0.9, 0.0, 0.0, False, False, False),
+        ("adam.step", [locked], [free], [free], [free], None, 1, 0.1, 0.9, 0.99, 1e-8, 0.0, False, False),
     ]
     with use_backend(backend):
         for operation, *arguments in writes:
@@ -193,7 +193,7 @@ def test_read_only_memory_is_not_written(backend: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "module"), [("dropout.forward", "dropout"), ("sgd.step", "optimizers"), ("adam.step", "optimizers")]
+    ("operation", "module"), [("dropout.forward", "dropout"), *((name, "optimizers") for name in IN_PLACE)]
 )
 def test_working_block_by_block_changes_no_result(monkeypatch: pytest.MonkeyPatch, operation: str, module: str) -> None:
     monkeypatch.setattr(f"minicnn_kernels.vectorized.{module}.BLOCK", 7)

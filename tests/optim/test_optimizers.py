@@ -380,3 +380,69 @@ def test_an_optimizer_that_defines_nothing():
     w.grad = minicnn.ones(1)
     with pytest.raises(TypeError, match="must define update"):
         optim.Optimizer([w], {}).step()
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta"])
+def test_one_kernel_changes_all_parameters_that_have_one_past(name, monkeypatch):
+    from minicnn_kernels import registry
+
+    launched = []
+    call = registry.call
+    monkeypatch.setattr(
+        registry, "call", lambda operation, *args: launched.append(len(args[0])) or call(operation, *args)
+    )
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    ours = [minicnn.ones(n, requires_grad=True) for n in (1, 5, 20000)]
+    ours.append(minicnn.ones(2, dtype=minicnn.float64, requires_grad=True))
+    optimizer = getattr(optim, name)(ours, **options)
+    for p in ours:
+        p.grad = minicnn.ones_like(p)
+    ours[0].grad = None
+    optimizer.step()
+    assert sorted(launched) == [1, 2]  # by element type
+    launched.clear()
+    ours[0].grad = minicnn.ones(1)
+    optimizer.step()
+    assert sorted(launched) == [1, 1, 2]  # one parameter makes its first step
+
+
+def test_a_subclass_may_change_one_parameter_at_a_time():
+    class Halving(optim.Adam):
+        def update(self, param, grad, state, group):
+            param *= 0.5
+
+    w = minicnn.ones(3, requires_grad=True)
+    w.grad = minicnn.ones(3)
+    Halving([w]).step()
+    np.testing.assert_array_equal(w.detach().numpy(), 0.5)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad", "Adadelta"])
+def test_memory_orders_and_gaps(name):
+    """A gradient, a parameter and its averages may each lie in memory in their own way."""
+    random = np.random.default_rng(0)
+    plain = [random.normal(size=(4, 3, 5, 5)).astype("float32") for _ in range(5)]
+    gaps = np.zeros((4, 3, 5, 10), "float32")[..., ::2]
+    placed = [
+        plain[0].copy(),
+        np.asfortranarray(plain[1]),
+        gaps,
+        plain[3].copy(),
+        plain[4][..., ::-1].copy()[..., ::-1],
+    ]
+    gaps[...] = plain[2]
+    grads = [random.normal(size=(4, 3, 5, 5)).astype("float32") for _ in range(5)]
+    odd = [np.asfortranarray(grads[0]), grads[1], np.moveaxis(np.moveaxis(grads[2], 1, -1).copy(), -1, 1), *grads[3:]]
+    options = {"momentum": 0.5} if name in ("SGD", "RMSprop") else {}
+    results = []
+    for arrays, gradients in ((plain, grads), (placed, odd)):
+        tensors = [minicnn.from_numpy(a).requires_grad_() for a in arrays]
+        optimizer = getattr(optim, name)(tensors, lr=0.1, **options)
+        for _ in range(3):
+            for tensor, grad in zip(tensors, gradients, strict=True):
+                tensor.grad = minicnn.from_numpy(grad)
+            optimizer.step()
+        results.append([t.detach().numpy() for t in tensors])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.shares_memory(results[1][2], gaps)

@@ -1,0 +1,59 @@
+"""Optimisers that change many parameters by one call of a kernel, instead of one call for each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor
+from .optimizer import Array, Optimizer
+
+Arrays = list[Array]
+
+
+class Together(Optimizer):
+    """Base of the optimisers of this package.
+
+    Parameters go together if they have the same element type and the same past: as many steps, the same averages.
+    A subclass of one of them may still define ``update``, for one parameter at a time.
+    """
+
+    def begin(self, state: dict[str, Any], param: Array, group: dict[str, Any]) -> int:
+        """Fill in what is missing in the state of a parameter, and return the number of its step: 1, 2, ..."""
+        raise TypeError(f"{type(self).__name__} must define begin(self, state, param, group)")
+
+    def update_all(
+        self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
+    ) -> None:
+        """Change the arrays ``params`` in place; ``state`` has, by name, a list of what belongs to each."""
+        raise TypeError(f"{type(self).__name__} must define update_all(self, params, grads, state, step, group)")
+
+    def _update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
+        if type(self).update is not Optimizer.update:
+            super()._update_group(params, group)
+            return
+        batches: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        for param in params:
+            state = self.state[param]
+            step = self.begin(state, param._array, group)
+            names = tuple(name for name, value in state.items() if name != "step" and value is not None)
+            batches[param._array.dtype, step, names].append(param)
+        for (_, step, names), batch in batches.items():
+            arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
+            grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
+            self.update_all([param._to_change() for param in batch], grads, arrays, step, group)
+
+
+def zeros_like(param: Array) -> Tensor:
+    """What a new moving average starts from, in the layout of the parameter."""
+    return Tensor._wrap(np.zeros_like(param))
+
+
+def next_step(state: dict[str, Any]) -> int:
+    """Count a step in ``state`` (as a tensor, as PyTorch does) and return its number: 1, 2, ..."""
+    if "step" not in state:
+        state["step"] = Tensor._wrap(np.zeros((), np.float32))
+    state["step"]._array += 1
+    return int(state["step"]._array)
