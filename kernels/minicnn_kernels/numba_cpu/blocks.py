@@ -32,10 +32,12 @@ IN_PLACE, BY_ROWS, BY_COLUMNS = 0, 1, 2
 # Places in a plan: one array of integers that tells a task everything about sizes (strides are in elements).
 M, N, K, BLOCK, SPLIT, SPLIT_STRIDE, DEPTH, MODE, RUN, PANELS, PACKED = range(11)
 A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
-TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, MEDIUM_TILE, SMALL_TILE, SQUARE, SCRATCH, ROW_GAP, ALONG, COPY = (
-    range(30, 42)
-)
-PLAN = 42
+(
+    TILE_ROWS, TILE_COLUMNS, LANES, ITEMSIZE, LARGE_TILE, MEDIUM_TILE, SMALL_TILE, SQUARE, SCATTERED, COPY, SCRATCH,
+    ROW_GAP, ALONG,
+) = range(30, 43)  # fmt: skip
+RUNS, RUNS_START = 43, 54  # how B lies in memory: see _pack_runs
+PLAN = 55
 
 thread_id = numba.get_thread_id if JIT else lambda: 0
 
@@ -59,6 +61,29 @@ def offsets(table, start, count, sizes, strides, base, itemsize):  # type: ignor
 
 
 @serial
+def _pack_runs(target, source, plan):  # type: ignore[no-untyped-def]
+    """All of a panel of B, whose memory has ``run`` numbers of k in a row: the weights of a convolution.
+
+    They lie as (o, c, kh, kw), and k is (kh, kw, c) in the forward pass: a run is ``C*KH*KW`` long, and a panel is its
+    transpose with the rows in another order. For the gradient of the input k is (kh, kw, o), backwards, and a run has
+    ``KH*KW`` numbers. ``plan[RUNS:]`` has the three indices in the order of the memory: sizes, strides, steps of k.
+    """
+    columns, lanes, size, k = plan[TILE_COLUMNS], plan[LANES], plan[ITEMSIZE], plan[K]
+    run, first = plan[RUNS], plan[RUNS + 1] * columns * size
+    step = plan[B_STRIDES + 3] * size
+    sizes, strides, steps = plan[RUNS + 2 : RUNS + 5], plan[RUNS + 5 : RUNS + 8], plan[RUNS + 8 : RUNS + 11]
+    places, sources = np.empty(k, np.int64), np.empty(k, np.int64)
+    offsets(places, 0, k, sizes, steps, first, columns * size)
+    offsets(sources, 0, k, sizes, strides, source, size)
+    for begin in range(0, k, run):
+        for i in range(begin, begin + run, lanes):
+            count = min(lanes, begin + run - i)
+            for j in range(0, columns, lanes):
+                table = places.ctypes.data + i * 8
+                call(plan[SCATTERED], (sources[i] + j * step, step, count, table, target + j * size))
+
+
+@serial
 def pack(panel, p, b, q, depth, deep, n, plan):  # type: ignore[no-untyped-def]
     """``panel[p:] = B[:deep, :n]``, k after k; row k begins at ``b[q]`` plus ``depth[k]`` bytes; zeros from n on."""
     columns, lanes, size = plan[TILE_COLUMNS], plan[LANES], plan[ITEMSIZE]
@@ -69,6 +94,9 @@ def pack(panel, p, b, q, depth, deep, n, plan):  # type: ignore[no-untyped-def]
             panel[i] = 0
     if step == 1:
         call(plan[COPY], (depth.ctypes.data, deep, source, target, columns * size, n))
+        return
+    if plan[RUNS] and deep == plan[K] and n == columns:
+        _pack_runs(target, source + plan[RUNS_START] * size, plan)
         return
     done = 0
     if plan[ALONG] and n == columns:  # neighbours along k: squares of numbers are transposed in registers

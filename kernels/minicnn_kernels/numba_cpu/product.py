@@ -37,11 +37,12 @@ from .jit import parallel, serial, unsigned
 from .vector.copy import copy
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
-from .vector.transpose import transpose
+from .vector.transpose import transpose, transpose_scattered
 
 TASKS = 16  # wanted at least, so that the threads finish at about the same time
 CACHE = 384 * 1024  # bytes of A in one task: they stay in the L2 cache while the panels pass
-PANEL = 512 * 1024  # bytes of a panel of B
+PANEL = 640 * 1024  # bytes of a panel of B
+LEAST_RUN = 4  # numbers of B in a row that are worth a transposition
 FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it needs
 MOST_PART = 512 * 1024  # numbers of a partial sum
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
@@ -84,6 +85,20 @@ def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: 
     if along_depth == k and panels > 2 and nearest * itemsize % 2048 == 0:
         return BY_ROWS
     return IN_PLACE
+
+
+def _runs(sizes: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+    """How ``B`` lies in memory along k, for ``blocks._pack_runs``; zeros if in no runs worth it."""
+    steps = (sizes[1] * sizes[2], sizes[2], 1)
+    start = sum((n - 1) * s for n, s in zip(sizes, strides, strict=True) if s < 0)
+    first = sum((n - 1) * t for n, s, t in zip(sizes, strides, steps, strict=True) if s < 0)
+    axes = [(n, abs(s), t if s >= 0 else -t) for n, s, t in zip(sizes, strides, steps, strict=True)]
+    axes.sort(key=lambda axis: (-axis[1], axis[0] > 1))  # an axis of one number fits anywhere: not between others
+    sizes, strides, steps = zip(*axes, strict=True)
+    run = _run(sizes, strides)
+    if run < LEAST_RUN:
+        return (0,) * 12
+    return run, first, *sizes, *strides, *steps, start
 
 
 def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
@@ -133,11 +148,14 @@ def _cut(
     plan = np.zeros(blocks.PLAN, np.int64)
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
-    plan[30:42] = (
+    plan[30:43] = (
         rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize),
         tile((rows + 2) // 2, itemsize), tile(rows // 3, itemsize),
-        transpose(itemsize), scratch, ROW_GAP, _run(a_sizes[3:], b_strides[:3]) == k, copy(itemsize),
+        transpose(itemsize), transpose_scattered(itemsize), copy(itemsize), scratch, ROW_GAP,
+        _run(a_sizes[3:], b_strides[:3]) == k,
     )  # fmt: skip
+    if b_strides[3] != 1:
+        plan[blocks.RUNS :] = _runs(a_sizes[3:], b_strides[:3])
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
@@ -152,14 +170,15 @@ def _product(c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no
 
 @serial
 def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
-    """Panel ``t`` in pieces, so that the table of k stays small."""
+    """Panel ``t``."""
     n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
     column = t % panels * columns
     q = starts[t // panels, 2] + column * plan[blocks.B_STRIDES + 3]
     sizes, strides = plan[blocks.A_SIZES + 3 : blocks.A_SIZES + 6], plan[blocks.B_STRIDES : blocks.B_STRIDES + 3]
-    depth = np.empty(min(k, 512), np.int64)
-    for first in range(0, k, 512):
-        deep = min(512, k - first)
+    chunk = k if plan[blocks.RUNS] else min(k, 512)  # so that the table of k stays small
+    depth = np.empty(chunk, np.int64)
+    for first in range(0, k, chunk):
+        deep = min(chunk, k - first)
         blocks.offsets(depth, first, deep, sizes, strides, 0, plan[blocks.ITEMSIZE])
         pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column), plan)
 
