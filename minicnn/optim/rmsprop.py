@@ -49,11 +49,11 @@ class RMSprop(Together):
     >>> import minicnn
     >>> from minicnn import optim
     >>> w = minicnn.tensor([1.0], requires_grad=True)
-    >>> optimizer = optim.RMSprop([w], lr=0.1)
+    >>> optimizer = optim.RMSprop([w], lr=0.05)
     >>> (1000 * w).sum().backward()
     >>> optimizer.step()
-    >>> round(w.item(), 4)  # 1 - 0.1 / sqrt(1 - 0.99)
-    0.0
+    >>> round(w.item(), 4)  # 1 - 0.05 / sqrt(1 - 0.99)
+    0.5
     """
 
     def __init__(
