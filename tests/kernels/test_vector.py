@@ -1,0 +1,234 @@
+"""The micro-kernels, in the widths of AVX-512, AVX2 and NEON: LLVM makes any width run on any machine."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llvmlite import binding
+from minicnn_kernels.epilogue import Epilogue
+from minicnn_kernels.numba_cpu import product
+from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, target, tile, transpose
+
+WIDTHS = [(16, 4), (8, 4), (4, 4), (8, 8), (4, 8), (2, 8)]  # lanes and bytes of a number
+ENGINES = []
+NUMBERS = itertools.count()
+
+
+def load(emit, *parameters):
+    """Compile LLVM text and return it as a Python function of integers."""
+    name = f"kernel_{next(NUMBERS)}"
+    machine = compiled._machine(target.host())
+    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+    code = compiled.object_code(emit(name, *parameters), target.host())
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    ENGINES.append(engine)
+
+    def function(*arguments):
+        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(arguments))
+        kind(engine.get_function_address(name))(*arguments)
+
+    return function
+
+
+load_once = cache(load)
+
+
+def table(*numbers):
+    return np.array(numbers, np.int64)
+
+
+def kind_of(itemsize):
+    return np.float32 if itemsize == 4 else np.float64
+
+
+def close(itemsize):
+    return {"rtol": 1e-5, "atol": 1e-5} if itemsize == 4 else {"rtol": 1e-12, "atol": 1e-12}
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("rows", [14, 6, 1])
+@pytest.mark.parametrize("k", [0, 1, 7, 40])
+@pytest.mark.parametrize("columns", ["all", "one less", "one"])
+def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, rows, k, columns):
+    rng = np.random.default_rng(0)
+    kind, width = kind_of(itemsize), 2 * lanes
+    n = {"all": width, "one less": width - 1, "one": 1}[columns]
+    run = load_once(tile.emit, rows, 2, itemsize, lanes)
+    a = rng.standard_normal((rows, k)).astype(kind)
+    b = rng.standard_normal((k, width)).astype(kind)
+    c, residual = (np.full((rows, width + 2), 7, kind) for _ in range(2))
+    residual[:, :n] = rng.standard_normal((rows, n))
+    scale, bias = rng.standard_normal((2, width)).astype(kind)
+    a_rows = table(*(a.ctypes.data + i * a.strides[0] for i in range(rows)))
+    c_rows = table(*(c.ctypes.data + i * c.strides[0] for i in range(rows)))
+    depth = table(*(i * itemsize for i in range(k)))
+    arguments = [t.ctypes.data for t in (a_rows, depth)] + [k, b.ctypes.data, c_rows.ctypes.data, 0]
+    run(*arguments, 0, n, 0)
+    np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
+    assert (c[:, n:] == 7).all()
+    run(*arguments, 1, n, 0)
+    np.testing.assert_allclose(c[:, :n], 2 * (a @ b)[:, :n], **close(itemsize))
+    words = table(scale.ctypes.data, bias.ctypes.data, residual.ctypes.data - c.ctypes.data, 0, 0)
+    words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = -0.5, 1.5
+    run(*arguments, 0, n, words.ctypes.data)
+    expected = np.clip((a @ b)[:, :n] * scale[:n] + bias[:n] + residual[:, :n], -0.5, 1.5)
+    np.testing.assert_allclose(c[:, :n], expected, **close(itemsize))
+    assert (c[:, n:] == 7).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+def test_a_tile_may_store_a_row_twice(lanes, itemsize):
+    kind = kind_of(itemsize)
+    run = load_once(tile.emit, 6, 2, itemsize, lanes)
+    a, b, c = np.ones((1, 3), kind), np.ones((3, 2 * lanes), kind), np.ones((1, 2 * lanes), kind)
+    rows = [table(*[x.ctypes.data] * 6) for x in (a, c)]
+    depth = table(0, itemsize, 2 * itemsize)
+    run(rows[0].ctypes.data, depth.ctypes.data, 3, b.ctypes.data, rows[1].ctypes.data, 0, 1, 2 * lanes, 0)
+    assert (c == 4).all()  # added once
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+def test_the_clamp_keeps_nan(lanes, itemsize):
+    kind = kind_of(itemsize)
+    run = load_once(tile.emit, 1, 2, itemsize, lanes)
+    a, b, c = np.full((1, 1), np.nan, kind), np.ones((1, 2 * lanes), kind), np.zeros((1, 2 * lanes), kind)
+    ones, zeros = np.ones(2 * lanes, kind), np.zeros(2 * lanes, kind)
+    words = table(ones.ctypes.data, zeros.ctypes.data, 0, 0, 0)
+    words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = 0, 6
+    tables = table(a.ctypes.data), table(0), table(c.ctypes.data)
+    at = [t.ctypes.data for t in tables]
+    run(at[0], at[1], 1, b.ctypes.data, at[2], 0, 0, 2 * lanes, words.ctypes.data)
+    assert np.isnan(c).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+def test_a_square_is_transposed(lanes, itemsize):
+    x = np.arange(lanes * (lanes + 3), dtype=kind_of(itemsize)).reshape(lanes, lanes + 3)
+    out = np.zeros((lanes, lanes + 1), x.dtype)
+    run = load_once(transpose.emit, itemsize, lanes)
+    run(x.ctypes.data, x.strides[0], out.ctypes.data, out.strides[0])
+    np.testing.assert_array_equal(out[:, :lanes], x[:, :lanes].T)
+    assert (out[:, lanes:] == 0).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+def test_rows_are_transposed_to_places_from_a_table(lanes, itemsize):
+    run = load_once(transpose.emit_scattered, itemsize, lanes)
+    for count in range(1, lanes + 1):
+        x = np.random.default_rng(0).standard_normal((lanes, count)).astype(kind_of(itemsize))
+        out = np.zeros((count + 2, lanes), x.dtype)
+        places = np.random.default_rng(1).permutation(count)
+        distances = table(*(places * out.strides[0]))
+        run(x.ctypes.data, x.strides[0], count, distances.ctypes.data, out.ctypes.data)
+        np.testing.assert_array_equal(out[places], x.T)
+        assert (out[count:] == 0).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("count", [0, 1, 3, 16, 37])
+def test_runs_are_copied_one_under_the_other(lanes, itemsize, count):
+    x = np.arange(200, dtype=kind_of(itemsize))
+    block = np.full((3, count + 2), -1, x.dtype)
+    starts = table(*(i * itemsize for i in (5, 100, 2)))
+    run = load_once(copy.emit, itemsize, lanes)
+    run(starts.ctypes.data, 3, x.ctypes.data, block.ctypes.data, block.strides[0], count)
+    for row, start in zip(block, (5, 100, 2), strict=True):
+        np.testing.assert_array_equal(row[:count], x[start : start + count])
+        assert (row[count:] == -1).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("k", [0, 1, 5, 32, 77])
+def test_dot_products_of_rows(lanes, itemsize, k):
+    rng = np.random.default_rng(0)
+    sea = np.full((4, k + 5), np.nan, kind_of(itemsize))
+    w, x = sea[:, 2 : k + 2], rng.standard_normal(k).astype(sea.dtype)
+    w[...] = rng.standard_normal((4, k))
+    y = np.full((4, 2), 7, sea.dtype)
+    run = load_once(dot.emit, 4, itemsize, lanes)
+    run(x.ctypes.data, w.ctypes.data, w.strides[0], k, y.ctypes.data, y.strides[0])
+    np.testing.assert_allclose(y[:, 0], w @ x, **close(itemsize))
+    assert (y[:, 1] == 7).all()
+
+
+def test_the_registers_of_processors():
+    registers = target._registers
+    assert registers("x86_64-unknown-linux-gnu", "+sse2,+avx2,+fma,+avx512f") == (64, 32)
+    assert registers("x86_64-unknown-linux-gnu", "+sse2,+avx2,+fma,-avx512f") == (32, 16)
+    assert registers("x86_64-unknown-linux-gnu", "+sse2") == (16, 16)
+    assert registers("aarch64-unknown-linux-gnu", "+neon") == (16, 32)
+
+
+def test_a_file_that_breaks_off_is_compiled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "directory", lambda: tmp_path)
+    emits = []
+
+    def emit(name="broken_off"):
+        emits.append(name)
+        return transpose.emit(name, 4, 4)
+
+    first = compiled.address("broken_off", emit)
+    (path,) = tmp_path.glob("broken_off-*.o")
+    assert compiled.address("broken_off", emit) != first or len(emits) == 1
+    assert len(emits) == 1
+    path.write_bytes(path.read_bytes()[:-40])
+    compiled.address("broken_off", emit)
+    assert len(emits) == 2
+
+
+@pytest.mark.parametrize("place", [None, "missing", "a file"])
+def test_without_a_place_for_files_micro_kernels_are_compiled_all_the_same(tmp_path, monkeypatch, place):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setattr(compiled, "directory", lambda: None if place is None else tmp_path / place / "below")
+    assert compiled.address("nowhere", lambda: transpose.emit("nowhere", 4, 4))
+
+
+def strides_of(x):
+    return tuple(step // x.itemsize for step in x.strides)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_product_of_any_sizes_and_strides(data):
+    """A and B lie in seas of NaN, in any order of their axes; C among sevens, with an epilogue or without."""
+    sizes = [data.draw(st.integers(1, most), label="size") for most in (3, 4, 20, 3, 3, 40)]
+    n = data.draw(st.integers(1, 70), label="n")
+    kind = data.draw(st.sampled_from([np.float32, np.float64]), label="kind")
+    rng = np.random.default_rng(data.draw(st.integers(0, 99), label="seed"))
+
+    def in_a_sea(shape, fill):
+        order = data.draw(st.permutations(range(len(shape))), label="order")
+        sea = np.full([shape[axis] + 2 for axis in order], fill, kind)
+        inside = sea[tuple([slice(1, -1)] * len(shape))].transpose(np.argsort(order))
+        start = int((inside.ctypes.data - sea.ctypes.data) // sea.itemsize)
+        return sea.reshape(-1), inside, start
+
+    memory_a, a, start_a = in_a_sea(sizes, np.nan)
+    memory_b, b, start_b = in_a_sea([*sizes[3:], n], np.nan)
+    a[...], b[...] = rng.standard_normal(a.shape), rng.standard_normal(b.shape)
+    plain = data.draw(st.booleans(), label="plain")
+    axes = data.draw(st.permutations(range(4)), label="axes of C") if plain else [0, 1, 2, 3]
+    sea = np.full([(*sizes[:3], n)[axis] + 2 for axis in axes], 7, kind)
+    c = sea[1:-1, 1:-1, 1:-1, 1:-1].transpose(np.argsort(axes))
+    start_c = (c.ctypes.data - sea.ctypes.data) // sea.itemsize
+    expected = np.einsum("abcxyz,xyzn->abcn", a, b, dtype=np.float64)
+    options = {}
+    if not plain:
+        scale, bias = rng.standard_normal((2, n)).astype(kind)
+        options = {"bias": bias, "epilogue": Epilogue(scale=scale, low=-1.0, high=2.0)}
+        expected = np.clip(expected * scale + bias, -1, 2)
+    product.product(
+        sea.reshape(-1), memory_a, memory_b, n=n, a_sizes=tuple(sizes), a_strides=strides_of(a),
+        b_strides=strides_of(b), c_strides=strides_of(c), starts=((start_c, start_a, start_b, 0),), **options,
+    )  # fmt: skip
+    tolerance = 1e-4 if kind is np.float32 else 1e-11
+    np.testing.assert_allclose(c, expected, rtol=tolerance, atol=tolerance)
+    c[...] = 7
+    assert (sea == 7).all()
