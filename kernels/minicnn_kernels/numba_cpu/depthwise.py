@@ -10,7 +10,6 @@ phase with ``step`` = stride, ``shift`` = -padding and ``spread`` = dilation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,10 +24,13 @@ from .jit import parallel, serial
 from .layout import channels_first, channels_last
 from .phases import phases
 from .vector.call import call
-from .vector.depthwise import MOST_TAPS, correlation, window_sums
+from .vector.depthwise import MOST_TAPS, correlation, window_rows, window_sums
 
 CACHED = 1 << 18  # bytes of image and gradient that stay in the second cache while the rows of the window pass
+CHANNELS = 192  # at most so many at a time (about): what eight pixels touch, and the weights, stay in the first cache
 PARTS = 64  # most partial sums of the weights' gradient
+WIDTH = 64  # channels of these sums at a time
+ZEROS = np.zeros(16)  # what lies outside of the image: at least one vector
 
 
 @serial
@@ -41,7 +43,7 @@ def _inside(base, count, step, size):  # type: ignore[no-untyped-def]
 @serial
 def _correlate_row(t, y, x, w, bias, bounds, offsets, rows, columns, sizes):  # type: ignore[no-untyped-def]
     """Row ``t`` of the output rows of all images; ``y``, ``x``, ... are addresses."""
-    out_height, height, y_row, x_row = sizes
+    out_height, height, y_row, x_row, channels, chunk, itemsize = sizes
     n, h = t // out_height, t % out_height
     p, u = h % len(rows), h // len(rows)
     taps, step, shift, spread = rows[p, 0], rows[p, 1], rows[p, 2], rows[p, 3]
@@ -52,7 +54,10 @@ def _correlate_row(t, y, x, w, bias, bounds, offsets, rows, columns, sizes):  # 
         kernel, first, left, w_row = columns[q, 0], columns[q, 1], columns[q, 2], columns[q, 3]
         plan = np.int64(columns.ctypes.data) + columns.itemsize * (q * columns.shape[1] + 4)
         weights = w + offsets[p, q] + a * w_row
-        call(kernel, (target + first, source + left, weights, end - a, bias, bounds, plan))
+        for c in range(0, channels, chunk):
+            at, some = c * itemsize, min(chunk, channels - c)
+            places = target + first + at, source + left + at, weights + at
+            call(kernel, (*places, end - a, some, bias + at, bounds, plan))
 
 
 @parallel
@@ -72,16 +77,10 @@ class _Line(NamedTuple):
     first: int
     stride: int
     outputs: int
-    taps: Sequence[int]
+    taps: range
     step: int
     shift: int
     spread: int
-
-    def run(self, size: int) -> tuple[int, int]:
-        """The outputs all of whose taps are inside an axis of ``size``: the first, and the one after the last."""
-        first = min(self.outputs, max(0, -(self.shift // self.step)))
-        last = (size - 1 - self.shift - (len(self.taps) - 1) * self.spread) // self.step + 1
-        return first, max(first, min(self.outputs, last))
 
 
 class _Plan(NamedTuple):
@@ -89,8 +88,9 @@ class _Plan(NamedTuple):
 
     lines: list[list[_Line]]
     rows: Array  # (row phases, 4): taps, step, shift, spread
+    offsets: Array  # (row phases, column phases): bytes before the window of the phases
     columns: Array  # (column phases, 14): kernel, bytes to first output and input, bytes of w's row, a kernel's plan
-    sizes: tuple[int, int, int, int]  # height of y and x, bytes of their rows
+    sizes: tuple[int, ...]  # height of y and x, bytes of their rows; channels, how many at a time, bytes of a number
 
 
 def _forward_lines(window: Window2d) -> list[list[_Line]]:
@@ -100,55 +100,58 @@ def _forward_lines(window: Window2d) -> list[list[_Line]]:
 
 def _gradient_lines(window: Window2d) -> list[list[_Line]]:
     axes = zip(window.input_size, window.kernel_size, window.stride, window.padding, window.dilation, strict=True)
-    return [
-        [
-            _Line(p.first, stride, p.count, [p.last_tap - t * p.step for t in range(p.taps)], 1, p.shift, p.spread)
-            for p in phases(size, k, stride, pads[0], d)
-        ]
-        for size, k, stride, pads, d in axes
-    ]
+    lines: list[list[_Line]] = []
+    for size, kernel, stride, pads, dilation in axes:
+        lines.append([])
+        for p in phases(size, kernel, stride, pads[0], dilation):
+            taps = range(p.last_tap, p.last_tap - p.taps * p.step, -p.step)
+            lines[-1].append(_Line(p.first, stride, p.count, taps, 1, p.shift, p.spread))
+    return lines
 
 
 @lru_cache(maxsize=512)
 def _plan(window: Window2d, channels: int, itemsize: int, gradient: bool) -> _Plan:
     """Decide all that depends on the sizes alone."""
-    sizes, inputs = window.output_size, window.input_size
+    outputs, inputs = window.output_size, window.input_size
     if gradient:
-        sizes, inputs = inputs, sizes
+        outputs, inputs = inputs, outputs
+    rows, columns = lines = _gradient_lines(window) if gradient else _forward_lines(window)
     pixel, width = channels * itemsize, inputs[1]
-    lines = _gradient_lines(window) if gradient else _forward_lines(window)
-    spread = lines[0][0].spread if lines[0] else 1
-    columns = []
-    for line in lines[1]:
-        count = len(line.taps)
-        taps, groups = (count, 1) if 0 < count <= MOST_TAPS else (1, count)
-        kernel = correlation(taps, line.step, line.spread if taps > 1 else 1, itemsize)
-        start = kernel, line.first * pixel, line.shift * pixel, count * pixel
-        run = line.outputs, width, line.shift, *line.run(width)
-        steps = groups, line.spread, line.stride * pixel, spread * width * pixel
-        columns.append((*start, channels, *run, *steps))
-    rows = [(len(line.taps), line.step, line.shift, line.spread) for line in lines[0]]
-    lengths = sizes[0], inputs[0], sizes[1] * pixel, width * pixel
-    return _Plan(lines, np.array(rows, np.int64), np.array(columns, np.int64), lengths)
+    x_row = width * pixel
+    later = ((window.kernel_size[0] - 1) * window.dilation[0] // rows[0].stride + 1) * x_row
+    table = []
+    for line in columns:
+        taps = len(line.taps)
+        spelt, groups = (taps, 1) if 0 < taps <= MOST_TAPS else (1, taps)
+        kernel = correlation(spelt, line.step, line.spread if spelt > 1 else 1, itemsize)
+        plan = pixel, line.outputs, width, line.shift, groups, line.spread
+        steps = line.stride * pixel, rows[0].spread * x_row, later, ZEROS.ctypes.data
+        table.append((kernel, line.first * pixel, line.shift * pixel, taps * pixel, *plan, *steps))
+    chunk = -(-channels // -(-channels // CHANNELS))
+    sizes = outputs[0], inputs[0], outputs[1] * pixel, x_row, channels, -(-chunk // 64) * 64, itemsize
+    windows = np.array([[len(r.taps) * len(c.taps) * pixel for c in columns] for r in rows], np.int64)
+    offsets = (np.cumsum(windows) - windows.reshape(-1)).reshape(windows.shape)
+    vertical = np.array([(len(line.taps), line.step, line.shift, line.spread) for line in rows], np.int64)
+    return _Plan(lines, vertical, offsets, np.array(table, np.int64), sizes)
 
 
-def _windows(w: Array, plan: _Plan) -> tuple[Array, Array]:
-    """The numbers of the windows ``w (C, KH, KW)``, phase by phase as ``(taps, taps, C)``, and where each begins."""
+def _windows(w: Array, plan: _Plan) -> Array:
+    """The numbers of the windows ``w (C, KH, KW)``, phase by phase as ``(taps, taps, C)``, one after another."""
+    numbers = np.ascontiguousarray(w.transpose(1, 2, 0))
     rows, columns = plan.lines
-    parts = [w[:, r.taps][:, :, c.taps].transpose(1, 2, 0).reshape(-1) for r in rows for c in columns]
-    ends = np.cumsum([part.nbytes for part in parts])
-    offsets = (ends - [part.nbytes for part in parts]).reshape(len(rows), len(columns))
-    return (parts[0] if len(parts) == 1 else np.concatenate(parts)), offsets
+    if len(rows) == len(columns) == 1 and rows[0].taps.step == columns[0].taps.step == 1:
+        return numbers.reshape(-1)
+    return np.concatenate([numbers[r.taps][:, c.taps].reshape(-1) for r in rows for c in columns])
 
 
 def _correlation(x: Array, w: Array, bias: Array, low: float, high: float, plan: _Plan) -> Array:
     """``clamp(x (*) w + bias, low, high)`` for ``x (N, C, H, W)`` and ``w (C, 1, KH, KW)``, in channels-last memory."""
-    height, _, row, _ = plan.sizes
-    y = empty((len(x), height, row // (x.itemsize * len(w)), len(w)), x.dtype)
+    height, _, row, _, channels, _, itemsize = plan.sizes
+    y = empty((len(x), height, row // (channels * itemsize), channels), x.dtype)
     if y.size:
-        weights, offsets = _windows(w[:, 0], plan)
-        memories = y.reshape(-1), channels_last(x).reshape(-1), weights, bias, np.array((low, high), x.dtype)
-        _correlate(*memories, offsets, plan.rows, plan.columns, len(y), plan.sizes)
+        source, weights, bounds = channels_last(x), _windows(w[:, 0], plan), np.array((low, high), x.dtype)
+        memories = y.reshape(-1), source.reshape(-1), weights, bias, bounds
+        _correlate(*memories, plan.offsets, plan.rows, plan.columns, len(y), plan.sizes)
     return channels_first(y)
 
 
@@ -172,47 +175,49 @@ def depthwise_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int)
 
 
 @serial
-def _add_rows(sums, g, x, n, first, last, kernel_rows, stride, pad, dilation, groups, sizes):  # type: ignore[no-untyped-def]
-    """Add what the output rows ``first .. last-1`` of image ``n`` contribute to all weights."""
-    height, out_height, g_row, x_row, w_row = sizes
-    for a in range(kernel_rows):
-        base = a * dilation - pad
-        i, end = _inside(base, last, stride, height)
-        i = max(i, first)
-        if i < end:
-            slopes, source = g + (n * out_height + i) * g_row, x + (n * height + base + i * stride) * x_row
-            for q in range(len(groups)):
-                kernel, tap, left = groups[q, 0], groups[q, 1], groups[q, 2]
-                plan = np.int64(groups.ctypes.data) + groups.itemsize * (q * groups.shape[1] + 3)
-                call(kernel, (sums + a * w_row + tap, slopes, source + left, end - i, plan))
+def _add_rows(sums, g, x, n, first, rows, groups, sizes):  # type: ignore[no-untyped-def]
+    """Add what output rows ``first, ...`` of image ``n`` give to all weights, a group of weights at a time."""
+    out_height, height, g_row, x_row, stride, channels, chunk, itemsize = sizes
+    for q in range(len(groups)):
+        kernel, weights, left, shift = groups[q, 0], groups[q, 1], groups[q, 2], groups[q, 3]
+        plan = np.int64(groups.ctypes.data) + groups.itemsize * (q * groups.shape[1] + 4)
+        h = first * stride + shift
+        slopes, source = g + (n * out_height + first) * g_row, x + (n * height + h) * x_row + left
+        for c in range(0, channels, chunk):
+            at, some = c * itemsize, min(chunk, channels - c)
+            call(kernel, (sums + weights + at, slopes + at, source + at, h, rows, some, plan))
 
 
 @parallel
-def _add_parts(parts, g, x, n, chunk, kernel_rows, stride, pad, dilation, groups, sizes):  # type: ignore[no-untyped-def]
+def _add_parts(parts, g, x, n, rows, groups, sizes):  # type: ignore[no-untyped-def]
     """Part ``t`` takes the chunks of rows from number ``t*n*chunks // parts`` on."""
-    chunks = (sizes[1] + chunk - 1) // chunk
+    chunks = (sizes[0] + rows - 1) // rows
     for t in prange(len(parts)):
         i, slopes, source = np.int64(t), np.int64(g.ctypes.data), np.int64(x.ctypes.data)
-        sums = np.int64(parts.ctypes.data) + i * kernel_rows * sizes[4]
+        sums = np.int64(parts.ctypes.data) + i * parts.shape[1] * parts.itemsize
         for k in range(i * n * chunks // len(parts), (i + 1) * n * chunks // len(parts)):
-            first = k % chunks * chunk
-            last = min(first + chunk, sizes[1])
-            _add_rows(sums, slopes, source, k // chunks, first, last, kernel_rows, stride, pad, dilation, groups, sizes)
+            first = k % chunks * rows
+            _add_rows(sums, slopes, source, k // chunks, first, min(rows, sizes[0] - first), groups, sizes)
 
 
 @lru_cache(maxsize=512)
-def _groups(window: Window2d, channels: int, itemsize: int) -> Array:
-    """The columns of the window, in groups of at most MOST_TAPS: kernel, bytes to weight and pixel, a kernel's plan."""
-    (line,) = _forward_lines(window)[1]
-    pixel, width = channels * itemsize, window.input_size[1]
-    rows = line.outputs * pixel, window.stride[0] * width * pixel
+def _groups(window: Window2d, channels: int, itemsize: int, rows: int) -> Array:
+    """The weights in groups: kernel, bytes to the first weight and pixel, rows to the first pixel, a kernel's plan."""
+    (sh, sw), (dh, dw), (kh, kw) = window.stride, window.dilation, window.kernel_size
+    (top, _), (left, _) = window.padding
+    pixel, (height, width), outputs = channels * itemsize, window.input_size, window.output_size[1]
+    x_row, g_row = width * pixel, outputs * pixel
+    steps = g_row, sh * x_row, dh * x_row, kw * pixel, sh, dh
+    later = rows * g_row, rows * sh * x_row, ZEROS.ctypes.data
     groups = []
-    for start in range(0, len(line.taps), MOST_TAPS):
-        taps = line.taps[start : start + MOST_TAPS]
-        part = line._replace(taps=taps, shift=line.shift + start * line.spread)
-        kernel = window_sums(len(taps), line.step, line.spread if len(taps) > 1 else 1, itemsize)
-        run = line.outputs, width, part.shift, *part.run(width)
-        groups.append((kernel, start * pixel, part.shift * pixel, channels, *run, *rows))
+    for b in range(0, kw, MOST_TAPS):
+        taps = min(MOST_TAPS, kw - b)
+        deep = window_rows(kh, taps)
+        for a in range(0, kh, deep):
+            kernel = window_sums(min(deep, kh - a), taps, sw, dw if taps > 1 else 1, itemsize)
+            start, column, row = (a * kw + b) * pixel, b * dw - left, a * dh - top
+            plan = pixel, outputs, height, width, column, *steps, *later
+            groups.append((kernel, start, column * pixel, row, *plan))
     return np.array(groups, np.int64)
 
 
@@ -220,11 +225,11 @@ def depthwise_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int
     """``dw[c, 0, kh, kw]``: the rows are dealt to at most PARTS sums, which are added in order."""
     (height, width), (oh, ow), (kh, kw) = window.input_size, window.output_size, window.kernel_size
     pixel = groups * x.itemsize
-    chunk = max(1, CACHED // max(1, (ow + width * window.stride[0]) * pixel))
-    parts = np.zeros((min(PARTS, len(x) * -(-oh // chunk)), kh, kw, groups), x.dtype)
+    chunks = -(-oh * (ow + width * window.stride[0]) * pixel // CACHED)
+    rows = -(-oh // max(1, min(oh, chunks)))
+    parts = np.zeros((min(PARTS, len(x) * -(-oh // rows)), kh * kw * groups), x.dtype)
     if parts.size:
-        sizes = height, oh, ow * pixel, width * pixel, kw * pixel
-        rows = kh, window.stride[0], window.padding[0][0], window.dilation[0]
-        memories = parts.reshape(len(parts), -1), channels_last(grad_y).reshape(-1), channels_last(x).reshape(-1)
-        _add_parts(*memories, len(x), chunk, *rows, _groups(window, groups, x.itemsize), sizes)
-    return np.ascontiguousarray(parts.sum(axis=0).transpose(2, 0, 1)[:, None])
+        sizes = oh, height, ow * pixel, width * pixel, window.stride[0], groups, WIDTH, x.itemsize
+        memories = parts, channels_last(grad_y).reshape(-1), channels_last(x).reshape(-1)
+        _add_parts(*memories, len(x), rows, _groups(window, groups, x.itemsize, rows), sizes)
+    return np.ascontiguousarray(parts.sum(axis=0).reshape(kh, kw, groups).transpose(2, 0, 1)[:, None])

@@ -15,8 +15,8 @@ computing, and twice that where vectors cross the lines of the cache: measured 1
 
 The gradient of the weights has the roles exchanged: the window's sums stay in registers while the pixels pass.
 
-Pixels at the left and right border do not have all their columns. They are computed one at a time, and a column that
-does not exist reads some number that does, which a selection then leaves out: there is no padded copy.
+What lies outside the image is read from a vector of zeros instead: for every pixel an address is chosen, which costs
+nothing beside the arithmetic, and there is neither a padded copy nor other code for the border.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from .builder import Code, Value
+from llvmlite import ir
+
+from .builder import I32, Code, Value
 from .compiled import address
 from .target import host
 
-MOST_TAPS = 8  # columns of a window that are spelt out: their weights, or sums, stay in registers
-PIXELS = (8, 4)  # output pixels computed together: as many eights as there are, then a four, then single ones
+MOST_TAPS = 8  # columns of a window that are spelt out: their weights stay in registers
+PIXELS = (8, 4, 1)  # output pixels computed together: the first of these that wastes little
 UNROLL = 4  # pixels in a turn of the loop that sums over them
 
 Turn = Callable[[Value, list[Value]], list[Value]]
@@ -72,159 +74,181 @@ def _store(code: Code, vector: Value, at: Value, mask: Value | None) -> None:
         code.store_masked(vector, at, mask)
 
 
+def _fetch(code: Code, at: Value) -> None:
+    """Ask for the line of the cache at an address, any address; nobody waits for it."""
+    pointer = ir.IntType(8).as_pointer()
+    name = "llvm.prefetch.p0"
+    kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
+    function = code.module.globals.get(name) or ir.Function(code.module, kind, name)
+    to_read, second_cache, data = (ir.Constant(I32, number) for number in (0, 2, 1))
+    code.ir.call(function, [code.ir.inttoptr(at, pointer), to_read, second_cache, data])
+
+
+def _inside(code: Code, where: Value, size: Value, at: Value, zeros: Value) -> Value:
+    """The address ``at`` if ``0 <= where < size``, else that of zeros."""
+    return code.ir.select(code.ir.icmp_unsigned("<", where, size), at, zeros)  # unsigned: what is negative is large
+
+
 def emit_correlation(name: str, taps: int, step: int, spread: int, itemsize: int, lanes: int) -> str:
     """LLVM text of the correlation, as documented at :func:`correlation`."""
-    code = Code(name, 7, itemsize, lanes)
-    y, x, w, rows, bias, bounds, plan = code.arguments
+    code = Code(name, 8, itemsize, lanes)
+    y, x, w, rows, channels, bias, bounds, plan = code.arguments
     words = (code.load_integer(code.at(plan, 8 * i)) for i in range(10))
-    channels, count, size, column, first, last, groups, distance, y_pixel, x_row = words
-    zero, pixel = code.integer(0), code.times(channels, itemsize)  # bytes from one pixel of x to the next
-    x_group, w_group = code.ir.mul(distance, pixel), code.times(pixel, taps)
+    pixel, count, size, column, groups, distance, y_pixel, x_row, ahead, zeros = words
+    zero, w_group = code.integer(0), code.times(pixel, taps)
     w_row = code.ir.mul(w_group, groups)
     low, high = code.load_number(bounds), code.load_number(code.at(bounds, itemsize))
 
-    def tile(pixels: int, u: Value, offset: Value, mask: Value | None, border: bool) -> None:
-        def group(g: Value, variables: list[Value]) -> list[Value]:
-            x, w, *sums = variables
+    def tile(pixels: int, u: Value, offset: Value, mask: Value | None) -> None:
+        left = code.at(column, code.times(u, step))
+        start = code.at(code.at(x, offset), code.ir.mul(code.times(u, step), pixel))
+        for line in range(step):
+            for p in range(pixels * step):
+                _fetch(code, code.at(code.at(start, code.times(pixel, p)), code.at(ahead, code.times(x_row, line))))
+
+        def group(_: Value, variables: list[Value]) -> list[Value]:
+            x, w, left, *sums = variables
             weights = [_load(code, code.at(w, code.times(pixel, tap)), mask) for tap in range(taps)]
             for position, uses in _positions(pixels, taps, step, spread).items():
-                at = code.at(x, code.times(pixel, position))
-                if border:
-                    where = code.at(left, code.at(code.ir.mul(g, distance), position))
-                    there = code.ir.icmp_unsigned("<", where, size)  # unsigned: what is negative is large
-                    value = _load(code, code.ir.select(there, at, w), mask)
-                    product = code.fma(weights[uses[0][1]], value, sums[0])
-                    sums[0] = code.ir.select(there, product, sums[0])
-                else:
-                    value = _load(code, at, mask)
-                    for p, tap in uses:
-                        sums[p] = code.fma(weights[tap], value, sums[p])
-            return [code.at(x, x_group), code.at(w, w_group), *sums]
+                at = _inside(code, code.at(left, position), size, code.at(x, code.times(pixel, position)), zeros)
+                value = _load(code, at, mask)
+                for p, tap in uses:
+                    sums[p] = code.fma(weights[tap], value, sums[p])
+            return [code.at(x, code.ir.mul(distance, pixel)), code.at(w, w_group), code.at(left, distance), *sums]
 
         def row(_: Value, variables: list[Value]) -> list[Value]:
             x, w, *sums = variables
-            sums = code.loop(zero, groups, 1, [x, w, *sums], group)[2:]
+            sums = code.loop(zero, groups, 1, [x, w, left, *sums], group)[3:]
             return [code.at(x, x_row), code.at(w, w_row), *sums]
 
-        left = code.at(column, code.times(u, step))
-        start = code.at(code.at(x, offset), code.ir.mul(code.times(u, step), pixel))
         begin = [_load(code, code.at(bias, offset), mask)] * pixels
-        sums = code.loop(zero, rows, 1, [start, code.at(w, offset), *begin], row)[2:]
-        for p, total in enumerate(sums):
+        for p, total in enumerate(code.loop(zero, rows, 1, [start, code.at(w, offset), *begin], row)[2:]):
             place = code.at(code.at(y, offset), code.ir.mul(code.at(u, p), y_pixel))
             _store(code, code.at_most(code.at_least(total, low), high), place, mask)
 
-    def run(pixels: int, border: bool) -> Turn:
+    def run(pixels: int, last: Value) -> Turn:
+        """``pixels`` from ``u`` on, or those up to ``last`` if there are fewer: some are then computed twice."""
+
         def turn(u: Value, _: list[Value]) -> list[Value]:
-            _for_channels(code, channels, lambda offset, mask: tile(pixels, u, offset, mask, border))
+            most = code.ir.sub(last, code.integer(pixels))
+            u = code.ir.select(code.ir.icmp_signed("<", u, most), u, most)
+            _for_channels(code, channels, lambda offset, mask: tile(pixels, u, offset, mask))
             return []
 
         return turn
 
-    done, length = first, code.ir.sub(last, first)
-    for pixels in PIXELS:
-        end = code.at(first, code.times(code.ir.sdiv(length, code.integer(pixels)), pixels))
-        code.loop(done, end, pixels, [], run(pixels, border=False))
-        done = end
-    together = code.ir.sub(done, first)
-
-    def alone(i: Value, _: list[Value]) -> list[Value]:
-        before = code.ir.icmp_signed("<", i, first)
-        return run(1, border=True)(code.ir.select(before, i, code.at(i, together)), [])
-
-    code.loop(zero, code.ir.sub(count, together), 1, [], alone)
+    done = zero
+    for pixels, least in zip(PIXELS, (*PIXELS[1:], 0), strict=True):
+        whole = code.at(done, code.times(code.ir.sdiv(code.ir.sub(count, done), code.integer(pixels)), pixels))
+        worth = code.ir.icmp_signed(">", code.ir.sub(count, whole), code.integer(least))  # one more, overlapping
+        possible = code.ir.icmp_signed(">=", count, code.integer(pixels))
+        last = code.ir.select(code.ir.and_(worth, possible), count, whole)
+        code.loop(done, last, pixels, [], run(pixels, last))
+        done = last
     return code.finish()
 
 
 @cache
 def correlation(taps: int, step: int, spread: int, itemsize: int) -> int:
-    """Return the address of a micro-kernel that correlates a window with a row of pixels, for all channels.
+    """Return the address of a micro-kernel that correlates a window with a row of pixels, for some channels.
 
     ::
 
-        y[u] = clamp(bias + sum over row, tap of w[row, tap] * x[row, u*step + tap*spread])
+        y[u] = clamp(bias + sum over row, group, tap of w[row, group, tap] * x[row, place])
+        place = u*step + group*distance + tap*spread
 
-    It takes seven integers: the addresses of ``y`` and of ``x``, ``w`` where the window's first row and column meet the
-    first pixel; how many rows the window has; the addresses of the bias and of two numbers, the bounds; and
-    that of ten words: channels; pixels ``u``; the columns of the image, and which of them ``x`` is at (it may be
-    negative); the first ``u`` all of whose columns are in the image and the one after the last; groups of
-    ``taps`` columns that the window is made of, and how many columns of the image apart they are; and bytes of ``y``
-    from pixel to pixel and of ``x`` from row to row.
+    It takes eight integers: the addresses of ``y`` and of ``x``, ``w`` where the window's first row and column meet the
+    first pixel; how many rows the window has; how many channels; the addresses of the bias and of two numbers, the
+    bounds; and that of ten words: bytes from pixel to pixel of ``x``, and from column to column of ``w``; pixels
+    ``u``; the columns of the image, and which of them ``x`` is at (it may be negative); groups of ``taps`` columns
+    that the window is made of, and their ``distance``; bytes of ``y`` from pixel to pixel, of ``x`` from row to row,
+    and of ``x`` from here to what will be needed later; and the address of a vector of zeros.
     """
     lanes = host().lanes(itemsize)
     name = f"correlation_{taps}_{step}_{spread}_{lanes}_{8 * itemsize}"
     return address(name, lambda: emit_correlation(name, taps, step, spread, itemsize, lanes))
 
 
-def emit_window_sums(name: str, taps: int, step: int, spread: int, itemsize: int, lanes: int) -> str:
+def emit_window_sums(name: str, deep: int, taps: int, step: int, spread: int, itemsize: int, lanes: int) -> str:
     """LLVM text of the sums, as documented at :func:`window_sums`."""
-    code = Code(name, 5, itemsize, lanes)
-    sums, g, x, rows, plan = code.arguments
-    words = (code.load_integer(code.at(plan, 8 * i)) for i in range(8))
-    channels, count, size, column, first, last, g_row, x_row = words
-    zero, pixel = code.integer(0), code.times(channels, itemsize)
+    code = Code(name, 7, itemsize, lanes)
+    sums, g, x, row, rows, channels, plan = code.arguments
+    words = (code.load_integer(code.at(plan, 8 * i)) for i in range(14))
+    pixel, count, height, size, column, g_row, x_row, x_tap, sums_row, stride, dilation, g_ahead, x_ahead, zeros = words
+    zero = code.integer(0)
+    everywhere = [(a, tap) for a in range(deep) for tap in range(taps)]
     # A sum can be added to every 4 cycles only, so a few taps alone would wait: neighbouring pixels have other sums.
-    sets = min(UNROLL, -(-8 // taps))
+    sets = min(UNROLL, -(-8 // len(everywhere)))
 
-    def some(pixels: int, offset: Value, mask: Value | None, border: bool) -> Turn:
+    def some(pixels: int, row: Value, offset: Value, mask: Value | None) -> Turn:
         """The products of ``pixels`` neighbours with what they look at."""
+        sizes = [
+            code.ir.select(code.ir.icmp_unsigned("<", code.at(row, code.times(dilation, a)), height), size, zero)
+            for a in range(deep)
+        ]  # a row that is not there has no columns
 
         def turn(u: Value, variables: list[Value]) -> list[Value]:
             g, x, *totals = variables
             source = code.at(g, code.at(offset, code.ir.mul(u, pixel)))
-            slopes = [_load(code, code.at(source, code.times(pixel, p)), mask) for p in range(pixels)]
             start = code.at(x, code.at(offset, code.ir.mul(code.times(u, step), pixel)))
+            for p in range(pixels):
+                _fetch(code, code.at(code.at(source, code.times(pixel, p)), g_ahead))
+            for p in range(pixels * step):
+                _fetch(code, code.at(code.at(start, code.times(pixel, p)), x_ahead))
+            slopes = [_load(code, code.at(source, code.times(pixel, p)), mask) for p in range(pixels)]
+            left = code.at(column, code.times(u, step))
             for position, uses in _positions(pixels, taps, step, spread).items():
                 at = code.at(start, code.times(pixel, position))
-                if border:
-                    tap = uses[0][1]
-                    where = code.at(code.at(column, code.times(u, step)), position)
-                    there = code.ir.icmp_unsigned("<", where, size)
-                    value = _load(code, code.ir.select(there, at, source), mask)
-                    totals[tap] = code.ir.select(there, code.fma(slopes[0], value, totals[tap]), totals[tap])
-                else:
-                    value = _load(code, at, mask)
+                for a in range(deep):
+                    place = code.at(at, code.times(x_tap, a))
+                    value = _load(code, _inside(code, code.at(left, position), sizes[a], place, zeros), mask)
                     for p, tap in uses:
-                        place = p % sets * taps + tap
-                        totals[place] = code.fma(slopes[p], value, totals[place])
+                        i = p % sets * len(everywhere) + a * taps + tap
+                        totals[i] = code.fma(slopes[p], value, totals[i])
             return [g, x, *totals]
 
         return turn
 
     def block(offset: Value, mask: Value | None) -> None:
-        def row(_: Value, variables: list[Value]) -> list[Value]:
-            even = code.at(first, code.times(code.ir.sdiv(code.ir.sub(last, first), code.integer(UNROLL)), UNROLL))
-            variables = code.loop(zero, first, 1, variables, some(1, offset, mask, border=True))
-            variables = code.loop(first, even, UNROLL, variables, some(UNROLL, offset, mask, border=False))
-            variables = code.loop(even, last, 1, variables, some(1, offset, mask, border=False))
-            g, x, *totals = code.loop(last, count, 1, variables, some(1, offset, mask, border=True))
-            return [code.at(g, g_row), code.at(x, x_row), *totals]
+        def line(_: Value, variables: list[Value]) -> list[Value]:
+            row, *variables = variables
+            most = code.times(code.ir.sdiv(count, code.integer(UNROLL)), UNROLL)
+            variables = code.loop(zero, most, UNROLL, variables, some(UNROLL, row, offset, mask))
+            g, x, *totals = code.loop(most, count, 1, variables, some(1, row, offset, mask))
+            return [code.at(row, stride), code.at(g, g_row), code.at(x, x_row), *totals]
 
-        totals = code.loop(zero, rows, 1, [g, x, *[code.constant(0)] * (sets * taps)], row)[2:]
-        for tap in range(taps):
-            place = code.at(code.at(sums, offset), code.times(pixel, tap))
+        start = [code.constant(0)] * (sets * len(everywhere))
+        totals = code.loop(zero, rows, 1, [row, g, x, *start], line)[3:]
+        for i, (a, tap) in enumerate(everywhere):
+            place = code.at(code.at(code.at(sums, offset), code.times(sums_row, a)), code.times(pixel, tap))
             total = _load(code, place, mask)
             for part in range(sets):
-                total = code.add(total, totals[part * taps + tap])
+                total = code.add(total, totals[part * len(everywhere) + i])
             _store(code, total, place, mask)
 
     _for_channels(code, channels, block)
     return code.finish()
 
 
+def window_rows(rows: int, taps: int) -> int:
+    """How many rows of ``taps`` columns :func:`window_sums` takes at once: five sixths of the registers hold sums."""
+    return max(1, min(rows, host().registers * 5 // 6 // taps))
+
+
 @cache
-def window_sums(taps: int, step: int, spread: int, itemsize: int) -> int:
-    """Return the address of a micro-kernel that adds to the gradient of ``taps`` neighbouring weights of all channels.
+def window_sums(rows: int, taps: int, step: int, spread: int, itemsize: int) -> int:
+    """Return the address of a micro-kernel that adds to the gradient of ``rows`` x ``taps`` weights of some channels.
 
     ::
 
-        sums[tap] += sum over rows i, pixels u of g[i, u] * x[i, u*step + tap*spread]
+        sums[a, tap] += sum over rows i, pixels u of g[i, u] * x[i*stride + a*dilation, u*step + tap*spread]
 
-    It takes five integers: the addresses of ``sums``, ``g`` and ``x`` where the first row begins; how many rows; and
-    the address of eight words: channels; pixels ``u``; the columns of the image, and which of them ``x`` is at;
-    the first ``u`` all of whose columns are in the image and the one after the last; and bytes from row to row of ``g``
-    and of ``x``.
+    It takes seven integers: the addresses of ``sums``, ``g`` and ``x`` where the first row begins; which row of the
+    image ``x`` is at; how many rows ``i``; how many channels; and the address of fourteen words: bytes from pixel to
+    pixel; pixels ``u``; the rows and the columns of the image, and which column ``x`` is at; bytes from row to row of
+    ``g``, of ``x`` (``stride`` rows of the image, and ``dilation``) and of ``sums``; ``stride``; ``dilation``; bytes of
+    ``g`` and of ``x`` from here to what will be needed later; and the address of a vector of zeros.
     """
     lanes = host().lanes(itemsize)
-    name = f"window_sums_{taps}_{step}_{spread}_{lanes}_{8 * itemsize}"
-    return address(name, lambda: emit_window_sums(name, taps, step, spread, itemsize, lanes))
+    name = f"window_sums_{rows}x{taps}_{step}_{spread}_{lanes}_{8 * itemsize}"
+    return address(name, lambda: emit_window_sums(name, rows, taps, step, spread, itemsize, lanes))
