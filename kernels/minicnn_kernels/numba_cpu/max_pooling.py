@@ -43,13 +43,23 @@ def _max_row(y, winner, x, n, i, h, w, c, rows, columns, kernel_w):  # type: ign
                 taps[count] = (first_a + a) * kernel_w + first_b + b
                 count += 1
         p = unsigned(((n * rows.shape[0] + i) * outputs + j) * c)
-        t0 = number(taps[0] if count > 0 else 0)
-        for k in range(p, p + channels, one):
-            y[k] = -np.inf
-            winner[k] = t0
+        if count < 3:
+            t0 = number(taps[0] if count > 0 else 0)
+            for k in range(p, p + channels, one):
+                y[k] = -np.inf
+                winner[k] = t0
         for m in range(0, count - 2, 3):
             q0, q1, q2 = unsigned(places[m]), unsigned(places[m + 1]), unsigned(places[m + 2])
             t0, t1, t2 = number(taps[m]), number(taps[m + 1]), number(taps[m + 2])
+            if m == 0:
+                for k in range(channels):
+                    u, v, z = x[q0 + k], x[q1 + k], x[q2 + k]
+                    better = (v > u) | (v != v)
+                    best, who = v if better else u, t1 if better else t0
+                    better = (z > best) | (z != z)
+                    y[p + k] = z if better else best
+                    winner[p + k] = t2 if better else who
+                continue
             for k in range(channels):
                 best, who = y[p + k], winner[p + k]
                 u, v, z = x[q0 + k], x[q1 + k], x[q2 + k]

@@ -76,15 +76,15 @@ def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, colum
     length, mixed = unsigned(w * c), x
     if last - first > 1:
         mixed = np.empty(w * c, x.dtype)
-        q = unsigned(place)
+        v, q, r = row_values[first + 1], unsigned(place), unsigned((n * h + row_columns[first + 1]) * w * c)
         for k in range(length):
-            mixed[k] = scale * x[q + k]
-        for a in range(first + 1, last - 1, 2):
+            mixed[k] = scale * x[q + k] + v * x[r + k]
+        for a in range(first + 2, last - 1, 2):
             u, v = row_values[a], row_values[a + 1]
             q, r = unsigned((n * h + row_columns[a]) * w * c), unsigned((n * h + row_columns[a + 1]) * w * c)
             for k in range(length):
                 mixed[k] += u * x[q + k] + v * x[r + k]
-        if (last - first) % 2 == 0:
+        if (last - first) % 2 == 1:
             u, q = row_values[last - 1], unsigned((n * h + row_columns[last - 1]) * w * c)
             for k in range(length):
                 mixed[k] += u * x[q + k]
@@ -103,8 +103,13 @@ def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, colum
             v, r = scale * values[left + 1], unsigned(place + columns[left + 1] * c)
             for k in range(channels):
                 y[p + k] = u * mixed[q + k] + v * mixed[r + k]
-            for b in range(left + 2, right):
+            for b in range(left + 2, right - 1, 2):
                 u, q = scale * values[b], unsigned(place + columns[b] * c)
+                v, r = scale * values[b + 1], unsigned(place + columns[b + 1] * c)
+                for k in range(channels):
+                    y[p + k] += u * mixed[q + k] + v * mixed[r + k]
+            if (right - left) % 2 == 1:
+                u, q = scale * values[right - 1], unsigned(place + columns[right - 1] * c)
                 for k in range(channels):
                     y[p + k] += u * mixed[q + k]
         p += channels
