@@ -13,7 +13,6 @@ from numba import prange
 
 from ..arrays import Array
 from ..memory import empty_like
-from ..memory import empty_like
 from .columns import dots, moments
 from .columnwise import affine, blend, in_shape_of, or_default
 from .jit import numba_kernel, parallel, serial_reordered, unsigned
