@@ -16,6 +16,7 @@ import importlib
 from typing import Any
 
 import numpy as _np
+from minicnn_kernels.conv_algorithms import active_conv_algorithm, set_conv_algorithm
 from minicnn_kernels.memory import empty_cache, memory_stats
 from minicnn_kernels.registry import active_backend, available_backends, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads

@@ -14,6 +14,7 @@ Read ``reference/`` first (plain loops), then ``vectorized/`` (NumPy), then
 ``numba_cpu/`` (compiled). The README beside this package is the guided tour.
 """
 
+from .conv_algorithms import active_conv_algorithm, set_conv_algorithm
 from .errors import BackendError, DTypeError, LayerError, ShapeError
 from .registry import (
     active_backend,
@@ -31,10 +32,12 @@ __all__ = [
     "LayerError",
     "ShapeError",
     "active_backend",
+    "active_conv_algorithm",
     "available_backends",
     "call",
     "explain",
     "kernel",
     "operations",
+    "set_conv_algorithm",
     "use_backend",
 ]

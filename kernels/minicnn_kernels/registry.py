@@ -43,6 +43,7 @@ class Kernel:
     backend: str
     function: Callable[..., Any]
     declines: Callable[..., str | None] | None  # arguments -> reason, or None to accept
+    details: Callable[..., str] | None = None  # arguments -> how it will compute
 
 
 _table: dict[tuple[str, str], Kernel] = {}
@@ -50,16 +51,20 @@ _active: str | None = None  # None until first asked for: then $MINICNN_BACKEND 
 
 
 def kernel(
-    operation: str, backend: str, declines: Callable[..., str | None] | None = None
+    operation: str,
+    backend: str,
+    declines: Callable[..., str | None] | None = None,
+    details: Callable[..., str] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as ``backend``'s kernel for ``operation``.
 
     ``declines`` is called with the kernel's own arguments; a string it
-    returns is the reason why this kernel does not take them.
+    returns is the reason why this kernel does not take them. ``details`` too; it
+    says for :func:`explain` how the kernel will compute, where it has a choice.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _table[operation, backend] = Kernel(operation, backend, function, declines)
+        _table[operation, backend] = Kernel(operation, backend, function, declines, details)
         return function
 
     return register
@@ -187,7 +192,8 @@ def explain(operation: str, *arguments: Any) -> str:
     """
     chosen, why = select(operation, arguments)
     where = f"{chosen.function.__module__}.{chosen.function.__qualname__}"
-    return f"{operation}: {where}, because {why}"
+    how = "" if chosen.details is None else f"; {chosen.details(*arguments)}"
+    return f"{operation}: {where}, because {why}{how}"
 
 
 def operations(backend: str = FALLBACK) -> list[str]:

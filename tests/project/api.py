@@ -109,6 +109,7 @@ TORCH: dict[str, str] = {
 OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
+        set_conv_algorithm active_conv_algorithm
         summary explain models onnx empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,

@@ -19,16 +19,21 @@ product of its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..arrays import Array
+from ..conv_algorithms import choose
 from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from ..memory import empty
 from .columns import sums
 from .depthwise import depthwise_forward, depthwise_grad_input, depthwise_grad_weight
+from .im2col import im2col_forward, im2col_grad_input, im2col_grad_weight
 from .jit import numba_kernel
 from .layout import channels_first, channels_last, flat, padded
 from .phases import Phase, phases
 from .product import product
+from .winograd import winograd_forward, winograd_grad_input, winograd_grad_weight
 
 
 def _depthwise(o: int, channels_per_group: int, groups: int) -> bool:
@@ -43,11 +48,37 @@ def _im2col_strides(xp: Array, window: Window2d) -> tuple[tuple[int, ...], tuple
     return (h * w * c, sh * w * c, sw * c), (dh * w * c, dw * c, 1)
 
 
-@numba_kernel("conv2d.forward")
+def _forward_algorithm(
+    x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
+) -> tuple[str, str]:
+    return choose("forward", x.shape, w.shape, window, groups, x.dtype)
+
+
+def _grad_input_algorithm(grad_y: Array, w: Array, window: Window2d, groups: int) -> tuple[str, str]:
+    x_shape = len(grad_y), w.shape[1] * groups, *window.input_size
+    return choose("grad_input", x_shape, w.shape, window, groups, grad_y.dtype)
+
+
+def _grad_weight_algorithm(grad_y: Array, x: Array, window: Window2d, groups: int) -> tuple[str, str]:
+    w_shape = grad_y.shape[1], x.shape[1] // groups, *window.kernel_size
+    return choose("grad_weight", x.shape, w_shape, window, groups, x.dtype)
+
+
+def _told(algorithm: Callable[..., tuple[str, str]]) -> Callable[..., str]:
+    """What ``explain`` says about it."""
+    return lambda *arguments: "algorithm {!r}: {}".format(*algorithm(*arguments))
+
+
+@numba_kernel("conv2d.forward", _told(_forward_algorithm))
 def conv2d_forward(
     x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
 ) -> Array:
     """``y[n, o, oh, ow] = bias[o] + sum over c, kh, kw of x[n, c, ...] * w[o, c, kh, kw]`` (cross-correlation)."""
+    algorithm, _ = _forward_algorithm(x, w, bias, window, groups)
+    if algorithm == "winograd":
+        return winograd_forward(x, w, bias, window, epilogue)
+    if algorithm == "im2col":
+        return im2col_forward(x, w, bias, window, groups, epilogue)
     if _depthwise(w.shape[0], w.shape[1], groups):
         return depthwise_forward(x, w, bias, window, groups, epilogue)
     n, o, cg, (kh, kw), (oh, ow) = len(x), w.shape[0], w.shape[1], window.kernel_size, window.output_size
@@ -74,9 +105,14 @@ def conv2d_forward(
     return channels_first(y)
 
 
-@numba_kernel("conv2d.grad_weight")
+@numba_kernel("conv2d.grad_weight", _told(_grad_weight_algorithm))
 def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -> Array:
     """``dw[o, c, kh, kw] = sum over n, oh, ow of dy[n, o, oh, ow] * x[n, c, ...]``."""
+    algorithm, _ = _grad_weight_algorithm(grad_y, x, window, groups)
+    if algorithm == "winograd":
+        return winograd_grad_weight(grad_y, x, window)
+    if algorithm == "im2col":
+        return im2col_grad_weight(grad_y, x, window, groups)
     o, c = grad_y.shape[1], x.shape[1]
     cg, og = c // groups, o // groups
     if _depthwise(o, cg, groups):
@@ -121,9 +157,14 @@ def _reach(axis: list[Phase], length: int) -> tuple[int, int]:
     return max(before, 0), max(after, 0)
 
 
-@numba_kernel("conv2d.grad_input")
+@numba_kernel("conv2d.grad_input", _told(_grad_input_algorithm))
 def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     """``dx[n, c, h, w] = sum of dy[n, o, oh, ow] * w[o, c, kh, kw]`` over all windows that saw the pixel."""
+    algorithm, _ = _grad_input_algorithm(grad_y, w, window, groups)
+    if algorithm == "winograd":
+        return winograd_grad_input(grad_y, w, window)
+    if algorithm == "im2col":
+        return im2col_grad_input(grad_y, w, window, groups)
     if _depthwise(w.shape[0], w.shape[1], groups):
         return depthwise_grad_input(grad_y, w, window, groups)
     n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]

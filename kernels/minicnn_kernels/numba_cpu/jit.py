@@ -197,6 +197,8 @@ def _declines(first: Any, *_: Any) -> str | None:
     return f"it is compiled for float32 and float64, and the array is {first.dtype}"
 
 
-def numba_kernel(operation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def numba_kernel(
+    operation: str, details: Callable[..., str] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a launcher as this backend's kernel for ``operation``."""
-    return kernel(operation, "numba", _declines)
+    return kernel(operation, "numba", _declines, details)

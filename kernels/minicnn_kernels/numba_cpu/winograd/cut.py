@@ -72,7 +72,7 @@ class Cut(NamedTuple):
 
 
 @lru_cache(64)
-def _kind(names: tuple[str, ...]) -> np.dtype[np.record]:
+def _kind(names: tuple[str, ...]) -> np.dtype[np.void]:
     return np.dtype((np.record, [(name, np.int64) for name in names]))
 
 

@@ -1,0 +1,409 @@
+"""Winograd convolution on the compiled backend: errors, every geometry and vector width, which algorithm is chosen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minicnn_kernels import active_conv_algorithm, call, explain, set_conv_algorithm, threads, use_backend
+from minicnn_kernels.conv_algorithms import choose
+from minicnn_kernels.epilogue import Epilogue
+from minicnn_kernels.geometry import Window2d, conv_window
+from minicnn_kernels.numba_cpu import winograd
+from minicnn_kernels.numba_cpu.vector import target, tile, transpose
+from minicnn_kernels.numba_cpu.vector import winograd as vector
+from minicnn_kernels.numba_cpu.winograd import convolution, cut, gradient
+
+import minicnn
+
+from .guards import Guards
+
+ROOT = Path(__file__).parents[2]
+ERROR = 2e-5  # of the largest result
+
+
+@pytest.fixture(autouse=True)
+def numba_backend() -> Iterator[None]:
+    with use_backend("numba"), set_conv_algorithm("auto"):
+        yield
+
+
+def forget() -> None:
+    """Forget the addresses of micro-kernels, and the sizes that follow from the vectors' width."""
+    functions = (tile.tile, transpose.transpose, vector.input_transform, vector.filter_transform)
+    for function in (*functions, vector.output_transform, cut.cut_convolution):
+        function.cache_clear()
+
+
+@pytest.fixture(params=[(64, 32), (32, 16), (16, 32)], ids=["AVX-512", "AVX2", "NEON"])
+def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Vectors of so many bytes, and so many of them; LLVM compiles any width for any machine."""
+    forget()
+    width, registers = request.param
+    for module in (tile, transpose, vector, cut):
+        machine = replace(target.host(), vector_bytes=width, registers=registers)
+        monkeypatch.setattr(module, "host", lambda machine=machine: machine)
+    yield width
+    forget()
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+def numbers(window: Window2d, images: int, channels: int, filters: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+    """x, w and grad_y in float32, x with a mean as after ReLU."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((images, channels, *window.input_size)) + 0.3
+    w = rng.standard_normal((filters, channels, *window.kernel_size))
+    g = rng.standard_normal((images, filters, *window.output_size))
+    return tuple(a.astype(np.float32) for a in (x, w, g))
+
+
+def results(x: np.ndarray, w: np.ndarray, g: np.ndarray, window: Window2d) -> list[np.ndarray]:
+    return [
+        winograd.winograd_forward(x, w, None, window),
+        winograd.winograd_grad_input(g, w, window),
+        winograd.winograd_grad_weight(g, x, window),
+    ]
+
+
+def exact(x: np.ndarray, w: np.ndarray, g: np.ndarray, window: Window2d, backend: str = "numba") -> list[np.ndarray]:
+    """The three results in float64, where convolution is direct."""
+    x, w, g = (a.astype(np.float64) for a in (x, w, g))
+    with use_backend(backend):
+        return [
+            call("conv2d.forward", x, w, None, window, 1),
+            call("conv2d.grad_input", g, w, window, 1),
+            call("conv2d.grad_weight", g, x, window, 1),
+        ]
+
+
+def agree(got: np.ndarray, expected: np.ndarray, error: float = ERROR) -> None:
+    assert got.shape == expected.shape
+    assert got.dtype == np.float32
+    assert np.abs(got - expected).max(initial=0) <= error * np.abs(expected).max(initial=0)
+
+
+# ------------------------------------------------------------------------------------------------- accuracy
+
+LAYERS = {  # images, input channels, output channels, side, window; the sides of large images are cut
+    "VGG 1.2": (1, 64, 64, 56, 3),
+    "VGG 2.1": (1, 64, 128, 56, 3),
+    "VGG 3.2": (1, 256, 256, 28, 3),
+    "VGG 4.2": (1, 512, 512, 28, 3),
+    "VGG 5": (4, 512, 512, 14, 3),
+    "ResNet 1": (4, 64, 64, 56, 3),
+    "ResNet 2": (4, 128, 128, 28, 3),
+    "ResNet 3": (4, 256, 256, 14, 3),
+    "ResNet 4": (16, 512, 512, 7, 3),
+    "MNIST 2": (20, 32, 64, 14, 5),
+    "AlexNet 2": (2, 64, 192, 27, 5),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
+def test_errors_are_small_in_the_layers_of_known_networks(layer: tuple[int, ...]) -> None:
+    images, channels, filters, side, kernel = layer
+    window = conv_window((images, channels, side, side), (filters, channels, kernel, kernel), padding=kernel // 2)
+    x, w, g = numbers(window, images, channels, filters)
+    for got, expected in zip(results(x, w, g, window), exact(x, w, g, window), strict=True):
+        agree(got, expected)
+        assert got.flags.c_contiguous or got.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_the_matrices_multiply_polynomials() -> None:
+    """``A^T [(G g) * (B^T d)]`` slides g over d, exactly."""
+    for r in range(2, 6):
+        m = vector.SIDE + 1 - r
+        matrices = vector.output_matrix(m), vector.filter_matrix(r), vector.input_matrix()
+        a, g, b = (np.array(matrix, object) for matrix in matrices)
+        d, f = np.arange(3, 9) ** 2, np.arange(1, r + 1) * (-1) ** np.arange(r)
+        assert (a @ ((g @ f) * (b @ d))).tolist() == np.correlate(d, f, "valid").tolist()
+
+
+# ------------------------------------------------------------------------------------------------- geometry
+
+
+@st.composite
+def geometries(draw: Any) -> tuple[Window2d, int, int, int]:
+    r = draw(st.integers(2, 5))
+    pads = draw(st.tuples(*[st.tuples(*[st.integers(0, r - 1)] * 2)] * 2))
+    size = [max(1, r - sum(pad) + draw(st.integers(0, 13))) for pad in pads]
+    channels, filters = draw(st.integers(1, 70)), draw(st.integers(1, 70))
+    length = [s + sum(pad) - r + 1 for s, pad in zip(size, pads, strict=True)]
+    window = Window2d(tuple(size), (r, r), (1, 1), pads, (1, 1), tuple(length))
+    return window, draw(st.integers(0, 5)), channels, filters
+
+
+@settings(max_examples=60, deadline=None)
+@given(geometries(), st.booleans())
+def test_every_geometry_with_poisoned_memory_around_every_array(geometry: Any, turned: bool) -> None:
+    window, images, channels, filters = geometry
+    x, w, g = numbers(window, images, channels, filters)
+    guards = Guards()
+    guarded = guards.empty(w.shape, w.dtype)
+    guarded[...] = w
+    if turned:  # taps are no neighbours
+        guarded = guards.empty(w.shape, w.dtype).transpose(0, 1, 3, 2)
+        guarded[...] = w
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (convolution, gradient):
+            patch.setattr(module, "empty", guards.empty)
+        got = results(guards.around(x), guarded, guards.around(g), window)
+    guards.check()
+    for one, expected in zip(got, exact(x, w, g, window, "numpy"), strict=True):
+        agree(one, expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(geometries(), st.booleans(), st.booleans(), st.booleans())
+def test_the_epilogue_in_every_geometry(geometry: Any, scaled: bool, biased: bool, residual: bool) -> None:
+    window, images, channels, filters = geometry
+    x, w, g = numbers(window, images, channels, filters)
+    guards, rng = Guards(), np.random.default_rng(1)
+    scale, bias = rng.standard_normal((2, filters)).astype(np.float32)
+    epilogue = Epilogue(scale if scaled else None, guards.around(g) if residual else None, -1.5, 2.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convolution, "empty", guards.empty)
+        got = winograd.winograd_forward(guards.around(x), w, bias if biased else None, window, epilogue)
+    guards.check()
+    y = exact(x, w, g, window, "numpy")[0]
+    expected = epilogue.apply(y, bias if biased else None)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=ERROR * max(1, np.abs(y).max(initial=0)) * 4)
+
+
+def test_the_textbook_agrees_in_odd_sizes() -> None:
+    window = conv_window((2, 3, 5, 7), (4, 3, 3, 3), padding=1)
+    x, w, g = numbers(window, 2, 3, 4)
+    for got, expected in zip(results(x, w, g, window), exact(x, w, g, window, "reference"), strict=True):
+        agree(got, expected)
+
+
+def test_arrays_of_any_strides() -> None:
+    window = conv_window((2, 20, 9, 11), (40, 20, 3, 3), padding=1)
+    x, w, g = numbers(window, 2, 20, 40)
+    expected = results(x, w, g, window)
+    views = [
+        lambda a: channels_last(a),
+        lambda a: a[..., ::-1].copy()[..., ::-1],
+        lambda a: np.ascontiguousarray(a.transpose(3, 2, 1, 0)).transpose(3, 2, 1, 0),
+        lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    ]
+    for view in views:
+        got = results(view(x), view(w), view(g), window)
+        for one, other in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_nan_stays_in_its_image_and_reaches_every_window_that_sees_it() -> None:
+    window = conv_window((2, 16, 12, 12), (16, 16, 3, 3), padding=1)
+    x, w, _ = numbers(window, 2, 16, 16)
+    x[0, 3, 5, 5] = np.nan
+    y = winograd.winograd_forward(x, w, None, window, Epilogue(low=0.0))
+    assert np.isnan(y[0, :, 4:7, 4:7]).all()
+    assert not np.isnan(y[1]).any()
+
+
+# ------------------------------------------------------------------------------- vector widths and threads
+
+
+def test_every_vector_width(width: int) -> None:
+    for r in (3, 5):
+        window = conv_window((3, 21, 13, 10), (37, 21, r, r), padding=r // 2)
+        x, w, g = numbers(window, 3, 21, 37)
+        assert cut.cut_convolution(3, 21, 37, window, (13, 10), (13, 10), window.padding).lanes == width // 4
+        for got, expected in zip(results(x, w, g, window), exact(x, w, g, window, "numpy"), strict=True):
+            agree(got, expected)
+        low = winograd.winograd_forward(x, w, w[:, 0, 0, 0], window, Epilogue(w[:, 1, 1, 1], g, 0.0, 6.0))
+        plain = Epilogue(w[:, 1, 1, 1], g, 0.0, 6.0).apply(results(x, w, g, window)[0], w[:, 0, 0, 0])
+        np.testing.assert_allclose(low, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(threads.available_threads() < 2, reason="needs two cores")
+@pytest.mark.parametrize("layer", [(1, 16, 40, 7, 3), (3, 48, 96, 30, 3), (2, 33, 64, 14, 5)])
+def test_the_number_of_threads_changes_no_bit(layer: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    images, channels, filters, side, kernel = layer
+    window = conv_window((images, channels, side, side), (filters, channels, kernel, kernel), padding=1)
+    x, w, g = numbers(window, images, channels, filters)
+    monkeypatch.setattr(threads, "_chosen", 1)
+    alone = results(x, w, g, window)
+    monkeypatch.setattr(threads, "_chosen", 2)
+    for one, two in zip(alone, results(x, w, g, window), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_from_four_python_threads_at_once() -> None:
+    window = conv_window((2, 16, 12, 12), (32, 16, 3, 3), padding=1)
+    arguments = [numbers(window, 2, 16, 32, seed) for seed in range(4)]
+    expected = [results(*a, window) for a in arguments]
+    with ThreadPoolExecutor(4) as pool:
+        for got, alone in zip(pool.map(lambda a: results(*a, window), arguments * 5), expected * 5, strict=True):
+            for one, other in zip(got, alone, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_it_runs_as_plain_python_for_debugging() -> None:
+    code = """
+import numpy as np
+from minicnn_kernels.geometry import conv_window
+from minicnn_kernels import call, set_conv_algorithm, use_backend
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((1, 3, 5, 6)).astype("f4"), rng.standard_normal((4, 3, 3, 3)).astype("f4")
+window = conv_window(x.shape, w.shape, padding=1)
+found = []
+for algorithm in ("winograd", "im2col"):
+    with use_backend("numba"), set_conv_algorithm(algorithm):
+        y = call("conv2d.forward", x, w, None, window, 1)
+        x_, w_ = call("conv2d.grad_input", y, w, window, 1), call("conv2d.grad_weight", y, x, window, 1)
+    found.append((y, x_, w_))
+for one, other in zip(*found):
+    np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
+"""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "kernels"), "NUMBA_DISABLE_JIT": "1"}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------------------------------- who is chosen
+
+
+def chosen(direction: str = "forward", **changed: Any) -> tuple[str, str]:
+    given = {"images": 4, "channels": 32, "filters": 32, "kernel": (3, 3), "side": 14, "groups": 1, "dtype": np.float32}
+    given |= {"stride": 1, "padding": 1, "dilation": 1} | changed
+    groups = given["groups"]
+    x_shape = given["images"], given["channels"], given["side"], given["side"]
+    w_shape = given["filters"], given["channels"] // groups, *given["kernel"]
+    window = conv_window(x_shape, w_shape, given["stride"], given["padding"], given["dilation"], groups)
+    return choose(direction, x_shape, w_shape, window, groups, given["dtype"])
+
+
+def test_winograd_is_chosen_where_it_is_faster() -> None:
+    assert chosen()[0] == chosen("grad_input")[0] == chosen("grad_weight")[0] == "winograd"
+    assert chosen(kernel=(5, 5), padding="same")[0] == "winograd"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"dtype": np.float64}, "float32, not float64"),
+        ({"kernel": (3, 1)}, "not 3 x 1"),
+        ({"kernel": (7, 7), "padding": 3}, "not 7 x 7"),
+        ({"stride": 2}, "stride 1 and dilation 1"),
+        ({"dilation": 2}, "stride 1 and dilation 1"),
+        ({"groups": 2}, "one group of channels, not 2"),
+        ({"channels": 3}, "fewer than 16 channels, here 3"),
+        ({"images": 1, "side": 7}, "4 tiles of 32 channels"),
+    ],
+)
+def test_direct_is_chosen_elsewhere_with_the_reason(changed: dict[str, Any], reason: str) -> None:
+    algorithm, why = chosen(**changed)
+    assert algorithm == "direct"
+    assert reason in why
+    if "gains" not in why:  # a forced algorithm that does not apply: the same
+        with set_conv_algorithm("winograd"):
+            assert chosen(**changed) == (algorithm, why)
+
+
+def test_wide_padding_is_for_the_forward_pass_only() -> None:
+    assert chosen(padding=4)[0] == "winograd"
+    algorithm, why = chosen("grad_input", padding=4)
+    assert algorithm == "direct"
+    assert "padding smaller than the window" in why
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "winograd"])
+def test_every_algorithm_computes_the_same_and_explain_names_it(algorithm: str) -> None:
+    window = conv_window((2, 4, 9, 8), (6, 4, 3, 3), padding=(1, 2))
+    x, w, g = numbers(window, 2, 4, 6)
+    scale = np.arange(1, 7, dtype=np.float32)
+    with set_conv_algorithm(algorithm):
+        told = explain("conv2d.forward", x, w, None, window, 1)
+        assert told.endswith(f"; algorithm {algorithm!r}: set_conv_algorithm asks for it")
+        assert f"algorithm {algorithm!r}" in explain("conv2d.grad_input", g, w, window, 1)
+        assert f"algorithm {algorithm!r}" in explain("conv2d.grad_weight", g, x, window, 1)
+        got = [
+            call("conv2d.forward", x, w, None, window, 1),
+            call("conv2d.grad_input", g, w, window, 1),
+            call("conv2d.grad_weight", g, x, window, 1),
+        ]
+        y = call("conv2d.forward", x, w, scale, window, 1, Epilogue(scale, g, 0.0, 9.0))
+    for one, expected in zip(got, exact(x, w, g, window, "numpy"), strict=True):
+        agree(one, expected)
+    np.testing.assert_allclose(y, Epilogue(scale, g, 0.0, 9.0).apply(got[0], scale), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("images", [0, 3])
+def test_im2col_takes_strides_groups_and_empty_batches(images: int) -> None:
+    window = conv_window((images, 6, 9, 8), (4, 3, 3, 2), (2, 1), 1, (1, 2), 2)
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((images, 6, 9, 8)), rng.standard_normal((4, 3, 3, 2))
+    g = rng.standard_normal((images, 4, *window.output_size))
+    operations = {"forward": (x, w, w[:, 0, 0, 0]), "grad_input": (g, w), "grad_weight": (g, x)}
+    for name, arguments in operations.items():
+        with set_conv_algorithm("im2col"):
+            got = call(f"conv2d.{name}", *arguments, window, 2)
+        with use_backend("numpy"):
+            np.testing.assert_allclose(got, call(f"conv2d.{name}", *arguments, window, 2), rtol=1e-9, atol=1e-9)
+
+
+def test_other_backends_have_one_algorithm() -> None:
+    window = conv_window((1, 1, 3, 3), (1, 1, 3, 3))
+    x, w, _ = numbers(window, 1, 1, 1)
+    with use_backend("numpy"):
+        assert "algorithm" not in explain("conv2d.forward", x, w, None, window, 1)
+
+
+def test_a_block_restores_the_algorithm_and_holds_for_all_threads() -> None:
+    block = set_conv_algorithm("winograd")
+    set_conv_algorithm("im2col")
+    with block, ThreadPoolExecutor(1) as pool:
+        assert pool.submit(active_conv_algorithm).result() == "winograd"
+        with pytest.raises(KeyError), set_conv_algorithm("direct"):
+            raise KeyError("inside")
+        assert active_conv_algorithm() == "winograd"
+    assert active_conv_algorithm() == "auto"  # as before `block` was made
+    with pytest.raises(ValueError, match=r"set_conv_algorithm\('fft'\).*'auto', 'direct', 'im2col', 'winograd'"):
+        set_conv_algorithm("fft")
+
+
+def test_training_curves_agree() -> None:
+    """The same network learns the same with either algorithm."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(32) % 2
+    pattern = rng.standard_normal((2, 3, 12, 12))
+    images = (rng.standard_normal((32, 3, 12, 12)) + pattern[labels]).astype(np.float32)
+
+    def losses(algorithm: str) -> list[float]:
+        minicnn.manual_seed(0)
+        nn = minicnn.nn
+        layers = [nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()]
+        layers += [nn.MaxPool2d(2), nn.Conv2d(32, 32, 5, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(32 * 36, 2)]
+        model = nn.Sequential(*layers)
+        optimizer = minicnn.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        x, y, curve = minicnn.from_numpy(images), minicnn.from_numpy(labels), []
+        with minicnn.set_conv_algorithm(algorithm):
+            assert minicnn.active_conv_algorithm() == algorithm
+            for _ in range(20):
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+                curve.append(loss.item())
+        return curve
+
+    direct, fast = losses("direct"), losses("winograd")
+    assert direct[-1] < 0.7 * direct[0]
+    np.testing.assert_allclose(fast, direct, rtol=1e-3)
+    assert fast != direct  # it was the other algorithm
