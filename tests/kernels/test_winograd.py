@@ -215,6 +215,46 @@ def test_nan_stays_in_its_image_and_reaches_every_window_that_sees_it() -> None:
     assert not np.isnan(y[1]).any()
 
 
+GUARD_PAGES = """
+import ctypes, mmap
+import numpy as np
+from minicnn_kernels.geometry import conv_window
+from minicnn_kernels.numba_cpu import winograd
+
+kept = []
+
+def before_a_locked_page(a):
+    size = -(-a.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, size + mmap.PAGESIZE)
+    whole = np.frombuffer(memory, np.uint8)
+    kept.append((memory, whole))
+    assert ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(whole.ctypes.data + size), mmap.PAGESIZE, 0) == 0
+    copy = whole[size - a.nbytes : size].view(a.dtype).reshape(a.shape)
+    copy[...] = a
+    return copy
+
+rng = np.random.default_rng(0)
+for channels, filters, r in ((16, 32, 3), (5, 33, 3), (20, 16, 5)):
+    x, g = (rng.random((2, 9, 10, c), "f4") for c in (channels, filters))
+    w = rng.random((filters, channels, r, r), "f4")
+    window = conv_window((2, channels, 9, 10), w.shape, padding=r // 2)
+    results = []
+    for place in (np.copy, before_a_locked_page):
+        X, G, W = place(x).transpose(0, 3, 1, 2), place(g).transpose(0, 3, 1, 2), place(w)
+        results.append((winograd.winograd_forward(X, W, place(w[:, 0, 0, 0]), window),
+                        winograd.winograd_grad_input(G, W, window), winograd.winograd_grad_weight(G, X, window)))
+    assert all(np.array_equal(one, other) for one, other in zip(*results))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
+def test_nothing_is_read_behind_the_end_of_an_array() -> None:
+    """Not even what would not be used: the next page may belong to nobody, and reading there ends the process."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "kernels")}
+    done = subprocess.run([sys.executable, "-c", GUARD_PAGES], env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 # ------------------------------------------------------------------------------- vector widths and threads
 
 
