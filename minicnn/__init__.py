@@ -220,6 +220,7 @@ _MODULES = (
 )
 _ELSEWHERE = {
     "save": "minicnn.io",
+    "compile": "minicnn.compiling",
     "load": "minicnn.io",
     "show_config": "minicnn.config",
     "gradcheck": "minicnn.autograd",

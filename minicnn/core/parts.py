@@ -63,9 +63,15 @@ class Versions:
         Of tensors on the same memory that count for themselves, as ``x.data`` does.
     exposed : bool
         The memory was handed in or out as a NumPy array, which can be changed unseen.
+    writes : int
+        How often the memory may have been changed, by any tensor on it.
+    derived : tuple, optional
+        What was computed from these numbers and others, with what tells whether it still holds.
     """
 
     count = 0
+    writes = 0
+    derived: Any = None
     shares: Versions | None = None
     exposed = False
     _readers: list[Any] | None = None  # weak references to results that are yet to be computed from this memory
@@ -97,6 +103,7 @@ class Versions:
     def before_change(self) -> None:
         """Compute what still waits to read this memory, for its numbers are about to change."""
         memory = self if self.shares is None else self.memory
+        memory.writes += 1
         if memory._readers:
             readers, memory._readers = memory._readers, None
             for reader in readers:
