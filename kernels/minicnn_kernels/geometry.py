@@ -12,6 +12,7 @@ for deep learning*, 2016, relation 6)::
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index as as_index
@@ -187,6 +188,30 @@ def conv_window(
     >>> conv_window((1, 3, 227, 227), (96, 3, 11, 11), stride=4).output_size
     (55, 55)
     """
+    arguments = x_shape, w_shape, stride, padding, dilation, groups, bias_shape, operation
+    shapes_plain = type(x_shape) is type(w_shape) is tuple and (bias_shape is None or type(bias_shape) is tuple)
+    if shapes_plain and _plain(stride) and _plain(padding) and _plain(dilation) and type(groups) is int:
+        return _known_conv_window(*arguments)  # type: ignore[arg-type]
+    return _conv_window(*arguments)
+
+
+def _plain(value: Any) -> bool:
+    """Whether ``value`` is an int, a pair of ints or a word: where equal values mean the same (1.0 == 1 is refused)."""
+    if type(value) is tuple:
+        return len(value) == 2 and type(value[0]) is type(value[1]) is int
+    return type(value) is int or type(value) is str
+
+
+def _conv_window(
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] | str,
+    dilation: int | Sequence[int],
+    groups: int,
+    bias_shape: Sequence[int] | None,
+    operation: str,
+) -> Window2d:
     if len(x_shape) != 4:
         raise ShapeError(f"{operation}: expected an input of shape (N, C, H, W) or (C, H, W); got {tuple(x_shape)}")
     if len(w_shape) != 4:
@@ -206,6 +231,10 @@ def conv_window(
     pads = conv_padding(operation, padding, kernel, strides, dilations)
     sizes = (x_shape[2], x_shape[3])
     return _sliding(operation, sizes, kernel, strides, pads, dilations)
+
+
+# A network asks for the same windows in every step; to find one again takes a tenth of the time.
+_known_conv_window = functools.lru_cache(maxsize=4096, typed=True)(_conv_window)
 
 
 def conv_transpose_window(

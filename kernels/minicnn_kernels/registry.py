@@ -154,7 +154,7 @@ def _find(operation: str, backend: str) -> Kernel | None:
 def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
     """The kernel that would compute ``operation`` on ``arguments``, and why that one."""
     backend = active_backend()
-    found = _find(operation, backend)
+    found = _table.get((operation, backend)) or _find(operation, backend)
     if found is None:
         why = f"backend {backend!r} has no kernel for it"
     else:

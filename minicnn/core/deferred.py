@@ -145,13 +145,12 @@ class Deferred:
 
 def may_wait(inputs: Iterable[Tensor | None]) -> bool:
     """Whether a result made of ``inputs`` may wait here and now."""
-    return bool(
-        stack.modules
-        and grad_mode.is_fusion_enabled()
-        and not records.open
-        and not grad_mode.is_anomaly_enabled()
-        and not any(t is not None and _held_outside(t) for t in inputs)
-    )
+    if not stack.modules or records.open or grad_mode.is_anomaly_enabled() or not grad_mode.is_fusion_enabled():
+        return False
+    for t in inputs:
+        if t is not None and (t._versions.exposed or t._versions.shares is not None) and _held_outside(t):
+            return False
+    return True
 
 
 def waiting(t: Tensor) -> Deferred | None:

@@ -159,7 +159,7 @@ class Function:
         for index, t in enumerate(outputs):
             if t.is_floating_point():
                 t._set_history(self, index)
-        self._saved = tuple([self._keep(array, inputs, outputs) for array in self._to_save])
+        self._saved = tuple([_NOTHING if a is None else self._keep(a, inputs, outputs) for a in self._to_save])
         self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
 
     def again(self) -> Function:
@@ -172,16 +172,13 @@ class Function:
         """Keep arrays (inputs, results or others; None allowed) for backward. Call once, in forward."""
         self._to_save = arrays
 
-    @staticmethod
-    def _keep(array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
-        if array is None:
-            return _NOTHING
+    def _keep(self, array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
         for index, t in enumerate(outputs):
             if t._deferred is None and array is t._array:  # the tensor itself would be a cycle: it points to this node
                 return _Saved(array, None, index, t._versions, t._versions.count)
-        for t in inputs:
+        for t, edge in zip(inputs, self.edges, strict=True):
             if t is not None and t._deferred is None and array is t._array:
-                return _Saved(array, t._edge() if t.requires_grad else None, None, t._versions, t._versions.count)
+                return _Saved(array, edge, None, t._versions, t._versions.count)
         return _Saved(array, None, None, None, 0)
 
     # ---------------------------------------------------------------- shortcuts

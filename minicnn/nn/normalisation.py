@@ -115,14 +115,16 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check(input)
-        momentum = self.momentum
-        tracking = self.training and self.running_mean is not None and self.track_running_stats
-        if tracking:
-            self.num_batches_tracked.add_(1)
+        momentum, training = self.momentum, self.training
+        mean, var = self.running_mean, self.running_var
+        use_batch = training or mean is None
+        if training and mean is not None and self.track_running_stats:
+            batches = self.num_batches_tracked._to_change()  # outside the graph, as the running statistics
+            batches += 1
             if momentum is None:  # the plain average of all batches so far
-                momentum = 1.0 / int(self.num_batches_tracked)
-        use_batch = self.training or self.running_mean is None
-        mean, var = (self.running_mean, self.running_var) if tracking or not self.training else (None, None)
+                momentum = 1.0 / int(batches)
+        elif training:
+            mean = var = None
         return F.batch_norm(input, mean, var, self.weight, self.bias, use_batch, momentum or 0.0, self.eps)
 
 

@@ -261,3 +261,35 @@ def test_the_switch() -> None:
         minicnn.set_fusion_enabled(True)
     model(x)
     assert model.waited
+
+
+NORM_CHANGES = {
+    "in place": lambda norm: norm.running_var.mul_(4),
+    "data": lambda norm: norm.weight.data.mul_(3),
+    "another array": lambda norm: setattr(norm.bias, "data", norm.bias.data + 1),
+    "its own array, reversed": lambda norm: setattr(norm.bias, "data", norm.bias.data.flip(0)),
+    "NumPy": lambda norm: norm.running_mean.numpy().fill(2),
+    "another tensor": lambda norm: setattr(norm, "running_var", norm.running_var * 2),
+    "eps": lambda norm: setattr(norm, "eps", 0.5),
+    "a batch": lambda norm: (norm.train()(image() * 3), norm.eval()),
+    "the state": lambda norm: norm.load_state_dict({name: t * 2 for name, t in norm.state_dict().items()}),
+}
+
+
+@pytest.mark.parametrize("change", NORM_CHANGES)
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_norm_that_changes_after_it_was_folded(change: str, bias: bool) -> None:
+    """The scale and the shift that it gave the convolution are kept only as long as they hold."""
+    model, x = nn.Sequential(nn.Conv2d(4, 4, 1, bias=bias), nn.BatchNorm2d(4), nn.ReLU()).eval(), image()
+    for t in [*model[1].parameters(), *model[1].buffers()]:
+        if t.ndim:
+            t.data.uniform_(0.5, 1.5)
+    with minicnn.no_grad():
+        for _ in range(2):
+            before = model(x)
+        NORM_CHANGES[change](model[1])
+        after = model(x)
+        with minicnn.set_fusion_enabled(False):
+            expected = model(x)
+    np.testing.assert_allclose(after.numpy(), expected.numpy(), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(before.numpy(), after.numpy(), rtol=1e-3)

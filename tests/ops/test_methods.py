@@ -22,6 +22,10 @@ OURS = {
     "show_config",
     "summary",
     "gradcheck",
+    "empty_cache",
+    "memory_stats",
+    "is_fusion_enabled",
+    "set_fusion_enabled",
 }
 PARTS = {"bool_", "core", "data", "datasets", "explain", "io", "models", "ops", "transforms", "kernels"}
 

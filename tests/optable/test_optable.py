@@ -14,11 +14,11 @@ from minicnn_kernels import registry
 
 import minicnn
 
-from . import rows_layers, rows_windows
+from . import rows_chains, rows_layers, rows_windows
 from .case import Case, Op, Source
 from .run import arguments, assert_close, run_ours, run_torch
 
-ROWS = [*rows_windows.ROWS, *rows_layers.ROWS]
+ROWS = [*rows_windows.ROWS, *rows_layers.ROWS, *rows_chains.ROWS]
 BACKENDS = ["reference", "numpy", "numba"]
 EXAMPLES = {"reference": 10, "numpy": 30, "numba": 30}
 

@@ -28,7 +28,7 @@ def same_dtype(operation: str, input: Tensor, **others: Any) -> list[Tensor | No
         if value is None:
             checked.append(None)
             continue
-        other = as_tensor(value, name, operation)
+        other = value if isinstance(value, Tensor) else as_tensor(value, name, operation)
         if other._form.dtype != input._form.dtype:
             raise DTypeError(
                 f"{operation}: the input is {input.dtype} but {name} is {other.dtype}. "
@@ -84,7 +84,7 @@ def depth_mode(operation: str, mode: str) -> None:
 def per_channel(operation: str, channels: int, **vectors: Tensor | None) -> None:
     """Vectors must have one number for each channel."""
     for name, vector in vectors.items():
-        if vector is not None and tuple(vector.shape) != (channels,):
+        if vector is not None and vector._form.shape != (channels,):
             raise ShapeError(
                 f"{operation}: {name} must have one number per channel, shape ({channels},); got {tuple(vector.shape)}"
             )
