@@ -27,23 +27,29 @@ class Folded:
 
     def __init__(self, sources: Sequence[Any], eps: float, dtype: np.dtype[Any], places: tuple[int, int]) -> None:
         self.sources, self.eps, self.dtype, self.places = sources, eps, dtype, places
-        self.tensors = [t for t in sources if isinstance(t, Tensor)]
         self.known: tuple[Any, ...] | None = None  # what it was computed from, and the two vectors
 
     def fill(self, slots: list[Any]) -> None:
-        """Find out whether a source has changed, by the identity of arrays and the counts of writes to their memory."""
-        state: list[Any] = []
-        for t in self.tensors:
-            memory = t._versions.memory
-            if memory.exposed:  # somebody may have it as a NumPy array, and change it unseen
-                state.append(object())
-            state += (t._array, memory.writes)
-        known = self.known
-        if known is None or len(known[0]) != len(state) or not all(a is b for a, b in zip(known[0], state, strict=True)):
-            known = self.known = state, self.compute()
-        slots[self.places[0]], slots[self.places[1]] = known[1]
+        """Scale and shift, computed anew if the array of a source is another one or its memory was written to."""
+        if self.known is None or self.changed(self.known[0]):
+            self.known = self.compute()
+        slots[self.places[0]], slots[self.places[1]] = self.known[1]
+
+    @staticmethod
+    def changed(known: Sequence[Any]) -> bool:
+        """Whether a source is not what it was; or may not be, because somebody has it as a NumPy array."""
+        for t, array, memory, writes in known:
+            now = t._versions
+            if now.shares is not None:
+                now = now.memory
+            if t._array is not array or now is not memory or now.writes != writes or now.exposed:
+                return True
+        return False
 
     def compute(self) -> tuple[Any, ...]:
-        """Scale and shift, from the numbers as they are now."""
-        arrays = [t._array if isinstance(t, Tensor) else t for t in self.sources]
-        return tuple(numbers.astype(self.dtype) for numbers in scale_and_shift(*arrays, self.eps))
+        """The sources as they are now, and scale and shift."""
+        tensors = [t for t in self.sources if isinstance(t, Tensor)]
+        known = [(t, t._array, memory, memory.writes) for t in tensors for memory in (t._versions.memory,)]
+        before, mean, var, weight, bias = [t._array if isinstance(t, Tensor) else t for t in self.sources]
+        exact = scale_and_shift(before, mean, var, weight, bias, self.eps)
+        return known, [numbers.astype(self.dtype) for numbers in exact]

@@ -96,7 +96,6 @@ class _Peephole:
         self.users = Counter(v for operation in program.operations for v in operation.inputs if v is not None)
         self.users.update(program.outputs)
         self.calls: dict[Value, Call] = {}  # by their first result
-        self.given = set(program.inputs)
 
     def run(self) -> list[Call]:
         for operation in self.program.operations:
@@ -116,9 +115,9 @@ class _Peephole:
         if isinstance(function, Rectifier):
             return self.clamped(inputs[0], *BOUNDS[function.kind])
         if isinstance(function, Clamp):
-            limits = [_number(t, end) for t, end in zip(inputs[1:], (-inf, inf), strict=True)]
-            if None not in limits and limits[0] <= limits[1]:  # type: ignore[operator]
-                return self.clamped(inputs[0], *limits)
+            low, high = _number(inputs[1], -inf), _number(inputs[2], inf)
+            if low is not None and high is not None and low <= high:
+                return self.clamped(inputs[0], low, high)
         return None
 
     def maker(self, value: Value) -> Call | None:

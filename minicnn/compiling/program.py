@@ -28,7 +28,7 @@ from .folding import Folded
 from .peephole import Call, calls_of
 
 
-class Stale(Exception):
+class StaleError(Exception):
     """A parameter has another shape or type than in the recording."""
 
 
@@ -124,7 +124,7 @@ class Program:
         for slot, tensor, shape, dtype in self.members:
             array = slots[slot] = tensor._array
             if array.shape != shape or array.dtype != dtype:
-                raise Stale
+                raise StaleError
         for fold in self.folds:
             fold.fill(slots)
         if self._steps is None:

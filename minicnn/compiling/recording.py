@@ -1,8 +1,8 @@
 """From a model and an input to a program that may stand for the model, or the reason why there is none.
 
 A recording sees the operations of one forward pass, not the Python code between them: an ``if`` on a value, a
-number taken out with ``item()``. So the model is recorded twice, on the input and on quite different numbers. Both times
-the operations and the constants must be the same, and the program must give the model's results both times.
+number taken out with ``item()``. So the model is recorded twice, on the input and on quite different numbers. Both
+times the operations and the constants must be the same, and the program must give the model's results.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from minicnn_kernels.conv_algorithms import active_conv_algorithm
@@ -14,7 +15,7 @@ from ..core.dtype import get_default_dtype
 from ..core.recording import records
 from ..core.tensor import Tensor
 from ..nn import Module
-from .program import Stale
+from .program import StaleError
 from .recording import CompileError, compiled
 from .structure import Structure
 
@@ -26,7 +27,7 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: Any = "inductor",
+    backend: Any = None,
     mode: str | None = None,
     options: Any = None,
     disable: bool = False,
@@ -123,7 +124,7 @@ class CompiledModule(Module):
                 program, pack = found
                 try:
                     return pack(iter(program.run(arrays)))
-                except Stale:
+                except StaleError:
                     self._programs.pop(key, None)
         return self._orig_mod(*args, **kwargs)
 
@@ -136,16 +137,16 @@ class CompiledModule(Module):
         for t in args:
             if not isinstance(t, Tensor) or not t._form.size:
                 return False
-        structure = self._structure
-        if structure is None or not structure.holds():
+        if self._orig_mod.training:
+            return False
+        if grad_mode.is_grad_enabled() and any(t.requires_grad for t in (*args, *self._orig_mod.parameters())):
+            return False
+        if self._structure is None or not self._structure.holds():
             now = Structure(self._orig_mod)
             if not now.quiet():
                 return False
             self.__dict__.update(_structure=now, _programs={})
-            structure = now
-        elif not structure.quiet():
-            return False
-        return not grad_mode.is_grad_enabled() or not any(t.requires_grad for t in (*args, *structure.tensors()))
+        return True
 
     def _compiled(self, key: Any, arrays: list[Any]) -> Any:
         """The program for ``key``, made now unless another thread has just done so; or the word ``"eager"``."""
@@ -179,6 +180,12 @@ class CompiledModule(Module):
     def __delattr__(self, name: str) -> None:
         delattr(self._orig_mod, name)
 
+    def __getitem__(self, index: Any) -> Any:
+        return self._orig_mod[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._orig_mod)
+
     def __dir__(self) -> list[str]:
         return dir(self._orig_mod)
 
@@ -192,6 +199,10 @@ class CompiledModule(Module):
         """As the model's own: it may keep some layers in evaluation mode."""
         self._orig_mod.train(mode)
         return self
+
+    def named_modules(self, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Module]]:
+        """The model and all below it: these run, and a summary shows them."""
+        return self._orig_mod.named_modules(*args, **kwargs)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
         """The model's, with the model's keys: a file may be loaded into either."""

@@ -49,7 +49,7 @@ def as_state_tensor(value: Any) -> Tensor | None:
 
 
 def _unwrapped(state: Mapping[str, Any], own: set[str]) -> Mapping[str, Any]:
-    """The state inside a checkpoint, and without the prefix that a wrapper gave to all keys; only if none fits as it is.
+    """The state inside a checkpoint, and without the prefix of a wrapper; only if no key fits as it is.
 
     A parameter is never a dictionary and never lies below a child that is not there, so nothing else can be meant.
     """

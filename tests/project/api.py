@@ -110,7 +110,7 @@ OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
-        summary explain models onnx empty_cache memory_stats
+        summary explain models onnx compiling empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": "summary Summary Row ParameterRow Field",
