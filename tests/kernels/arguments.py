@@ -324,6 +324,13 @@ def _(d: Draw) -> tuple[Any, ...]:
     return d.array(*shape), d.array(*shape), d.array(d.one(1, 4))
 
 
+@row("cat.forward")
+def _(d: Draw) -> tuple[Any, ...]:
+    shape, axis = d.planes(), d.one(0, 1, -1)
+    sizes = [(*shape[:axis], n, *shape[axis:][1:]) if axis >= 0 else (*shape[:-1], n) for n in d.ints(0, 20, 3)]
+    return tuple(d.array(*size) for size in sizes), axis
+
+
 @row("dropout.forward")
 def _(d: Draw) -> tuple[Any, ...]:
     return d.array(*d.planes()), d.one(0.0, 0.3, 0.5, 1.0), int(d.rng.integers(2**62))

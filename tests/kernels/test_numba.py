@@ -242,7 +242,9 @@ def test_cached_code_follows_every_file_it_was_made_of_and_survives_damage(tmp_p
 
     assert [sigmoid_of_0(), sigmoid_of_0()] == ["0.5 compiled", "0.5 loaded"]
     mathematics = package / "numba_cpu" / "mathematics.py"  # called from activations.py
-    mathematics.write_text(mathematics.read_text("utf-8").replace("* r * r + r + ONE", "* r * r + r + HALF"), "utf-8")
+    before, after = "return _scaled32(y + ONE, n)\n", "return _scaled32(y + _F(0.5), n)\n"
+    changed = mathematics.read_text("utf-8").replace(before, after)
+    mathematics.write_text(changed, "utf-8")
     assert [sigmoid_of_0(), sigmoid_of_0()] == ["0.6666667 compiled", "0.6666667 loaded"]
     pooling = package / "numba_cpu" / "pooling.py"  # not used by activations.py
     pooling.write_text("# a comment\n" + pooling.read_text("utf-8"), "utf-8")

@@ -29,7 +29,7 @@ import minicnn
 from .guards import Guards
 
 ROOT = Path(__file__).parents[2]
-ERROR = 2e-5  # of the largest result
+ERROR = 1e-5  # of the largest result
 
 
 @pytest.fixture(autouse=True)

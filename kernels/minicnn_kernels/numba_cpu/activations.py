@@ -12,11 +12,12 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
+from ..memory import empty
 from .columns import dots
 from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, unsigned
 from .layout import channels_first, channels_last
-from .mathematics import exp, tanh
+from .mathematics import exp, expm1, tanh
 
 LEAKY_RELU, RELU6, ELU, SILU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH = range(8)
 
@@ -56,7 +57,7 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
     if out is x and np.may_share_memory(memory, x):
         _relus_in_place(memory, memory.size)
         return x
-    y = np.empty_like(memory)
+    y = empty(memory.shape, memory.dtype)
     _relus(y, memory, memory.size)
     if out is None:
         return shaped(y, x)
@@ -81,7 +82,7 @@ def _relu_grads(gx, g, y, size):  # type: ignore[no-untyped-def]
 def relu_grad(grad_y: Array, y: Array) -> Array:
     """Return grad_y where y > 0, else 0."""
     memory, g = aligned(y, grad_y)
-    grad_x = np.empty_like(g)
+    grad_x = empty(g.shape, g.dtype)
     _relu_grads(grad_x, g, memory, g.size)
     return shaped(grad_x, y)
 
@@ -101,7 +102,7 @@ def _value(kind, y, x, a, first, last):  # type: ignore[no-untyped-def]
             y[j] = six if low > six else low
     elif kind == ELU:
         for j in elements:
-            y[j] = x[j] if x[j] > zero else a * np.expm1(x[j])
+            y[j] = x[j] if x[j] > zero else a * expm1(x[j])
     elif kind == SILU:
         for j in elements:
             y[j] = x[j] / (one + exp(-x[j]))
@@ -169,7 +170,7 @@ def _slopes(kind, gx, g, x, a, size):  # type: ignore[no-untyped-def]
 
 def _apply(kind: int, x: Array, a: float = 0.0) -> Array:
     memory = aligned(x)[0]
-    y = np.empty_like(memory)
+    y = empty(memory.shape, memory.dtype)
     with np.errstate(over="ignore"):  # e^-x may be inf, and 1/inf is right; only plain Python would warn
         _values(kind, y, memory, x.dtype.type(a), memory.size)
     return shaped(y, x)
@@ -177,7 +178,7 @@ def _apply(kind: int, x: Array, a: float = 0.0) -> Array:
 
 def _apply_grad(kind: int, grad_y: Array, x: Array, a: float = 0.0) -> Array:
     memory, g = aligned(x, grad_y)
-    grad_x = np.empty_like(memory)
+    grad_x = empty(memory.shape, memory.dtype)
     with np.errstate(over="ignore"):
         _slopes(kind, grad_x, g, memory, x.dtype.type(a), memory.size)
     return shaped(grad_x, x)
@@ -319,7 +320,7 @@ def _prelu_plan(x: Array, weight: Array) -> tuple[Array, int, int, int]:
 def prelu_forward(x: Array, weight: Array) -> Array:
     """Return x (N, C, *) where x > 0, else weight*x, with one weight for all channels or one each."""
     memory = channels_last(x)
-    y = np.empty_like(memory)
+    y = empty(memory.shape, memory.dtype)
     weights, *plan = _prelu_plan(x, weight)
     _prelus(y.reshape(-1), memory.reshape(-1), weights, *plan)
     return channels_first(y)
@@ -329,7 +330,7 @@ def prelu_forward(x: Array, weight: Array) -> Array:
 def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """Return grad_x and grad_weight; a weight is used by all negative inputs of its channel."""
     memory, g = channels_last(x), channels_last(grad_y)
-    grad_x = np.empty_like(memory)
+    grad_x = empty(memory.shape, memory.dtype)
     weights, m, c, rows = _prelu_plan(x, weight)
     _prelu_grads(grad_x.reshape(-1), g.reshape(-1), memory.reshape(-1), weights, m, c, rows)
     negative = np.minimum(memory, 0)

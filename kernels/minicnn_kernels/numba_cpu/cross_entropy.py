@@ -13,19 +13,18 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
+from ..memory import empty
 from .jit import numba_kernel, parallel, serial_reordered, unsigned
 from .mathematics import exp
-from .softmax import exp_sum, rows_per_task
+from .softmax import exp_sum, log_probabilities, rows_per_task
 
 
 @serial_reordered
 def _loss_row(log_p, x, p, classes, label, weight, smoothing):  # type: ignore[no-untyped-def]
     """Write the log-probabilities of one sample; return its loss (``label`` -1: ignored)."""
     top, total = exp_sum(x, p, classes)
+    log_probabilities(log_p, x, p, classes, top, total)
     p = unsigned(p)
-    shift = top + np.log(total)
-    for c in range(unsigned(classes)):
-        log_p[p + c] = x[p + c] - shift
     if label < 0:
         return 0.0
     loss = -(1 - smoothing) * weight[label] * log_p[p + unsigned(label)]
@@ -85,7 +84,7 @@ def cross_entropy_forward(
     """Return the losses (M,) and the log-probabilities (M, C) of logits (M, C) and target (M,)."""
     m, classes = logits.shape
     x = np.ascontiguousarray(logits)
-    losses, log_p = np.empty(m, x.dtype), np.empty_like(x)
+    losses, log_p = empty(m, x.dtype), empty(x.shape, x.dtype)
     if x.size:
         labels, weights = _labels(target, ignore_index), _weights(weight, x)
         memories = losses, log_p.reshape(-1), x.reshape(-1)
@@ -105,7 +104,7 @@ def cross_entropy_grad(
     """Return the gradient of the logits (M, C) from the gradient of the losses (M,)."""
     m, classes = log_probabilities.shape
     log_p = np.ascontiguousarray(log_probabilities)
-    grad = np.empty_like(log_p)
+    grad = empty(log_p.shape, log_p.dtype)
     if grad.size:
         labels, weights = _labels(target, ignore_index), _weights(weight, log_p)
         memories = grad.reshape(-1), np.ascontiguousarray(grad_losses), log_p.reshape(-1)

@@ -11,6 +11,7 @@ import numpy as np
 from numba import prange
 
 from ..arrays import Array
+from ..memory import empty
 from .elementwise import CHUNK, aligned, shaped
 from .jit import numba_kernel, parallel, serial_no_alias
 
@@ -54,7 +55,7 @@ def dropout_forward(x: Array, p: float, seed: int) -> tuple[Array, Array]:
     else:
         x = np.asarray(x, order="C")  # ascontiguousarray would turn () into (1,)
         pixels, c = 1, x.size
-    y, keep = np.empty(x.size, x.dtype), np.empty(x.size, bool)
+    y, keep = empty(x.size, x.dtype), empty(x.size, bool)
     if x.size:
         threshold = np.uint64(np.ceil(p * 2**24))  # u >= p, in units of 2^-24
         memory = aligned(x)[0]
@@ -80,6 +81,6 @@ def _passes(grad_x, g, keep, scale, size):  # type: ignore[no-untyped-def]
 def dropout_grad(grad_y: Array, keep: Array, p: float) -> Array:
     """What was kept passes, divided by 1 - p."""
     g, kept = aligned(grad_y, keep)
-    grad_x = np.empty_like(g)
+    grad_x = empty(g.shape, g.dtype)
     _passes(grad_x, g, kept, _scale(p, g), g.size)
     return shaped(grad_x, grad_y)

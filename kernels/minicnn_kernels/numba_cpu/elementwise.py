@@ -6,6 +6,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..memory import memory_order
+from .layout import contiguous
 
 CHUNK = 16384  # elements in one task of an elementwise loop: 64 KiB of float32
 
@@ -19,7 +20,11 @@ def check_writeable(*arrays: Array) -> None:
 def aligned(x: Array, *others: Array) -> list[Array]:
     """The elements of ``x`` and ``others`` as flat arrays, all in the memory order of ``x``; copies where needed."""
     order = memory_order(x)
-    return [np.ascontiguousarray(y.transpose(order)).reshape(-1) for y in (x, *others)]
+    return [_contiguous(y.transpose(order)).reshape(-1) for y in (x, *others)]
+
+
+def _contiguous(x: Array) -> Array:
+    return contiguous(x) if x.ndim == 4 and x.dtype in (np.float32, np.float64) else np.ascontiguousarray(x)
 
 
 def shaped(memory: Array, like: Array) -> Array:
