@@ -34,8 +34,8 @@ def compile(
 ) -> Module:
     """Make inference faster: the forward pass is recorded, and its kernels are then called one after the other.
 
-    Between two kernels, the layers' Python code takes some 50 microseconds, which is most of the time of a small
-    network with one image. A compiled model does without: at the first call with inputs of some shape and type
+    Between two kernels, the layers' Python code takes some 50 microseconds, which is a good part of the time of a
+    small network with one image. A compiled model does without: at the first call with inputs of some shape and type
     it writes down which kernels run, joins neighbours (convolution, batch norm, sum and ReLU are one), and from then on
     calls these, with the parameters as they are at the time of the call.
 
