@@ -3,7 +3,7 @@
 python -m benchmarks --write                      everything, into RESULTS.md
 python -m benchmarks networks                     training and inference of whole networks
 python -m benchmarks training --only resnet       one part, and of it what is named so
-python -m benchmarks layers --only resnet50       every kernel of a training step
+python -m benchmarks layers --only resnet50       every kernel of a training step; --inference 1 of inference
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         help="seconds per case to wait for an idle machine (default: %(default)s)",
     )
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out: compiling takes minutes")
+    parser.add_argument(
+        "--inference", type=int, metavar="BATCH", help="layers of inference with this batch, not of a training step"
+    )
     parser.add_argument("--backend", help="minicnn's backend (default: the fastest)")
     parser.add_argument("--write", action="store_true", help="write the measured parts to benchmarks/RESULTS.md")
     args = parser.parse_args(given)
@@ -60,7 +63,7 @@ def main() -> None:
     from .run import Run
     from .settings import Settings
 
-    settings = Settings(args.threads, args.rounds, args.seconds, args.patience, not args.no_compile)
+    settings = Settings(args.threads, args.rounds, args.seconds, args.patience, not args.no_compile, args.inference)
     with tempfile.TemporaryDirectory(prefix="minicnn-benchmarks-") as folder:
         run = Run(settings, args.only, Path(folder), args.write)
         run.section("Machine", run.machine())

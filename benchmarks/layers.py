@@ -1,4 +1,4 @@
-"""Where a training step spends its time: every kernel call, beside what the machine could do at best.
+"""Where a training step, or inference, spends its time: every kernel call, beside what the machine could do at best.
 
 The registry gives each kernel to its caller; here it gives a kernel that is timed. Calls of the same operation on the
 same shapes are one row. Its *limit* is the time that the machine needs at least, by its measured peaks (the
@@ -25,7 +25,7 @@ import numpy as np
 from minicnn_kernels import registry
 
 from .networks import Network
-from .sides import Training
+from .sides import Inference, Training
 
 
 @dataclasses.dataclass
@@ -117,14 +117,19 @@ def timed_kernels(record: Callable[[str, tuple[Any, ...], Any, float], None]) ->
 
 
 class Profiled:
-    """A training step of one network in a process of its own, with its kernels timed."""
+    """One network in a process of its own, with its kernels timed: a training step, or inference with a batch."""
 
-    def __init__(self, network: Network, folder: Path, threads: int) -> None:
-        self.name = f"{network.name}, batch {network.batch}"
-        self.step = Training(network, folder, threads, "minicnn")
+    def __init__(self, network: Network, folder: Path, threads: int, inference: int | None = None) -> None:
+        self.step: Callable[[], object]
+        if inference is None:
+            self.name = f"{network.name}, training step, batch {network.batch}"
+            self.step = Training(network, folder, threads, "minicnn")
+        else:
+            self.name = f"{network.name}, inference, batch {inference}"
+            self.step = Inference(network, folder, threads, inference, "minicnn")
 
     def profile(self, steps: int) -> Profile:
-        """The median of each call's seconds over several steps."""
+        """The median of each call's seconds over several steps, and of others in which nothing is written down."""
         self.step()
         whole, all_calls = [], []
         for _ in range(steps):
@@ -135,11 +140,12 @@ class Profiled:
                 moved = {a.ctypes.data: a.nbytes for a in arrays((arguments, result))}  # in place: once
                 calls.append((operation, what, seconds, flops, float(sum(moved.values()))))  # noqa: B023
 
-            before = time.perf_counter()
             with timed_kernels(record):
                 self.step()
-            whole.append(time.perf_counter() - before)
             all_calls.append(calls)
+            before = time.perf_counter()
+            self.step()
+            whole.append(time.perf_counter() - before)
         return Profile(self.name, gather(all_calls), float(np.median(whole)))
 
 

@@ -141,7 +141,7 @@ def layers(profile: Profile, peak: Peak) -> str:
     parts = ("forward", "grad_input", "grad_weight")
     found = {(row.operation, row.what): row for row in profile.rows}
     filters = list(dict.fromkeys(row.what for row in profile.rows if row.operation == "conv2d.forward"))
-    convolutions = [
+    convolutions: list[tuple[str, ...]] = [
         (
             *(what, f"{found['conv2d.forward', what].calls:.0f}"),
             *(_cell(found.get((f"conv2d.{part}", what)), peak) for part in parts),
@@ -167,10 +167,11 @@ def layers(profile: Profile, peak: Peak) -> str:
 
 
 LAYERS = (
-    "All calls of a kernel on the same shapes in one training step: their time, their rate, and the share of what the "
+    "All calls of a kernel on the same shapes in one step: their time, their rate, and the share of what the "
     "measured peaks allow (the longer of operations / peak GFLOP/s and bytes / peak GB/s, divided by the time). "
     "Operations are those of the definition: Winograd's convolution needs fewer and may exceed 100 %, as may arrays "
-    "that are still in a cache. Any network: `python -m benchmarks layers --only NAME`."
+    "that are still in a cache. Any network: `python -m benchmarks layers --only NAME`, its inference with "
+    "`--inference BATCH`."
 )
 
 

@@ -61,7 +61,8 @@ class Run:
         texts = [results.LAYERS]
         for network in self.networks():
             if self.only or network.model in PROFILED:
-                with Worker(Profiled, network, self.folder, self.settings.threads) as profiled:
+                settings = self.settings
+                with Worker(Profiled, network, self.folder, settings.threads, settings.inference) as profiled:
                     texts.append(results.layers(profiled.ask("profile", STEPS), self.peak))
         self.section("Layers", "\n\n".join(texts))
 

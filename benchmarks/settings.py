@@ -15,3 +15,4 @@ class Settings:
     seconds: float = 2.0
     patience: float = 20.0
     compile: bool = True
+    inference: int | None = None  # batch of the layers that are shown; None: a training step's

@@ -17,36 +17,16 @@ import numpy as np
 from . import dtype as dtypes
 from . import grad_mode
 from .deferred import Deferred
-from .device import CPU, device
 from .errors import AutogradError, DTypeError, ShapeError
 from .exchange import Exchange
+from .facts import Facts
 from .parts import Edge, RemovableHandle, Size, Versions
 
 if TYPE_CHECKING:
     from .function import Function
 
 
-class _WhenAsked:
-    """``tensor._array`` where the tensor has none yet: computed now, and kept.
-
-    Without ``__set__`` this comes second: a tensor's own attribute, once it is there, is found first, at no cost.
-    """
-
-    def __get__(self, t: Any, owner: Any = None) -> Any:
-        if t is None:
-            return self
-        deferred = t._deferred
-        if deferred is None:
-            try:
-                return t.__dict__["_array"]  # another thread has just computed it
-            except KeyError:
-                raise AttributeError("this tensor was never given an array", name="_array", obj=t) from None
-        array = t.__dict__.setdefault("_array", deferred.array())
-        t.__dict__.pop("_deferred", None)
-        return array
-
-
-class Tensor(Exchange):
+class Tensor(Facts, Exchange):
     """A multi-dimensional array with automatic differentiation.
 
     ``Tensor(2, 3)`` is uninitialised and ``Tensor([1, 2])`` holds floats, as
@@ -70,8 +50,6 @@ class Tensor(Exchange):
 
     __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
 
-    _array: Any = _WhenAsked()
-    _deferred: Deferred | None = None  # what makes the array when it is asked for
     grad: Tensor | None
     grad_fn: Function | None
     _output_index: int
@@ -145,84 +123,6 @@ class Tensor(Exchange):
         else:
             self._array = result
             self.__dict__.pop("_deferred", None)
-
-    # ------------------------------------------------------------- what it is
-
-    @property
-    def _form(self) -> Any:
-        """What knows shape and type: the array, or what will make it."""
-        deferred = self._deferred
-        return self._array if deferred is None else deferred
-
-    @property
-    def shape(self) -> Size:
-        return Size(self._form.shape)
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or its entry ``dim``."""
-        if dim is None:
-            return self.shape
-        try:
-            return self._form.shape[dim]
-        except IndexError:
-            raise ShapeError(f"size: dim {dim} is out of range for a tensor of shape {self._form.shape}") from None
-
-    @property
-    def ndim(self) -> int:
-        return int(self._form.ndim)
-
-    def dim(self) -> int:
-        """Number of dimensions."""
-        return self.ndim
-
-    ndimension = dim
-
-    def numel(self) -> int:
-        """Number of elements."""
-        return int(self._form.size)
-
-    nelement = numel
-
-    @property
-    def dtype(self) -> dtypes.dtype:
-        return dtypes.from_numpy_dtype(self._form.dtype)
-
-    @property
-    def device(self) -> device:
-        return CPU
-
-    @property
-    def is_cuda(self) -> bool:
-        return False
-
-    def get_device(self) -> int:
-        """-1: the CPU."""
-        return -1
-
-    def is_floating_point(self) -> bool:
-        """Whether the elements are floating-point numbers."""
-        return bool(self._form.dtype.kind == "f")
-
-    def element_size(self) -> int:
-        """Bytes per element."""
-        return int(self._form.itemsize)
-
-    @property
-    def itemsize(self) -> int:
-        return self.element_size()
-
-    @property
-    def nbytes(self) -> int:
-        return int(self._form.nbytes)
-
-    def stride(self, dim: int | None = None) -> Any:
-        """Steps, in elements, from one index to the next, for all dimensions or for ``dim``."""
-        steps = tuple(s // self._array.itemsize for s in self._array.strides)
-        return steps if dim is None else steps[dim]
-
-    def data_ptr(self) -> int:
-        """Address of the first element."""
-        return int(self._array.ctypes.data)
 
     # ---------------------------------------------------------------- history
 

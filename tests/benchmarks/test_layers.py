@@ -20,14 +20,18 @@ def test_every_kernel_of_a_step_is_seen(tmp_path: Path) -> None:
     with minicnn.use_backend("numpy"):
         write_weights(network, tmp_path)
         profile = Profiled(network, tmp_path, 1).profile(2)
+        inference = Profiled(network, tmp_path, 1, inference=3).profile(1)
     rows = {(row.operation, row.what): row for row in profile.rows}
     flops = 3 * 2.0 * (2 * 64 * 8 * 8) * (64 * 9)  # three layers, two operations per multiply-add
     for part in ("forward", "grad_input", "grad_weight"):
         row = rows[f"conv2d.{part}", "3x3 64->64 at 8x8"]
         assert (row.calls, row.flops) == (3, flops)
         assert row.moved >= 3 * 4 * (2 * 2 * 64 * 8 * 8 + 64 * 64 * 9)
-    assert profile.name == "chain, batch 2"
-    assert sum(row.seconds for row in profile.rows) <= profile.step
+    assert profile.name == "chain, training step, batch 2"
+    assert 0 < sum(row.seconds for row in profile.rows) < 10 * profile.step
+    (row,) = (row for row in inference.rows if row.what == "3x3 64->64 at 8x8")
+    assert (row.operation, row.flops) == ("conv2d.forward", flops * 3 / 2)
+    assert inference.name == "chain, inference, batch 3"
 
 
 def test_a_call_inside_a_call_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ OURS = {
     "gradcheck",
     "empty_cache",
     "memory_stats",
+    "active_conv_algorithm",
+    "set_conv_algorithm",
     "is_fusion_enabled",
     "set_fusion_enabled",
 }

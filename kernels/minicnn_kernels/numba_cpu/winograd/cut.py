@@ -128,12 +128,12 @@ def _shares(tiles: int, panels: int, wide: int) -> tuple[int, int]:
 
     Few channels: as many tiles as leave V and M in the L2 cache. Many channels: more, to read U less often. The loop
     makes more tasks by what costs least first (measured): each share of the panels transforms the tiles anew, and
-    each block of tiles reads U anew.
+    each block of tiles reads U anew. With a single block nobody else needs a share's U, which never leaves the cache.
     """
     rows = tile_rows()
     block, per_task = max(1, equal(tiles, 2 * rows if wide <= 256 else 8 * rows)), panels
     while -(-tiles // block) * -(-panels // per_task) < TASKS:
-        if per_task > 4:
+        if per_task > 4 or (block >= tiles and per_task > 1):
             per_task = -(-per_task // 2)
         elif block > rows:
             block = -(-block // 2)
