@@ -215,11 +215,25 @@ greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 contiguous_format, preserve_format, channels_last = "contiguous_format", "preserve_format", "channels_last"
 
 _MODULES = (
-    *("accelerator", "autograd", "backends", "cuda", "data", "datasets", "explain", "io", "kernels", "models", "nn"),
+    *(
+        "accelerator",
+        "autograd",
+        "backends",
+        "compiling",
+        "cuda",
+        "data",
+        "datasets",
+        "explain",
+        "io",
+        "kernels",
+        "models",
+        "nn",
+    ),
     *("onnx", "optim", "transforms", "utils"),
 )
 _ELSEWHERE = {
     "save": "minicnn.io",
+    "compile": "minicnn.compiling",
     "load": "minicnn.io",
     "show_config": "minicnn.config",
     "gradcheck": "minicnn.autograd",

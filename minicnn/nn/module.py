@@ -12,6 +12,7 @@ from ..core.layer_stack import layer_path, stack
 from ..core.tensor import RemovableHandle, Tensor
 from .hooks import call_with_hooks, compute
 from .state import Stateful
+from .tree import Registry
 
 
 class Module(Stateful):
@@ -48,10 +49,10 @@ class Module(Stateful):
         super().__init__()
         own = self.__dict__
         own["training"] = True
-        own["_forward_pre_hooks"] = {}
-        own["_forward_hooks"] = {}
-        own["_backward_pre_hooks"] = {}
-        own["_backward_hooks"] = {}
+        own["_forward_pre_hooks"] = Registry()
+        own["_forward_hooks"] = Registry()
+        own["_backward_pre_hooks"] = Registry()
+        own["_backward_hooks"] = Registry()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output; every subclass defines it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _CHECKPOINT = ("state_dict", "model_state_dict", "model")  # where a checkpoint has the model's state
+_WRAPPERS = "module.", "_orig_mod."  # of parallel training, and of torch.compile
 SHOWN = 12  # rows of each table in an error
 
 
@@ -48,7 +49,7 @@ def as_state_tensor(value: Any) -> Tensor | None:
 
 
 def _unwrapped(state: Mapping[str, Any], own: set[str]) -> Mapping[str, Any]:
-    """The state inside a checkpoint, and without the ``module.`` of parallel training; only if no key fits as it is.
+    """The state inside a checkpoint, and without the prefix of a wrapper; only if no key fits as it is.
 
     A parameter is never a dictionary and never lies below a child that is not there, so nothing else can be meant.
     """
@@ -56,8 +57,9 @@ def _unwrapped(state: Mapping[str, Any], own: set[str]) -> Mapping[str, Any]:
         if own & set(state):
             break
         inner = next((state[key] for key in _CHECKPOINT if isinstance(state.get(key), Mapping)), None)
-        if inner is None and state and all(isinstance(key, str) and key.startswith("module.") for key in state):
-            inner = {key.removeprefix("module."): value for key, value in state.items()}
+        for prefix in _WRAPPERS:
+            if inner is None and state and all(isinstance(key, str) and key.startswith(prefix) for key in state):
+                inner = {key.removeprefix(prefix): value for key, value in state.items()}
         if inner is None:
             break
         state = inner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,49 @@ def describe(value: Any) -> str:
     return f"the function {name}" + (f". Fix: nn.{meant}()" if meant else "")
 
 
+class _Edits:
+    """Changes of modules: of attributes, parameters, buffers, children and hooks, not of numbers in tensors.
+
+    Attributes
+    ----------
+    latest : int
+        Another number after each edit of any module.
+    """
+
+    def __init__(self) -> None:
+        self.latest = 0
+        self._numbers = itertools.count(1)
+
+    def happened(self) -> None:
+        """To be called after an edit."""
+        self.latest = next(self._numbers)
+
+
+edits = _Edits()
+
+
+class Registry(dict[Any, Any]):
+    """What a module has of one kind, by name: a dictionary whose edits are counted."""
+
+
+def _counted(name: str) -> Any:
+    """The method of dictionaries, and then the count."""
+    plain = getattr(dict, name)
+
+    def method(self: Registry, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return plain(self, *args, **kwargs)
+        finally:
+            edits.happened()
+
+    method.__name__, method.__doc__ = name, plain.__doc__
+    return method
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "pop", "popitem", "clear", "update", "setdefault"):
+    setattr(Registry, _name, _counted(_name))
+
+
 class Tree:
     """The part of :class:`~minicnn.nn.Module` that registers attributes and walks over them."""
 
@@ -37,9 +81,9 @@ class Tree:
 
     def __init__(self) -> None:
         own = self.__dict__
-        own["_parameters"] = {}
-        own["_buffers"] = {}
-        own["_modules"] = {}
+        own["_parameters"] = Registry()
+        own["_buffers"] = Registry()
+        own["_modules"] = Registry()
         own["_non_persistent_buffers_set"] = set()
 
     # ------------------------------------------------------------- registering
@@ -71,6 +115,7 @@ class Tree:
                 own[registry][name] = value
                 return
         super().__setattr__(name, value)
+        edits.happened()
 
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
@@ -88,6 +133,7 @@ class Tree:
                 self._non_persistent_buffers_set.discard(name)
                 return
         super().__delattr__(name)
+        edits.happened()
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._parameters, *self._buffers, *self._modules})

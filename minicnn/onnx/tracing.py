@@ -178,11 +178,16 @@ def _value(t: Tensor, array: Any = None, name: str | None = None) -> Value:
 
 def trace(model: Module, arrays: Sequence[Any]) -> tuple[Program, list[Any]]:
     """Run the model once on arrays; the program, and the arrays that came out."""
-    inputs = [Tensor._wrap(array.copy()) for array in arrays]
+    program, tensors, _ = follow(model, [Tensor._wrap(array.copy()) for array in arrays])
+    return program, [t._array for t in tensors]
+
+
+def follow(model: Module, inputs: Sequence[Tensor]) -> tuple[Program, list[Tensor], Any]:
+    """Run the model once on tensors; the program, the tensors that came out, and what they came in."""
     with no_grad(), record() as steps:
         result = model(*inputs)
     names, tensors = [], []
-    for name, t in _outputs(result):
+    for name, t in outputs_of(result):
         names.append(name)
         tensors.append(t)
     if not tensors:
@@ -200,20 +205,20 @@ def trace(model: Module, arrays: Sequence[Any]) -> tuple[Program, list[Any]]:
                 "x = x + y for x += y, or cat",
                 operation,
             )
-    return program, [t._array for t in tensors]
+    return program, tensors, result
 
 
-def _outputs(result: Any, name: str = "output") -> Iterator[tuple[str, Tensor]]:
+def outputs_of(result: Any, name: str = "output") -> Iterator[tuple[str, Tensor]]:
     """All tensors of a result, with names: of dicts and named tuples their keys, else numbers."""
     if isinstance(result, Tensor):
         yield name, result
     elif isinstance(result, Mapping):
         for key, item in result.items():
-            yield from _outputs(item, str(key))
+            yield from outputs_of(item, str(key))
     elif isinstance(result, (tuple, list)):
         keys = getattr(result, "_fields", [f"{name}_{i}" for i in range(len(result))])
         for key, item in zip(keys, result, strict=True):
-            yield from _outputs(item, key)
+            yield from outputs_of(item, key)
     elif result is not None:
         raise ExportError(f"the model must return tensors (in tuples, lists or dicts); got {type(result).__name__}")
 
@@ -246,7 +251,7 @@ def check_replay(program: Program, arrays: Sequence[Any], outputs: Sequence[Any]
             results = result if isinstance(result, tuple) else (result,)
             tensors.update(zip(operation.outputs, results, strict=True))
     for value, expected in zip(program.outputs, outputs, strict=True):
-        if not _close(tensor(value)._array, expected):
+        if not close(tensor(value)._array, expected):
             raise ExportError(
                 "the recorded operations do not give the model's output: something was changed behind the record, "
                 "through x.data, x.numpy(), or the shape of a tensor in place (squeeze_ ...). "
@@ -254,7 +259,8 @@ def check_replay(program: Program, arrays: Sequence[Any], outputs: Sequence[Any]
             )
 
 
-def _close(got: Any, expected: Any) -> bool:
+def close(got: Any, expected: Any) -> bool:
+    """Whether two arrays are equal up to rounding, as far as their largest number tells."""
     if got.shape != expected.shape or got.dtype.kind != "f":
         return np.array_equal(got, expected)
     tolerance = float(np.finfo(got.dtype).eps) ** 0.5

@@ -10,7 +10,7 @@ TORCH: dict[str, str] = {
         arange linspace logspace eye meshgrid rand randn randint randperm rand_like randn_like randint_like normal
         bernoulli multinomial manual_seed seed initial_seed get_rng_state set_rng_state
         no_grad enable_grad set_grad_enabled is_grad_enabled inference_mode is_anomaly_enabled
-        save load stack cat concat hstack vstack where
+        compile save load stack cat concat hstack vstack where
         argmax argmin max min amax amin sum mean var std norm prod median all any logsumexp count_nonzero
         exp log log2 log10 log1p sqrt rsqrt abs sign clamp clip pow square sin cos tanh sigmoid relu softmax
         log_softmax floor ceil round add sub mul div neg remainder maximum minimum lerp isnan isinf isfinite
@@ -110,7 +110,7 @@ OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
-        summary explain models onnx empty_cache memory_stats
+        summary explain models onnx compiling empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": "summary Summary Row ParameterRow Field",

@@ -61,6 +61,7 @@ def test_no_name_of_a_part_is_forgotten_in_the_table() -> None:
 
 # What PyTorch's signature has and ours leaves out (giving it is a TypeError), or has differently.
 DIFFERENT = {
+    "compile": "functions, decorating; name, recompile_limit, isolate_recompiles, shapes_spec",
     "save": "of the format, which is our own",
     "load": "of pickle, which is not used",
     "dtype": "made by nobody there",
@@ -215,7 +216,7 @@ def test_second_names_are_the_same_modules() -> None:
 @pytest.mark.parametrize(
     ("path", "name", "says"),
     [
-        ("", "compile", "nothing to compile"),
+        ("", "jit", "minicnn.compile"),
         ("", "linalg", "numpy.linalg"),
         ("", "bfloat16", "float16"),
         ("", "complex64", "left"),

@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "models": {"core", "ops", "nn", "io", "onnx"},
     "explain": {"core", "ops", "nn"},
     "onnx": {"core", "ops", "nn", "io"},
+    "compiling": {"minicnn_kernels", "core", "ops", "nn", "onnx"},
     "optim": {"minicnn_kernels", "core"},
     "data": {"core"},
     "io": {"core"},

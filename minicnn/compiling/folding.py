@@ -1,0 +1,55 @@
+"""Batch norms that became a scale and a shift: computed once, and again when a number behind them has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.tensor import Tensor
+from ..ops.normalisation import scale_and_shift
+
+
+class Folded:
+    """Puts the scale and the shift of one batch norm into their slots.
+
+    Parameters
+    ----------
+    sources : sequence of (Tensor, array or None)
+        Bias of the convolution; mean, variance, weight and bias of the batch norm.
+    eps : float
+    dtype : numpy.dtype
+        Of the convolution.
+    places : (int, int)
+        The slots of scale and shift.
+    """
+
+    def __init__(self, sources: Sequence[Any], eps: float, dtype: np.dtype[Any], places: tuple[int, int]) -> None:
+        self.sources, self.eps, self.dtype, self.places = sources, eps, dtype, places
+        self.known: tuple[Any, ...] | None = None  # what it was computed from, and the two vectors
+
+    def fill(self, slots: list[Any]) -> None:
+        """Scale and shift, computed anew if the array of a source is another one or its memory was written to."""
+        if self.known is None or self.changed(self.known[0]):
+            self.known = self.compute()
+        slots[self.places[0]], slots[self.places[1]] = self.known[1]
+
+    @staticmethod
+    def changed(known: Sequence[Any]) -> bool:
+        """Whether a source is not what it was; or may not be, because somebody has it as a NumPy array."""
+        for t, array, memory, writes in known:
+            now = t._versions
+            if now.shares is not None:
+                now = now.memory
+            if t._array is not array or now is not memory or now.writes != writes or now.exposed:
+                return True
+        return False
+
+    def compute(self) -> tuple[Any, ...]:
+        """The sources as they are now, and scale and shift."""
+        tensors = [t for t in self.sources if isinstance(t, Tensor)]
+        known = [(t, t._array, memory, memory.writes) for t in tensors for memory in (t._versions.memory,)]
+        before, mean, var, weight, bias = [t._array if isinstance(t, Tensor) else t for t in self.sources]
+        exact = scale_and_shift(before, mean, var, weight, bias, self.eps)
+        return known, [numbers.astype(self.dtype) for numbers in exact]

@@ -1,0 +1,156 @@
+"""A recording as a list of function calls, which is replayed on other inputs.
+
+All values live in one list of slots: inputs, parameters, settings, results. A step takes its arguments from some slots
+and puts its result into another one; slots that nobody reads any more are emptied, so that the memory of a
+result serves the next ones. That is all that happens between two kernels::
+
+    for function, arguments, result, last_reads in steps:
+        slots[result] = function(*arguments(slots))
+        for slot in last_reads:
+            slots[slot] = None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from minicnn_kernels.epilogue import Epilogue
+from minicnn_kernels.registry import select
+
+from ..core.tensor import Tensor
+from ..onnx.tracing import Program as Recording
+from ..onnx.tracing import Value
+from .folding import Folded
+from .peephole import Call, calls_of
+
+
+class StaleError(Exception):
+    """A parameter has another shape or type than in the recording."""
+
+
+class Step(NamedTuple):
+    """One call, by slots."""
+
+    function: Any  # the name of a kernel that is still to be selected, or what is called
+    arguments: Any  # the slots, or what takes them out of the list of all
+    result: int
+    last_reads: tuple[int, ...] = ()
+
+
+class Program:
+    """The calls that compute what a recording did, on any input of its shape and type.
+
+    Kernels are selected in the first run, by the backend that is active then.
+
+    Parameters
+    ----------
+    recording : minicnn.onnx.tracing.Program
+    members : dict
+        The parameters and buffers of the model by their paths; their numbers are read in each run.
+    """
+
+    def __init__(self, recording: Recording, members: dict[str, Tensor]) -> None:
+        self.template: list[Any] = []  # settings and constants in their slots, None in the others
+        self._slots: dict[Value, int] = {}
+        self._known: dict[str, Tensor] = members
+        self.members: list[tuple[int, Tensor, tuple[int, ...], np.dtype[Any]]] = []
+        self.inputs = [self._slot(v) for v in recording.inputs]
+        self.folds: list[Folded] = []
+        listing: list[Step] = []
+        for call in calls_of(recording):
+            self._write(call, listing)
+        self.outputs = [self._slot(v) for v in recording.outputs]
+        self._listing = self._with_last_reads(listing)
+        self._steps: list[Step] | None = None
+
+    def __len__(self) -> int:
+        return len(self._listing)
+
+    def _slot(self, what: Any) -> int:
+        """Where a value is, or a new place for a setting."""
+        if not isinstance(what, Value):
+            self.template.append(what)
+            return len(self.template) - 1
+        slot = self._slots.get(what)
+        if slot is None:
+            slot = self._slots[what] = len(self.template)
+            self.template.append(what.array if what.name is None else None)
+            if what.name is not None:
+                self.members.append((slot, self._known[what.name], what.shape, what.dtype))
+        return slot
+
+    def _write(self, call: Call, listing: list[Step]) -> None:
+        """Append the steps of a call."""
+        arguments = [self._slot(a) for a in call.arguments]
+        if call.fold is not None or call.residual is not None:
+            scale = None if call.fold is None else call.fold.scale
+            if call.fold is not None:
+                sources = [None if v is None else self._known[v.name] if v.name else v.array for v in call.fold.sources]
+                places = self._slot(call.fold.scale), self._slot(call.fold.shift)
+                self.folds.append(Folded(sources, call.fold.eps, call.fold.scale.dtype, places))
+            arguments.append(self._slot(None))
+            parts = (scale, call.residual, call.low, call.high)
+            listing.append(Step(Epilogue, [self._slot(part) for part in parts], arguments[-1]))
+        elif (call.low, call.high) != (-inf, inf):
+            arguments.append(self._slot(Epilogue(None, None, call.low, call.high)))
+        if len(call.outputs) == 1:
+            listing.append(Step(call.function, arguments, self._slot(call.outputs[0])))
+            return
+        together = self._slot(None)
+        listing.append(Step(call.function, arguments, together))
+        for i, output in enumerate(call.outputs):
+            listing.append(Step(itemgetter(i), [together], self._slot(output)))
+
+    def _with_last_reads(self, listing: list[Step]) -> list[Step]:
+        """The same steps, each with the results that no later step reads."""
+        results = {step.result for step in listing}
+        done, read = [], set(self.outputs)
+        for step in reversed(listing):
+            last = results.intersection((step.result, *step.arguments)) - read
+            read |= last
+            done.append(step._replace(last_reads=tuple(sorted(last))))
+        return done[::-1]
+
+    @np.errstate(all="ignore")  # infinities and NaN are values
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        """The outputs for other inputs."""
+        slots = self.template.copy()
+        for slot, array in zip(self.inputs, arrays, strict=True):
+            slots[slot] = array
+        for slot, tensor, shape, dtype in self.members:
+            array = slots[slot] = tensor._array
+            if array.shape != shape or array.dtype != dtype:
+                raise StaleError
+        for fold in self.folds:
+            fold.fill(slots)
+        if self._steps is None:
+            self._steps = self._first_run(slots)
+        else:
+            for function, arguments, result, last_reads in self._steps:
+                slots[result] = function(*arguments(slots))
+                for slot in last_reads:
+                    slots[slot] = None
+        return [slots[slot] for slot in self.outputs]
+
+    def _first_run(self, slots: list[Any]) -> list[Step]:
+        """Run step by step, to select the kernels; the steps with these."""
+        steps = []
+        for function, places, result, last_reads in self._listing:
+            arguments = _taker(places)
+            if isinstance(function, str):
+                function = select(function, arguments(slots))[0].function
+            slots[result] = function(*arguments(slots))
+            steps.append(Step(function, arguments, result, last_reads))
+        return steps
+
+
+def _taker(places: Sequence[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """What takes these items out of a list, as a tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    place = slice(places[0], places[0] + 1) if places else slice(0)
+    return itemgetter(place)  # a list of one
