@@ -64,7 +64,7 @@ def test_numbers_of_a_network_against_arithmetic() -> None:
     plane = 16 * 16 * 4
     memory = {"stem": 8 * plane, "shared": 8 * plane, "norm": 8 * plane, "up": 2 * 6 * 32 * 32 * 4, "drop": 0}
     assert {path: rows[path].output_bytes for path in memory} == memory  # up: the product, and with the bias
-    assert rows["pool"].output_bytes == 6 * 16 * 16 * (4 + 8)  # maxima and where they are
+    assert rows["pool"].output_bytes == 6 * 16 * 16 * 4
     assert rows["pool"].formula == "ceil((32 - 3 + 2*0)/2) + 1 = 16"
     assert rows["up"].formula == "(16 - 1)*2 - 2*1 + 1*(3 - 1) + 1 + 1 = 32"
     assert rows["branches.1"].param_formula == "1*7*(8/2)*8 + 8"
