@@ -37,8 +37,7 @@ class Epilogue(NamedTuple):
     high: float = inf
 
     def apply(self, y: Array, bias: Array | None) -> Array:
-        """Return ``clamp(y*scale + bias + residual, low, high)`` for ``y (N, O, ...)``: the definition, step by
-        step."""
+        """Compute it for ``y (N, O, ...)`` step by step: the definition."""
         per_channel = (1, -1) + (1,) * (y.ndim - 2)
         if self.scale is not None:
             y = y * self.scale.reshape(per_channel)

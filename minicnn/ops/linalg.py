@@ -11,6 +11,7 @@ from minicnn_kernels import call
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .deferrable import Deferrable
 from .operands import as_tensor, unbroadcast
 
 
@@ -34,17 +35,14 @@ class MatMul(Function):
         )
 
 
-class Linear(Function):
+class Linear(Deferrable):
     """``Y = X W^T + b`` for rows X (M, K), W (N, K), b (N): one product forward, two backward."""
 
     differentiable = True
 
-    def forward(self, x: Any, weight: Any, bias: Any) -> Any:
+    def prepare(self, x: Any, weight: Any, bias: Any) -> Any:
         self.save(x if self.needs_grad[1] else None, weight if self.needs_grad[0] else None)
-        y = call("matmul", x, weight.T)
-        if bias is not None:
-            y += bias
-        return y
+        return "matmul", (x, weight.T, bias), (len(x), len(weight))
 
     def backward(self, grad_y: Tensor) -> Any:
         x, weight = self.saved

@@ -159,6 +159,8 @@ def _(d: Draw) -> tuple[Any, ...]:
 def _(d: Draw) -> tuple[Any, ...]:
     (m, k, n), batch = d.ints(1, 6, 3), d.batch
     left, right = d.one(((), ()), ((batch,), (batch,)), ((batch, 1), (3,)), ((), (batch,)), ((batch,), ()))
+    if not left and not right and d.one(True, False):
+        return d.array(m, k), d.array(k, n), d.array(n), Epilogue(d.array(n), d.array(m, n), -1.0, 2.0)
     return d.array(*left, m, k), d.array(*right, k, n)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..registry import kernel
 from .indexing import doubles
 
 
 @kernel("matmul", backend="reference")
-def matmul(a: Array, b: Array) -> Array:
-    """Return (..., M, N) from a (..., M, K) and b (..., K, N)."""
+def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = NONE) -> Array:
+    """Return (..., M, N) from a (..., M, K) and b (..., K, N); with bias (N,) and epilogue from matrices only."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     left = np.broadcast_to(doubles(a), (*batch, rows, inner))
@@ -25,4 +26,4 @@ def matmul(a: Array, b: Array) -> Array:
             for n in range(columns):
                 for k in range(inner):
                     y[(*s, m, n)] += left[(*s, m, k)] * right[(*s, k, n)]
-    return y.astype(a.dtype)
+    return epilogue.apply(y, bias).astype(a.dtype)

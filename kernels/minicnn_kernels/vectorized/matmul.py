@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..epilogue import NONE, Epilogue
 from ..registry import kernel
 from .common import wide
 
 
 @kernel("matmul", backend="numpy")
-def matmul(a: Array, b: Array) -> Array:
-    """Return (..., M, N) from a (..., M, K) and b (..., K, N)."""
-    return np.matmul(wide(a), wide(b)).astype(a.dtype, copy=False)
+def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = NONE) -> Array:
+    """Return (..., M, N) from a (..., M, K) and b (..., K, N); with bias (N,) and epilogue from matrices only."""
+    y = np.matmul(wide(a), wide(b))
+    return epilogue.apply(y, bias).astype(a.dtype, copy=False)

@@ -58,8 +58,9 @@ def object_code(text: str, target: Target) -> bytes:
     machine = _machine(target)
     module = binding.parse_assembly(text)
     module.verify()
-    passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=3))
-    passes.getModulePassManager().run(module, passes)
+    options = binding.create_pipeline_tuning_options(speed_level=3)
+    options.loop_unrolling = False  # the micro-kernels are unrolled where it helps
+    binding.create_pass_builder(machine, options).getModulePassManager().run(module, passes)
     return bytes(machine.emit_object(module))
 
 
