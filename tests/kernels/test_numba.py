@@ -209,10 +209,54 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
 
     monkeypatch.setattr(jit, "KernelCache", no_place)
     jit._warn_of_no_cache.cache_clear()
+
+    def double(thread: Any, y: Any, x: Any) -> None:
+        for i in jit.share(thread, len(x)):
+            y[i] = 2 * x[i]
+
+    def triple(thread: Any, y: Any, x: Any) -> None:
+        for i in jit.share(thread, len(x)):
+            y[i] = 3 * x[i]
+
     with pytest.warns(RuntimeWarning, match="set NUMBA_CACHE_DIR") as caught:
-        functions = [jit.serial(lambda x: x + 1), jit.serial(lambda x: x + 2)]
+        functions = [jit.parallel(double), jit.parallel(triple)]
     assert len(caught) == 1
-    assert [function(1) for function in functions] == [2, 3]
+    x = np.arange(100.0)
+    for factor, function in zip((2, 3), functions, strict=True):
+        y = np.zeros(100)
+        function(y, x)
+        np.testing.assert_array_equal(y, factor * x)
+
+
+def test_loops_run_in_sequence_and_every_task_once():
+    """The second loop reads what all threads wrote in the first."""
+
+    @jit.serial
+    def count(thread, seen):  # type: ignore[no-untyped-def]
+        for t in jit.share(thread, len(seen)):
+            seen[t] += 1
+
+    @jit.serial
+    def reverse(thread, out, seen):  # type: ignore[no-untyped-def]
+        for t in jit.share(thread, len(seen)):
+            out[t] += seen[len(seen) - 1 - t]
+
+    def both(threads, out, seen):  # type: ignore[no-untyped-def]
+        for _ in range(5):
+            jit.run_on_team(count, threads, (seen,))
+            jit.run_on_team(reverse, threads, (out, seen))
+
+    launch = jit.in_sequence(both)
+    for tasks in (0, 1, 3, 1000):
+        out, seen = np.zeros(tasks), np.zeros(tasks)
+        launch(out, seen)
+        np.testing.assert_array_equal(seen, 5)
+        np.testing.assert_array_equal(out, 15)
+
+
+def test_a_loop_without_thread_is_refused():
+    with pytest.raises(TypeError, match=r"takes `thread` first, and gives it to share\(\)"):
+        jit.parallel(lambda x: None)
 
 
 CACHED_RUN = """
@@ -261,11 +305,11 @@ def test_code_for_other_types_is_not_taken_from_the_cache(tmp_path, monkeypatch)
     from numba import float32, float64
 
     monkeypatch.setattr(jit.numba.config, "CACHE_DIR", str(tmp_path))
-    compiled = jit.serial(rng)  # any function written in a file
+    kept = jit.KernelCache(rng)  # any function written in a file
     wrong, right = SimpleNamespace(signature=float32(float32)), SimpleNamespace(signature=float64(float64))
     for stored, loaded in ((wrong, None), (right, right)):
         monkeypatch.setattr("numba.core.caching.FunctionCache.load_overload", lambda *_, stored=stored: stored)
-        assert compiled._cache.load_overload((float64,), None) is loaded
+        assert kept.load_overload((float64,), None) is loaded
 
 
 @pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
@@ -274,7 +318,7 @@ def test_a_full_disk_does_not_stop_a_kernel(monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("numba.core.caching.FunctionCache.save_overload", full)
-    assert jit.serial(threads.get_num_threads)._cache.save_overload((), None) is None
+    assert jit.KernelCache(threads.get_num_threads).save_overload((), None) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not jit.JIT, reason="GNU OpenMP and fork: Linux")

@@ -9,13 +9,12 @@ Formulas and sources: ``reference/activations.py``.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty
 from .columns import dots
 from .elementwise import CHUNK, aligned, check_writeable, shaped
-from .jit import numba_kernel, parallel, serial_no_alias, unsigned
+from .jit import numba_kernel, parallel, serial_no_alias, share, unsigned
 from .layout import channels_first, channels_last
 from .mathematics import exp, expm1, tanh
 
@@ -37,14 +36,14 @@ def _relu_in_place(x, first, last):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _relus(y, x, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _relus(thread, y, x, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _relu(y, x, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 
 @parallel
-def _relus_in_place(x, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _relus_in_place(thread, x, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _relu_in_place(x, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 
@@ -73,8 +72,8 @@ def _relu_grad(gx, g, y, first, last):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _relu_grads(gx, g, y, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _relu_grads(thread, gx, g, y, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _relu_grad(gx, g, y, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 
@@ -157,14 +156,14 @@ def _slope(kind, gx, g, x, a, first, last):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _values(kind, y, x, a, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _values(thread, kind, y, x, a, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _value(kind, y, x, a, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 
 @parallel
-def _slopes(kind, gx, g, x, a, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _slopes(thread, kind, gx, g, x, a, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _slope(kind, gx, g, x, a, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 
@@ -299,14 +298,14 @@ def _prelu_grad(gx, g, x, weight, first, last, c):  # type: ignore[no-untyped-de
 
 
 @parallel
-def _prelus(y, x, weight, m, c, rows):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _prelus(thread, y, x, weight, m, c, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         _prelu(y, x, weight, t * rows, min(m, t * rows + rows), c)
 
 
 @parallel
-def _prelu_grads(gx, g, x, weight, m, c, rows):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _prelu_grads(thread, gx, g, x, weight, m, c, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         _prelu_grad(gx, g, x, weight, t * rows, min(m, t * rows + rows), c)
 
 

@@ -19,11 +19,10 @@ from math import gcd, nan
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty
-from .jit import parallel, serial, serial_no_alias, serial_reordered, unsigned
+from .jit import in_sequence, parallel, run_on_team, serial, serial_no_alias, serial_reordered, share, unsigned
 
 CHUNK = 32768  # elements in a chunk, about: 128 KiB of float32
 WIDE = 64  # elements in a row of folded pixels, at least, where there are enough pixels
@@ -116,8 +115,8 @@ def _sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _sums(totals, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
+def _sums(thread, totals, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         _clear(totals, t * width, width)
         for i in range(0, count, pull):
@@ -211,9 +210,9 @@ def _combine(mean, square, means, squares, sample, rows, width, chunk, c):  # ty
                 square[m + j] += squares[k] + count * (means[k] - mean[m + j]) ** 2
 
 
-@parallel
-def _moments(mean, square, means, squares, shifts, pulled, x, c, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
+@serial
+def _all_squares(thread, means, squares, shifts, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         k = t * width
         _clear(means, k, width)
@@ -226,7 +225,12 @@ def _moments(mean, square, means, squares, shifts, pulled, x, c, pull, samples, 
                 _take_shift(means, k, shifts, x, q, min(count, 8), width)
             _square_rows(means, squares, k, shifts, x, q + i * width, block, width)
         _unshift(means, squares, k, shifts, count, width)
-    for sample in range(samples):  # little work; another parallel loop would take 0.4 s to compile
+
+
+@in_sequence
+def _moments(threads, mean, square, means, squares, shifts, pulled, x, c, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    run_on_team(_all_squares, threads, (means, squares, shifts, pulled, x, pull, samples, rows, width, chunk))
+    for sample in range(samples):
         _combine(mean, square, means, squares, sample, rows, width, chunk, c)
 
 
@@ -272,8 +276,8 @@ def _dot_rows(total, dot, run, masked, keep, k, g, x, mean, y, low, high, v, q, 
 
 
 @parallel
-def _dots(total, dot, run, masked, keep, g, x, mean, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
+def _dots(thread, total, dot, run, masked, keep, g, x, mean, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         k, v = t * width, sample * width
         _clear(total, k, width)

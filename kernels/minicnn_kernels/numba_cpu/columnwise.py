@@ -9,12 +9,11 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty_like
 from .columns import Mask, everywhere, part, plan, vectors
-from .jit import parallel, serial_no_alias, unsigned
+from .jit import parallel, serial_no_alias, share, unsigned
 from .layout import channels_first
 
 
@@ -32,8 +31,8 @@ def _affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows,
 
 
 @parallel
-def _affine(y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
+def _affine(thread, y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         _affine_rows(y, x, mean, scale, shift, residual, add, low, high, sample * width, q, count, width)
 
@@ -73,8 +72,8 @@ def _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, v, q, rows, c):  
 
 
 @parallel
-def _blend(out, g, x, mean, a, b, d, fixed, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    for t in prange(samples * ((rows + chunk - 1) // chunk)):
+def _blend(thread, out, g, x, mean, a, b, d, fixed, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, sample * width, q, count, width)
 

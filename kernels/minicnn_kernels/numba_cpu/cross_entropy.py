@@ -10,11 +10,10 @@ Sources: see ``reference/cross_entropy.py``.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty
-from .jit import numba_kernel, parallel, serial_reordered, unsigned
+from .jit import numba_kernel, parallel, serial_reordered, share, unsigned
 from .mathematics import exp
 from .softmax import exp_sum, log_probabilities, rows_per_task
 
@@ -37,8 +36,8 @@ def _loss_row(log_p, x, p, classes, label, weight, smoothing):  # type: ignore[n
 
 
 @parallel
-def _losses(losses, log_p, x, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _losses(thread, losses, log_p, x, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         for i in range(t * rows, min(m, t * rows + rows)):
             losses[i] = _loss_row(log_p, x, i * classes, classes, labels[i], weight, smoothing)
 
@@ -61,8 +60,8 @@ def _grad_row(grad, grad_loss, log_p, p, classes, label, weight, smoothing):  # 
 
 
 @parallel
-def _grads(grad, grad_losses, log_p, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _grads(thread, grad, grad_losses, log_p, labels, m, classes, weight, smoothing, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         for i in range(t * rows, min(m, t * rows + rows)):
             _grad_row(grad, grad_losses[i], log_p, i * classes, classes, labels[i], weight, smoothing)
 

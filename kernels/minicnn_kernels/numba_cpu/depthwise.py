@@ -14,13 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from ..memory import empty
-from .jit import parallel, serial
+from .jit import parallel, serial, share
 from .layout import channels_first, channels_last
 from .phases import phases
 from .vector.call import call
@@ -61,8 +60,8 @@ def _correlate_row(t, y, x, w, bias, bounds, offsets, rows, columns, sizes):  # 
 
 
 @parallel
-def _correlate(y, x, w, bias, bounds, offsets, rows, columns, n, sizes):  # type: ignore[no-untyped-def]
-    for t in prange(n * sizes[0]):
+def _correlate(thread, y, x, w, bias, bounds, offsets, rows, columns, n, sizes):  # type: ignore[no-untyped-def]
+    for t in share(thread, n * sizes[0]):
         to, source, weights = np.int64(y.ctypes.data), np.int64(x.ctypes.data), np.int64(w.ctypes.data)
         ends = np.int64(bias.ctypes.data), np.int64(bounds.ctypes.data)
         _correlate_row(np.int64(t), to, source, weights, *ends, offsets, rows, columns, sizes)
@@ -189,10 +188,10 @@ def _add_rows(sums, g, x, n, first, rows, groups, sizes):  # type: ignore[no-unt
 
 
 @parallel
-def _add_parts(parts, g, x, n, rows, groups, sizes):  # type: ignore[no-untyped-def]
+def _add_parts(thread, parts, g, x, n, rows, groups, sizes):  # type: ignore[no-untyped-def]
     """Part ``t`` takes the chunks of rows from number ``t*n*chunks // parts`` on."""
     chunks = (sizes[0] + rows - 1) // rows
-    for t in prange(len(parts)):
+    for t in share(thread, len(parts)):
         i, slopes, source = np.int64(t), np.int64(g.ctypes.data), np.int64(x.ctypes.data)
         sums = np.int64(parts.ctypes.data) + i * parts.shape[1] * parts.itemsize
         for k in range(i * n * chunks // len(parts), (i + 1) * n * chunks // len(parts)):

@@ -8,12 +8,11 @@ carried from element to element: any thread can compute any part. The source is 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty
 from .elementwise import CHUNK, aligned, shaped
-from .jit import numba_kernel, parallel, serial_no_alias
+from .jit import numba_kernel, parallel, serial_no_alias, share
 
 GOLDEN, MIX1, MIX2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 S24, S27, S30, S31, S40 = (np.uint64(bits) for bits in (24, 27, 30, 31, 40))
@@ -38,8 +37,8 @@ def _drop(y, keep, x, seed, threshold, scale, first, last, pixels, c):  # type: 
 
 
 @parallel
-def _drops(y, keep, x, seed, threshold, scale, size, pixels, c):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _drops(thread, y, keep, x, seed, threshold, scale, size, pixels, c):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _drop(y, keep, x, seed, threshold, scale, t * CHUNK, min(size, t * CHUNK + CHUNK), pixels, c)
 
 
@@ -72,8 +71,8 @@ def _pass(grad_x, g, keep, scale, first, last):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _passes(grad_x, g, keep, scale, size):  # type: ignore[no-untyped-def]
-    for t in prange((size + CHUNK - 1) // CHUNK):
+def _passes(thread, grad_x, g, keep, scale, size):  # type: ignore[no-untyped-def]
+    for t in share(thread, (size + CHUNK - 1) // CHUNK):
         _pass(grad_x, g, keep, scale, t * CHUNK, min(size, t * CHUNK + CHUNK))
 
 

@@ -9,13 +9,12 @@ The formulas are in ``reference/group_norm.py``.
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty_like
 from .columns import dots, moments
 from .columnwise import affine, blend, in_shape_of, or_default
-from .jit import numba_kernel, parallel, serial_reordered, unsigned
+from .jit import numba_kernel, parallel, serial_reordered, share, unsigned
 from .layout import channels_last
 
 
@@ -90,8 +89,8 @@ def _norm_row(y, x, start, d, weight, bias, eps):  # type: ignore[no-untyped-def
 
 
 @parallel
-def _layer_norm(y, means, rstds, x, weight, bias, eps, m, d):  # type: ignore[no-untyped-def]
-    for t in prange((m + ROWS - 1) // ROWS):
+def _layer_norm(thread, y, means, rstds, x, weight, bias, eps, m, d):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + ROWS - 1) // ROWS):
         for i in range(t * ROWS, min(m, t * ROWS + ROWS)):
             means[i], rstds[i] = _norm_row(y, x, i * d, d, weight, bias, eps)
 
@@ -113,8 +112,8 @@ def _norm_row_grad(gx, gw, gb, part, g, x, start, d, mean, rstd, weight):  # typ
 
 
 @parallel
-def _layer_norm_grad(gx, gw, gb, g, x, means, rstds, weight, m, d, rows):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _layer_norm_grad(thread, gx, gw, gb, g, x, means, rstds, weight, m, d, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         for i in range(t * rows, min(m, t * rows + rows)):
             _norm_row_grad(gx, gw, gb, t * d, g, x, i * d, d, means[i], rstds[i], weight)
 

@@ -3,7 +3,7 @@
 Every kernel is written in three layers:
 
 1. a *task*: a serial function (``@serial``) that computes one part of the output;
-2. a *loop* over the tasks (``@parallel``), a few lines long, whose ``prange`` deals the tasks to the threads.
+2. a *loop* over the tasks (``@parallel``), a few lines long, in which each thread takes its share (``team.py``).
    Each task writes its own part of the output and sums in its own fixed order,
    so the result is the same for any number of threads;
 3. a *launcher* in plain Python, registered as the kernel, which brings the arrays into one canonical form.
@@ -13,21 +13,23 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 - compiled functions see flat C-contiguous arrays and numbers only, whatever the caller's shapes and
   strides: one compilation per element type, not one per layout;
 - the result is cached on disk (``cache.py``), next to the source or in the user's cache directory;
-- a loop over tasks costs about 0.4 s to compile whatever it does, so there are few, shared where possible;
-- of Numba's passes that turn array code into parallel loops only ``prange`` is on: there is no such code here.
+- serial functions get no machine code of their own, and no wrapper through which Python could call them. LLVM
+  optimises and translates them once, as parts of the loop that is launched. (The kernels of a small convolutional
+  network take half the time so, and a third less again without Numba's ``prange``.)
 
 ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python, for debugging.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from typing import Any
 
 import numba
@@ -38,6 +40,7 @@ from numpy.typing import NDArray
 from ..registry import kernel
 from ..threads import get_num_threads
 from .cache import KernelCache
+from .team import run_on_team as run_compiled_on_team
 
 JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
@@ -50,41 +53,49 @@ _OPTIONS: dict[str, Any] = {
     "error_model": "numpy",  # division by zero gives inf, as in NumPy, and no test before each division
     "fastmath": {"contract"},  # a*b + c may be one instruction, rounded once; nothing else is reordered
 }
-_PRANGE_ONLY = {
-    "prange": True,
-    "comprehension": False,
-    "reduction": False,
-    "inplace_binop": False,
-    "setitem": False,
-    "numpy": False,
-    "stencil": False,
-    "fusion": False,
-}
 
 
-class _NoAlias(Compiler):
-    """Numba's compiler, told that the array arguments of this function do not overlap.
+class _Part(Compiler):
+    """Numba's compiler for a function that only compiled functions call: up to LLVM's language, not optimised."""
+
+    no_alias = False
+
+    def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
+        flags = flags.copy()
+        flags.no_compile, flags.noalias = True, self.no_alias
+        library = target.codegen().create_library(type(self).__name__)
+        library._optimize_final_module = lambda: None
+        super().__init__(typing, target, library, args, result, flags, local)
+
+
+class _PartNoAlias(_Part):
+    """The same, told that the array arguments of this function do not overlap.
 
     C calls this ``restrict``: LLVM may keep an output in registers while it reads the inputs.
     """
 
-    def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
-        flags = flags.copy()
-        flags.noalias = True
-        super().__init__(typing, target, library, args, result, flags, local)
+    no_alias = True
 
 
-def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    """``numba.njit`` with a cache on disk where there is a place for one."""
+def _part(function: Callable[..., Any], compiler: type[_Part] = _Part, **options: Any) -> Any:
+    """``numba.njit`` for a function that only compiled functions call."""
     if not JIT:
         return function
-    compiled = numba.njit(**{**_OPTIONS, **options})(function)
-    try:
-        compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
-    except RuntimeError as error:  # "cannot cache function ...: no locator available"
-        if "cannot cache" not in str(error):
-            raise
-        _warn_of_no_cache()
+    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = {**_OPTIONS, **wrappers, "pipeline_class": compiler, **options}
+    compiled = numba.njit(**options)(function)
+    translate = compiled._compiler.compile
+
+    def translate_part(args: Any, result: Any) -> Any:
+        found = translate(args, result)
+        key = partial(function)  # by which Numba finds what a call means; called from Python, it runs uncompiled
+        found.target_context.insert_user_function(key, found.fndesc, [found.library])
+        return found._replace(entry_point=key)
+
+    def add_overload(found: Any) -> None:
+        compiled.overloads[tuple(found.signature.args)] = found
+
+    compiled._compiler.compile, compiled.add_overload = translate_part, add_overload
     return compiled
 
 
@@ -101,12 +112,12 @@ def _warn_of_no_cache() -> None:
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a task, or a part of one."""
-    return _compile(function)
+    return _part(function)
 
 
 def serial_no_alias(function: Callable[..., Any]) -> Any:
     """Compile an innermost loop whose array arguments never overlap."""
-    return _compile(function, pipeline_class=_NoAlias)
+    return _part(function, _PartNoAlias)
 
 
 def serial_reordered(function: Callable[..., Any]) -> Any:
@@ -114,11 +125,22 @@ def serial_reordered(function: Callable[..., Any]) -> Any:
 
     The order is fixed when the function is compiled: it does not depend on the data or the threads.
     """
-    return _compile(function, fastmath={"contract", "reassoc"})
+    return _part(function, fastmath={"contract", "reassoc"})
 
 
-_here = threading.local()
-_one_at_a_time: threading.RLock | None = threading.RLock()  # None once Numba's threads are known to be shareable
+def _run_in_python(function: Callable[..., Any], size: int, arguments: tuple[Any, ...]) -> None:
+    for number in range(size):
+        function((number, size), *arguments)
+
+
+run_on_team = run_compiled_on_team if JIT else _run_in_python
+
+
+@serial
+def share(thread, tasks):  # type: ignore[no-untyped-def]
+    """The tasks of one thread, as a range: neighbours, for they often share memory."""
+    number, threads = thread
+    return range(tasks * number // threads, tasks * (number + 1) // threads)
 
 
 class _Alias:
@@ -135,6 +157,7 @@ def _writable(argument: Any) -> Any:
     return argument
 
 
+_one_at_a_time = threading.RLock()
 _cut_off = False  # whether this is a forked process without the threads that its parent has
 
 
@@ -150,41 +173,72 @@ if sys.platform == "linux":  # where Numba is built with GNU OpenMP, which kills
     os.register_at_fork(after_in_child=_forked)
 
 
-def _launch(function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    if _cut_off:
-        raise RuntimeError(
-            "minicnn's compiled kernels have run in the parent process, and their threads did not come along with the "
-            "fork. Fix: start processes with multiprocessing.get_context('spawn'), or compute with "
-            "use_backend('numpy') in the forked ones"
-        )
-    threads = get_num_threads()
-    if getattr(_here, "threads", None) != threads:  # Numba keeps one number per Python thread
-        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        _here.threads = threads
-    function(*map(_writable, arguments))
+@cache
+def _most_threads() -> int:
+    """How many threads Numba has; it starts them here."""
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    numba.set_num_threads(most)
+    return most
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., None]:
     """Compile a loop over tasks, and launch it with as many threads as ``set_num_threads`` says.
 
-    Of Numba's threading layers, ``workqueue`` dies when two Python threads use it at once; there,
-    and until the first launch has shown which layer it is, launches wait for each other.
+    The function's first parameter is ``thread``, which it hands to ``share``; a launch does without it.
     """
-    if not JIT:
-        return function
-    compiled = _compile(function, parallel=_PRANGE_ONLY)
+    if next(iter(inspect.signature(function).parameters)) != "thread":
+        raise TypeError(f"{function.__qualname__}: a parallel loop takes `thread` first, and gives it to share()")
+    body = serial(function)
+
+    def on_team(threads, arguments):  # type: ignore[no-untyped-def]
+        run_on_team(body, threads, arguments)
+
+    return _launcher(function, on_team)
+
+
+def in_sequence(function: Callable[..., Any]) -> Callable[..., None]:
+    """Compile a function that runs loops over tasks one after the other: ``run_on_team(loop, threads, arguments)``.
+
+    A loop is a serial function with ``thread`` as first parameter. The first parameter of this one is ``threads``.
+    """
+    body = serial(function)
+
+    def one_by_one(threads, arguments):  # type: ignore[no-untyped-def]
+        body(threads, *arguments)
+
+    return _launcher(function, one_by_one)
+
+
+def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callable[..., None]:
+    """What launches ``entry(threads, arguments)``, kept on disk under the name of ``function``.
+
+    Launches from several Python threads wait for each other, unless ``set_num_threads`` says 1: each takes all the
+    cores. (Besides, one of the libraries that Numba may have its threads from dies when it is used twice at once.)
+    """
+    compiled = entry
+    if JIT:
+        compiled = numba.njit(**{**_OPTIONS, "no_cfunc_wrapper": True})(entry)
+        try:
+            compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
+        except RuntimeError as error:  # "cannot cache function ...: no locator available"
+            if "cannot cache" not in str(error):
+                raise
+            _warn_of_no_cache()
 
     @wraps(function)
     def launch(*arguments: Any) -> None:
-        global _one_at_a_time
-        lock = _one_at_a_time
-        if lock is None:
-            _launch(compiled, arguments)
+        threads = min(get_num_threads(), _most_threads()) if JIT else 1
+        if threads == 1:
+            compiled(1, tuple(map(_writable, arguments)))
             return
-        with lock:
-            _launch(compiled, arguments)
-            if numba.threading_layer() != "workqueue":
-                _one_at_a_time = None
+        if _cut_off:
+            raise RuntimeError(
+                "minicnn's compiled kernels have run in the parent process, and their threads did not come along with "
+                "the fork. Fix: start processes with multiprocessing.get_context('spawn'), or compute with "
+                "set_num_threads(1) or use_backend('numpy') in the forked ones"
+            )
+        with _one_at_a_time:
+            compiled(threads, tuple(map(_writable, arguments)))
 
     launch.compiled = compiled  # type: ignore[attr-defined]
     return launch

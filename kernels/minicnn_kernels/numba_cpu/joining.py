@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty
 from ..registry import kernel
 from .addresses import elements
 from .elementwise import memory_order
-from .jit import parallel, serial_no_alias, unsigned
+from .jit import parallel, serial_no_alias, share, unsigned
 
 TASK = 8192  # elements of the result in one task, about
 
@@ -36,8 +35,8 @@ def _copy_runs(y, p, x, rows, run, row):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _join(y, identities, runs, rows, row, some):  # type: ignore[no-untyped-def]
-    for t in prange((rows + some - 1) // some):
+def _join(thread, y, identities, runs, rows, row, some):  # type: ignore[no-untyped-def]
+    for t in share(thread, (rows + some - 1) // some):
         first = t * some
         count = min(some, rows - first)
         start = first * row

@@ -9,12 +9,11 @@ a row of a window is one contiguous run. Nothing but the strides tells the two l
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..geometry import Window2d
 from ..memory import empty
-from .jit import parallel, serial, unsigned
+from .jit import parallel, serial, share, unsigned
 
 
 def flat(x: Array) -> tuple[Array, tuple[int, ...]]:
@@ -89,8 +88,8 @@ def _pad_row(out, x, t, plan):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _pad(out, x, plan, rows):  # type: ignore[no-untyped-def]
-    for t in prange(rows):
+def _pad(thread, out, x, plan, rows):  # type: ignore[no-untyped-def]
+    for t in share(thread, rows):
         _pad_row(out, x, np.int64(t), plan)
 
 
@@ -124,8 +123,8 @@ def _copy_plane(out, x, p, q, shape, steps, strides):  # type: ignore[no-untyped
 
 
 @parallel
-def _copy(out, x, shape, steps, strides):  # type: ignore[no-untyped-def]
-    for t in prange(shape[0] * shape[1]):
+def _copy(thread, out, x, shape, steps, strides):  # type: ignore[no-untyped-def]
+    for t in share(thread, shape[0] * shape[1]):
         i, j = t // shape[1], t % shape[1]
         p = i * steps[0] + j * steps[1]
         q = i * strides[0] + j * strides[1]

@@ -7,11 +7,10 @@ window of channels adds shifted copies of it. The formulas are in ``reference/lo
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import empty, empty_like
-from .jit import numba_kernel, parallel, serial, serial_no_alias, unsigned
+from .jit import numba_kernel, parallel, serial, serial_no_alias, share, unsigned
 from .layout import channels_first, channels_last
 
 TASK = 4096  # elements in one task, about
@@ -49,8 +48,8 @@ def _normalize(y, scale, squares, r, x, p, c, before, after, factor, beta, k):  
 
 
 @parallel
-def _normalizes(y, scale, squares, x, pixels, c, rows, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
-    for t in prange((pixels + rows - 1) // rows):
+def _normalizes(thread, y, scale, squares, x, pixels, c, rows, before, after, factor, beta, k):  # type: ignore[no-untyped-def]
+    for t in share(thread, (pixels + rows - 1) // rows):
         for i in range(t * rows, min(pixels, t * rows + rows)):
             _normalize(y, scale, squares, t * c, x, i * c, c, before, after, factor, beta, k)
 
@@ -71,8 +70,8 @@ def _normalize_grad(gx, ratio, sums, r, g, x, scale, p, c, before, after, factor
 
 
 @parallel
-def _normalize_grads(gx, ratio, sums, g, x, scale, pixels, c, rows, before, after, factor, beta):  # type: ignore[no-untyped-def]
-    for t in prange((pixels + rows - 1) // rows):
+def _normalize_grads(thread, gx, ratio, sums, g, x, scale, pixels, c, rows, before, after, factor, beta):  # type: ignore[no-untyped-def]
+    for t in share(thread, (pixels + rows - 1) // rows):
         for i in range(t * rows, min(pixels, t * rows + rows)):
             _normalize_grad(gx, ratio, sums, t * c, g, x, scale, i * c, c, before, after, factor, beta)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..memory import empty
-from .jit import numba_kernel, parallel, serial
+from .jit import numba_kernel, parallel, serial, share
 from .layout import flat
 from .product import product
 from .vector.call import call
@@ -47,8 +46,8 @@ def _dots_of(t, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _dots(y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
-    for t in prange((n + DOTS - 1) // DOTS):
+def _dots(thread, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
+    for t in share(thread, (n + DOTS - 1) // DOTS):
         _dots_of(np.int64(t), y, a, b, m, n, k, many, one)
 
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..geometry import Window2d
 from ..memory import empty
 from ..registry import kernel
-from .jit import numba_kernel, parallel, serial, serial_no_alias, unsigned
+from .jit import numba_kernel, parallel, serial, serial_no_alias, share, unsigned
 from .layout import channels_first, channels_last
 
 
@@ -80,9 +79,9 @@ def _max_row(y, winner, x, n, i, h, w, c, rows, columns, kernel_w):  # type: ign
 
 
 @parallel
-def _max_pool(y, winner, x, n, h, w, c, rows, columns, kernel_w):  # type: ignore[no-untyped-def]
+def _max_pool(thread, y, winner, x, n, h, w, c, rows, columns, kernel_w):  # type: ignore[no-untyped-def]
     outputs = rows.shape[0]
-    for t in prange(n * outputs):
+    for t in share(thread, n * outputs):
         _max_row(y, winner, x, t // outputs, t % outputs, h, w, c, rows, columns, kernel_w)
 
 
@@ -127,9 +126,9 @@ def _place_row(indices, winner, n, i, w, c, rows, columns, kernel_w):  # type: i
 
 
 @parallel
-def _places(indices, winner, n, w, c, rows, columns, kernel_w):  # type: ignore[no-untyped-def]
+def _places(thread, indices, winner, n, w, c, rows, columns, kernel_w):  # type: ignore[no-untyped-def]
     outputs = rows.shape[0]
-    for t in prange(n * outputs):
+    for t in share(thread, n * outputs):
         _place_row(indices, winner, t // outputs, t % outputs, w, c, rows, columns, kernel_w)
 
 
@@ -175,9 +174,9 @@ def _gather_row(gx, g, winner, n, i, outputs, c, row_starts, row_pairs, starts, 
 
 
 @parallel
-def _gathers(gx, g, winner, n, outputs, c, row_starts, row_pairs, starts, pairs, kernel_w):  # type: ignore[no-untyped-def]
+def _gathers(thread, gx, g, winner, n, outputs, c, row_starts, row_pairs, starts, pairs, kernel_w):  # type: ignore[no-untyped-def]
     rows = len(row_starts) - 1
-    for t in prange(n * rows):
+    for t in share(thread, n * rows):
         _gather_row(gx, g, winner, t // rows, t % rows, outputs, c, row_starts, row_pairs, starts, pairs, kernel_w)
 
 

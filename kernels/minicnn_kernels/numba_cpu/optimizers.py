@@ -15,14 +15,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..memory import dense, empty_like
 from ..registry import kernel
 from .addresses import elements
 from .elementwise import CHUNK, check_writeable
-from .jit import parallel, serial_no_alias
+from .jit import parallel, serial_no_alias, share
 from .layout import copy_into
 
 Arrays = list[Array]
@@ -101,8 +100,8 @@ def _sgd(param, g, buffer, numbers, with_momentum):  # type: ignore[no-untyped-d
 
 
 @parallel
-def _sgd_steps(table, like, numbers, given):  # type: ignore[no-untyped-def]
-    for t in prange(len(table)):
+def _sgd_steps(thread, table, like, numbers, given):  # type: ignore[no-untyped-def]
+    for t in share(thread, len(table)):
         i, n = table[t, 0], table[t, 1]
         p, g, v = table[t, 2], table[t, 3], table[t, 4]
         _sgd(elements(p, i, n, like), elements(g, i, n, like), elements(v, i, n, like), numbers, given[0])
@@ -146,8 +145,8 @@ def _adam(param, g, m, v, largest, numbers, amsgrad):  # type: ignore[no-untyped
 
 
 @parallel
-def _adam_steps(table, like, numbers, given):  # type: ignore[no-untyped-def]
-    for t in prange(len(table)):
+def _adam_steps(thread, table, like, numbers, given):  # type: ignore[no-untyped-def]
+    for t in share(thread, len(table)):
         i, n = table[t, 0], table[t, 1]
         p, g, m, v, x = table[t, 2], table[t, 3], table[t, 4], table[t, 5], table[t, 6]
         _adam(
@@ -206,8 +205,8 @@ def _rmsprop(param, g, square, mean, buffer, numbers, centred, with_momentum):  
 
 
 @parallel
-def _rmsprop_steps(table, like, numbers, given):  # type: ignore[no-untyped-def]
-    for t in prange(len(table)):
+def _rmsprop_steps(thread, table, like, numbers, given):  # type: ignore[no-untyped-def]
+    for t in share(thread, len(table)):
         i, n = table[t, 0], table[t, 1]
         p, g, v, m, b = table[t, 2], table[t, 3], table[t, 4], table[t, 5], table[t, 6]
         _rmsprop(
@@ -246,8 +245,8 @@ def _adagrad(param, g, total, numbers):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _adagrad_steps(table, like, numbers, given):  # type: ignore[no-untyped-def]
-    for t in prange(len(table)):
+def _adagrad_steps(thread, table, like, numbers, given):  # type: ignore[no-untyped-def]
+    for t in share(thread, len(table)):
         i, n = table[t, 0], table[t, 1]
         p, g, s = table[t, 2], table[t, 3], table[t, 4]
         _adagrad(elements(p, i, n, like), elements(g, i, n, like), elements(s, i, n, like), numbers)
@@ -283,8 +282,8 @@ def _adadelta(param, g, square, acc, numbers):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _adadelta_steps(table, like, numbers, given):  # type: ignore[no-untyped-def]
-    for t in prange(len(table)):
+def _adadelta_steps(thread, table, like, numbers, given):  # type: ignore[no-untyped-def]
+    for t in share(thread, len(table)):
         i, n = table[t, 0], table[t, 1]
         p, g, v, u = table[t, 2], table[t, 3], table[t, 4], table[t, 5]
         _adadelta(

@@ -10,12 +10,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..geometry import Pair, Window2d
 from ..memory import empty
-from .jit import numba_kernel, parallel, serial, unsigned
+from .jit import numba_kernel, parallel, serial, share, unsigned
 from .layout import channels_first, channels_last
 from .resample import Sparse, resample, windows_to_sparse
 
@@ -35,9 +34,9 @@ def _scatter_add(gx, g, indices, n, first, last, area, outputs, c):  # type: ign
 
 
 @parallel
-def _scatter_adds(gx, g, indices, n, area, outputs, c, block):  # type: ignore[no-untyped-def]
+def _scatter_adds(thread, gx, g, indices, n, area, outputs, c, block):  # type: ignore[no-untyped-def]
     blocks = (c + block - 1) // block
-    for t in prange(n * blocks):
+    for t in share(thread, n * blocks):
         first = t % blocks * block
         _scatter_add(gx, g, indices, t // blocks, first, min(c, first + block), area, outputs, c)
 
@@ -71,9 +70,9 @@ def _place(y, x, indices, n, first, last, area, inputs, c):  # type: ignore[no-u
 
 
 @parallel
-def _places(y, x, indices, n, area, inputs, c, block):  # type: ignore[no-untyped-def]
+def _places(thread, y, x, indices, n, area, inputs, c, block):  # type: ignore[no-untyped-def]
     blocks = (c + block - 1) // block
-    for t in prange(n * blocks):
+    for t in share(thread, n * blocks):
         first = t % blocks * block
         _place(y, x, indices, t // blocks, first, min(c, first + block), area, inputs, c)
 
@@ -98,8 +97,8 @@ def _fetch(gx, g, indices, n, p, area, inputs, c):  # type: ignore[no-untyped-de
 
 
 @parallel
-def _fetches(gx, g, indices, n, area, inputs, c):  # type: ignore[no-untyped-def]
-    for t in prange(n * inputs):
+def _fetches(thread, gx, g, indices, n, area, inputs, c):  # type: ignore[no-untyped-def]
+    for t in share(thread, n * inputs):
         _fetch(gx, g, indices, t // inputs, t % inputs, area, inputs, c)
 
 

@@ -25,7 +25,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
@@ -33,7 +32,7 @@ from ..memory import empty
 from ..threads import get_num_threads
 from . import blocks
 from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
-from .jit import parallel, serial, unsigned
+from .jit import parallel, serial, share, unsigned
 from .vector.copy import copy
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
@@ -163,9 +162,9 @@ def _cut(
 
 
 @parallel
-def _product(c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
-    for t in prange(tasks):
-        task(np.int64(t), c, a, b, scratch, vectors, starts, plan)  # prange's own type is unsigned
+def _product(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
+    for t in share(thread, tasks):
+        task(t, c, a, b, scratch, vectors, starts, plan)
 
 
 @serial
@@ -184,8 +183,8 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
 
 
 @parallel
-def _pack_all(packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
-    for t in prange(tasks):
+def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
+    for t in share(thread, tasks):
         _pack_panel(packed, b, np.int64(t), panels, starts, plan)
 
 
@@ -210,8 +209,8 @@ def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, st
 
 
 @parallel
-def _add_parts(c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
-    for t in prange((m + chunk - 1) // chunk):
+def _add_parts(thread, c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + chunk - 1) // chunk):
         first = np.int64(t) * chunk
         _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
 

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..geometry import Pair
 from ..memory import empty
-from .jit import parallel, serial_no_alias, unsigned
+from .jit import parallel, serial_no_alias, share, unsigned
 from .layout import channels_first, channels_last
 
 
@@ -116,9 +115,9 @@ def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, colum
 
 
 @parallel
-def _resample(y, x, n, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
+def _resample(thread, y, x, n, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
     rows = len(row_starts) - 1
-    for t in prange(n * rows):
+    for t in share(thread, n * rows):
         _row(y, x, t // rows, t % rows, h, w, c, row_starts, row_columns, row_values, starts, columns, values)
 
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange, types
+from numba import types
 from numba.extending import overload
 
 from ..arrays import Array
 from ..memory import empty
-from .jit import numba_kernel, parallel, serial, serial_reordered, unsigned
+from .jit import numba_kernel, parallel, serial, serial_reordered, share, unsigned
 from .mathematics import exp
 
 TASK = 4096  # elements in one task, about
@@ -93,8 +93,8 @@ def _softmax_row(y, x, p, d, logarithm):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _softmax(y, x, m, d, rows, logarithm):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _softmax(thread, y, x, m, d, rows, logarithm):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         for i in range(t * rows, min(m, t * rows + rows)):
             _softmax_row(y, x, i * d, d, logarithm)
 
@@ -115,8 +115,8 @@ def _softmax_row_grad(gx, g, y, p, d, logarithm):  # type: ignore[no-untyped-def
 
 
 @parallel
-def _softmax_grad(gx, g, y, m, d, rows, logarithm):  # type: ignore[no-untyped-def]
-    for t in prange((m + rows - 1) // rows):
+def _softmax_grad(thread, gx, g, y, m, d, rows, logarithm):  # type: ignore[no-untyped-def]
+    for t in share(thread, (m + rows - 1) // rows):
         for i in range(t * rows, min(m, t * rows + rows)):
             _softmax_row_grad(gx, g, y, i * d, d, logarithm)
 

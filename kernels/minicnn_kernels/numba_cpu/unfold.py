@@ -7,12 +7,11 @@ the plane. col2im adds the same rows back; one task owns one plane. The convolut
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
 from ..arrays import Array
 from ..geometry import Window2d
 from ..memory import empty
-from .jit import numba_kernel, parallel, serial
+from .jit import numba_kernel, parallel, serial, share
 from .layout import flat, window_numbers
 
 
@@ -32,9 +31,9 @@ def _gather_plane(columns, start, x, q, strides, sizes, kernel, stride, pads, di
 
 
 @parallel
-def _im2col(columns, x, n, c, strides, sizes, kernel, stride, pads, dilation, outputs):  # type: ignore[no-untyped-def]
+def _im2col(thread, columns, x, n, c, strides, sizes, kernel, stride, pads, dilation, outputs):  # type: ignore[no-untyped-def]
     size = kernel[0] * kernel[1] * outputs[0] * outputs[1]
-    for t in prange(n * c):
+    for t in share(thread, n * c):
         q = t // c * strides[0] + t % c * strides[1]
         _gather_plane(columns, t * size, x, q, strides, sizes, kernel, stride, pads, dilation, outputs)
 
@@ -54,9 +53,9 @@ def _add_plane(x, start, columns, q, sizes, kernel, stride, pads, dilation, outp
 
 
 @parallel
-def _col2im(x, columns, planes, sizes, kernel, stride, pads, dilation, outputs):  # type: ignore[no-untyped-def]
+def _col2im(thread, x, columns, planes, sizes, kernel, stride, pads, dilation, outputs):  # type: ignore[no-untyped-def]
     size = kernel[0] * kernel[1] * outputs[0] * outputs[1]
-    for t in prange(planes):
+    for t in share(thread, planes):
         start = t * sizes[0] * sizes[1]
         _add_plane(x, start, columns, t * size, sizes, kernel, stride, pads, dilation, outputs)
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ...arrays import Array
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
 from ...memory import empty
 from ...threads import get_num_threads
-from ..jit import parallel, serial
+from ..jit import parallel, serial, share
 from ..layout import channels_first, channels_last, flat
 from ..product import epilogue_words
 from ..vector.call import call
@@ -95,8 +94,8 @@ def _block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _convolve(w, at, cut, workers, tasks):  # type: ignore[no-untyped-def]
-    for worker in prange(workers):
+def _convolve(thread, w, at, cut, workers, tasks):  # type: ignore[no-untyped-def]
+    for worker in share(thread, workers):
         scratch = at[0].scratch + np.int64(worker) * at[0].scratch_size
         for t in range(np.int64(worker), tasks, workers):
             _block(t, scratch, w, at[0], cut[0])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 
-from ..jit import parallel, serial
+from ..jit import parallel, serial, share
 from ..vector.call import call
 from ..vector.winograd import PLANES
 from .cut import NUMBER
@@ -69,6 +68,6 @@ def filters_of_panel(u, w, p, at, cut):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def all_filters(w, at, cut):  # type: ignore[no-untyped-def]
-    for p in prange(cut[0].panels):
+def all_filters(thread, w, at, cut):  # type: ignore[no-untyped-def]
+    for p in share(thread, cut[0].panels):
         filters_of_panel(at[0].u + np.int64(p) * PLANES * cut[0].u_plane, w, np.int64(p), at[0], cut[0])

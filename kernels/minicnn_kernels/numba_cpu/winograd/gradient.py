@@ -16,12 +16,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import prange
 
 from ...arrays import Array
 from ...geometry import Window2d
 from ...memory import empty
-from ..jit import parallel, serial
+from ..jit import in_sequence, parallel, run_on_team, serial, share
 from ..layout import channels_last
 from ..vector.call import call
 from ..vector.tile import tile
@@ -100,15 +99,25 @@ def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-d
                 call(sizes.multiply, (a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0))
 
 
-@parallel
-def _sum_products(at, cut, sizes):  # type: ignore[no-untyped-def]
-    tiles, block, tasks = cut[0].tiles, sizes[0].block, PLANES * sizes[0].parts
+@serial
+def _transform_slices(thread, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
+    for s in share(thread, SLICES):
+        _transform_slice(s, first, count, at[0], cut[0], sizes[0])
+
+
+@serial
+def _add_products(thread, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
+    for task in share(thread, PLANES * sizes[0].parts):
+        _add_product(task, count, first > 0, at[0], cut[0], sizes[0])
+
+
+@in_sequence
+def _sum_products(threads, at, cut, sizes):  # type: ignore[no-untyped-def]
+    tiles, block = cut[0].tiles, sizes[0].block
     for first in range(0, tiles, block):
         count = min(block, tiles - first)
-        for s in prange(SLICES):
-            _transform_slice(np.int64(s), first, count, at[0], cut[0], sizes[0])
-        for task in prange(tasks):
-            _add_product(np.int64(task), count, first > 0, at[0], cut[0], sizes[0])
+        run_on_team(_transform_slices, threads, (first, count, at, cut, sizes))
+        run_on_team(_add_products, threads, (first, count, at, cut, sizes))
 
 
 @serial
@@ -137,8 +146,8 @@ def _weights(t, grad_w, at, cut, sizes):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _all_weights(grad_w, at, cut, sizes, tasks):  # type: ignore[no-untyped-def]
-    for t in prange(tasks):
+def _all_weights(thread, grad_w, at, cut, sizes, tasks):  # type: ignore[no-untyped-def]
+    for t in share(thread, tasks):
         _weights(np.int64(t), grad_w, at[0], cut[0], sizes[0])
 
 
