@@ -60,7 +60,8 @@ def object_code(text: str, target: Target) -> bytes:
     module.verify()
     options = binding.create_pipeline_tuning_options(speed_level=3)
     options.loop_unrolling = False  # the micro-kernels are unrolled where it helps
-    binding.create_pass_builder(machine, options).getModulePassManager().run(module, passes)
+    passes = binding.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
     return bytes(machine.emit_object(module))
 
 
