@@ -29,7 +29,7 @@ import numpy as np
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..memory import empty
-from ..threads import get_num_threads
+from ..threads import available_threads
 from . import blocks
 from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
 from .jit import parallel, serial, share, unsigned
@@ -289,7 +289,7 @@ def product(
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
     words, _alive = epilogue_words(dtype, max(start[3] for start in starts) + n, bias, epilogue, c)
-    scratch = empty((get_num_threads() * cut.scratch,), dtype)
+    scratch = empty((available_threads() * cut.scratch,), dtype)  # the number in use may change meanwhile
     _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
     if cut.apart:
         chunk = max(1, min(128, -(-m // TASKS)))
