@@ -121,6 +121,21 @@ def config(parser: argparse.ArgumentParser) -> Run:
     return run
 
 
+@command
+def warmup(parser: argparse.ArgumentParser) -> Run:
+    """Compile the kernels that networks usually need, so that the first program that needs them starts at once."""
+    parser.add_argument(
+        "--dtype", choices=["float32", "float64"], default="float32", help="element type (default: float32)"
+    )
+
+    def run(args: argparse.Namespace) -> None:
+        from .warmup import warmup
+
+        warmup(args.dtype)
+
+    return run
+
+
 def image_of(name: str) -> tuple[int, ...]:
     """The images (C, H, W) that a model is made for."""
     from . import models

@@ -14,7 +14,9 @@ a stamp of the one file that the function is written in. But
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -25,6 +27,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.sigutils import normalize_signature
 
 HERE = Path(__file__).parent
+folders: set[Path] = set()  # where the caches of the functions are that have been decorated so far
 
 
 def imported_files(module: str) -> list[Path]:
@@ -48,16 +51,36 @@ def stamp(module: str) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in imported_files(module))).hexdigest()
 
 
+@cache
+def say_that_kernels_are_compiled() -> None:
+    """One line on stderr, at the first kernel of this process that is not in the cache: it explains the wait."""
+    if os.environ.get("MINICNN_QUIET", "0") != "0":
+        return
+    with suppress(Exception):  # whatever stderr is: closed, a broken pipe, or None
+        sys.stderr.write(
+            "minicnn: compiling kernels for this machine (once; those of a network take 10 to 30 s; "
+            "`python -m minicnn warmup` compiles them ahead) ...\n"
+        )
+        sys.stderr.flush()
+
+
 class KernelCache(FunctionCache):
     """The cache of one function."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         stamps = self._impl.locator.get_source_stamp(), stamp(function.__module__)
+        folders.add(Path(self._cache_path))
         self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamps)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Load the code for these argument types; None if it must be compiled."""
+        found = self._load(sig, target_context)
+        if found is None:
+            say_that_kernels_are_compiled()
+        return found
+
+    def _load(self, sig: Any, target_context: Any) -> Any:
         try:
             found = super().load_overload(sig, target_context)
         except Exception:  # a file that breaks off raises whatever unpickling raises
