@@ -408,3 +408,23 @@ def test_results_are_channels_last_and_channels_last_inputs_are_not_copied():
     y = call("conv2d.forward", x, np.ones((4, 3, 3, 3), np.float32), None, conv_window(x.shape, (4, 3, 3, 3)), 1)
     for z in (y, call("relu.forward", y), call("max_pool2d.forward", y, pool_window("max_pool2d", y.shape, 2))[0]):
         assert np.moveaxis(z, 1, -1).flags.c_contiguous
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not jit.JIT, reason="GNU OpenMP and fork: Linux")
+def test_a_forked_process_computes_with_one_thread():
+    run_python(
+        """
+import os
+import numpy as np
+from minicnn_kernels import call, use_backend
+from minicnn_kernels.threads import set_num_threads
+use_backend("numba")
+x = np.array([-1.0, 2.0])
+call("silu.forward", x)
+child = os.fork()
+if child == 0:
+    set_num_threads(1)
+    os._exit(int(call("relu.forward", x)[1]))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+"""
+    )
