@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels import call, explain, threads, use_backend
+from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import conv_window, pool_window
 from minicnn_kernels.numba_cpu import jit, product
 
@@ -408,3 +409,18 @@ def test_results_are_channels_last_and_channels_last_inputs_are_not_copied():
     y = call("conv2d.forward", x, np.ones((4, 3, 3, 3), np.float32), None, conv_window(x.shape, (4, 3, 3, 3)), 1)
     for z in (y, call("relu.forward", y), call("max_pool2d.forward", y, pool_window("max_pool2d", y.shape, 2))[0]):
         assert np.moveaxis(z, 1, -1).flags.c_contiguous
+
+
+def test_arrays_of_several_types_are_not_compiled_for():
+    a, b = np.ones((2, 64), np.float32), np.ones((64, 3))
+    np.testing.assert_array_equal(call("matmul", a, b), 64)
+    assert "float32 and float64" in explain("matmul", a, b)
+    residual = np.ones((2, 3))
+    with pytest.raises(TypeError, match="residual must have the result's type, float32; it is float64"):
+        call("matmul", np.ones((8, 4), np.float32), np.ones((4, 3), np.float32), None, Epilogue(residual=residual))
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy", "numba"])
+def test_a_stack_of_matrices_takes_no_bias(backend):
+    with use_backend(backend), pytest.raises(ValueError, match=r"got a stack of shape \(5,\)"):
+        call("matmul", np.ones((5, 2, 3)), np.ones((3, 4)), np.ones(4))
