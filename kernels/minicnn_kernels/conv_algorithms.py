@@ -61,8 +61,10 @@ class set_conv_algorithm:  # noqa: N801 - reads as a verb, as a call and in a wi
     ----------
     name : {"auto", "direct", "im2col", "winograd"}
         Winograd's algorithm is up to three times as fast and less accurate: errors of about 5e-6 of the largest
-        result instead of 1e-6. It takes float32, square windows of 2 to 5, stride and dilation 1 and one group;
-        what it does not take is computed directly. ``"auto"`` uses it where it is faster.
+        result instead of 1e-6. It computes tiles of results from sums of all pixels that the tile sees, so an
+        infinite pixel makes NaN of whole tiles, beside the results that see it. It takes float32, square windows of
+        2 to 5, stride and dilation 1 and one group; what it does not take is computed directly. ``"auto"`` uses it
+        where it is faster.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import Array
+from .errors import ShapeError
 
 
 class Epilogue(NamedTuple):
@@ -51,3 +52,12 @@ class Epilogue(NamedTuple):
 
 
 NONE = Epilogue()
+
+
+def check_matrices(operation: str, batch: tuple[int, ...], bias: Array | None, epilogue: Epilogue) -> None:
+    """Refuse a bias or an epilogue for a stack of matrices, whose axis 1 is not the columns'."""
+    if batch and (bias is not None or epilogue is not NONE):
+        raise ShapeError(
+            f"{operation}: bias and epilogue belong to the columns of one matrix; got a stack of shape {batch}. "
+            "Fix: reshape the left factor to one matrix, or add the bias afterwards"
+        )

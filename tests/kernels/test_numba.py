@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels import call, explain, threads, use_backend
+from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import conv_window, pool_window
 from minicnn_kernels.numba_cpu import jit, product
 
@@ -428,3 +429,18 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
 """
     )
+
+
+def test_arrays_of_several_types_are_not_compiled_for():
+    a, b = np.ones((2, 64), np.float32), np.ones((64, 3))
+    np.testing.assert_array_equal(call("matmul", a, b), 64)
+    assert "float32 and float64" in explain("matmul", a, b)
+    residual = np.ones((2, 3))
+    with pytest.raises(TypeError, match="residual must have the result's type, float32; it is float64"):
+        call("matmul", np.ones((8, 4), np.float32), np.ones((4, 3), np.float32), None, Epilogue(residual=residual))
+
+
+@pytest.mark.parametrize("backend", ["reference", "numpy", "numba"])
+def test_a_stack_of_matrices_takes_no_bias(backend):
+    with use_backend(backend), pytest.raises(ValueError, match=r"got a stack of shape \(5,\)"):
+        call("matmul", np.ones((5, 2, 3)), np.ones((3, 4)), np.ones(4))

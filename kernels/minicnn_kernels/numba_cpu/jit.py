@@ -244,11 +244,13 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     return launch
 
 
-def _declines(first: Any, *_: Any) -> str | None:
-    """These kernels are compiled for float32 and float64 in the machine's byte order."""
-    if first.dtype in (np.float32, np.float64):
-        return None
-    return f"it is compiled for float32 and float64, and the array is {first.dtype}"
+def _declines(first: Any, second: Any = None, *_: Any) -> str | None:
+    """These kernels are compiled for float32 and float64 in the machine's byte order, the same for all arrays."""
+    if first.dtype not in (np.float32, np.float64):
+        return f"it is compiled for float32 and float64, and the array is {first.dtype}"
+    if type(second) is np.ndarray and second.dtype != first.dtype and second.dtype.kind == "f":
+        return f"it is compiled for arrays of one type, and they are {first.dtype} and {second.dtype}"
+    return None
 
 
 def numba_kernel(

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..arrays import Array
-from ..epilogue import NONE, Epilogue
+from ..epilogue import NONE, Epilogue, check_matrices
 from ..memory import empty
 from .jit import numba_kernel, parallel, serial, share
 from .layout import flat
@@ -57,6 +57,7 @@ def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = N
     m, k = a.shape[-2:]
     n = b.shape[-1]
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    check_matrices("matmul", batch, bias, epilogue)
     c = empty((*batch, m, n), a.dtype)
     if not c.size:
         return c
@@ -85,6 +86,6 @@ def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = N
         c_strides=(0, 0, n, 1),
         bias=bias,
         epilogue=epilogue,
-        starts=tuple(map(tuple, starts.tolist())),
+        starts=starts,
     )
     return c

@@ -28,6 +28,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
+from ..errors import DTypeError
 from ..memory import empty
 from ..threads import available_threads
 from . import blocks
@@ -77,6 +78,8 @@ def _run(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
 def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: int, itemsize: int) -> int:
     """Whether A is read where it lies, or copied block by block first."""
     along_depth, along_rows = _run(a_sizes[3:], a_strides[3:]), _run(a_sizes[:3], a_strides[:3])
+    if k == 0:
+        return IN_PLACE
     if along_depth < k and along_depth < along_rows:
         return BY_COLUMNS
     far = max((abs(stride) for size, stride in zip(a_sizes[:3], a_strides[:3], strict=True) if size > 1), default=0)
@@ -230,6 +233,8 @@ def epilogue_words(
     if bias is None and epilogue is NONE:
         return _NO_WORDS, []
     scale, residual = epilogue.scale, epilogue.residual
+    if residual is not None and residual.dtype != dtype:
+        raise DTypeError(f"the residual must have the result's type, {dtype}; it is {residual.dtype}")
     scale = _neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
     shift = _neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
     words = np.empty(5, np.int64)
@@ -252,7 +257,7 @@ def product(
     c_strides: tuple[int, ...],
     bias: Array | None = None,
     epilogue: Epilogue = NONE,
-    starts: tuple[tuple[int, ...], ...] = ((0, 0, 0, 0),),
+    starts: tuple[tuple[int, ...], ...] | Array = ((0, 0, 0, 0),),
 ) -> None:
     """``C = epilogue(A @ B)`` for every row of ``starts``; all arrays are flat memory, no overlap with ``c``.
 
@@ -270,7 +275,7 @@ def product(
         One number per column.
     epilogue : Epilogue, optional
         Its residual lies in memory as ``c`` does. Only where the columns of C are neighbours (stride 1).
-    starts : sequence of (c, a, b, bias)
+    starts : tuples of (c, a, b, bias), or an int64 array of such rows
         Where each of a batch of products begins in the four memories.
     """
     dtype = c.dtype
@@ -278,7 +283,8 @@ def product(
     cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
     if cut.tasks == 0:
         return
-    table, m, k = _table(starts), cut.m, cut.k
+    table = starts if isinstance(starts, np.ndarray) else _table(starts)
+    m, k = cut.m, cut.k
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
         _pack_all(packed, b, cut.panels, table, cut.plan, len(table) * cut.panels)
@@ -288,7 +294,7 @@ def product(
         target = empty((len(table) * cut.split * m * n,), dtype)
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
-    words, _alive = epilogue_words(dtype, max(start[3] for start in starts) + n, bias, epilogue, c)
+    words, _alive = epilogue_words(dtype, int(table[:, 3].max()) + n, bias, epilogue, c)
     scratch = empty((available_threads() * cut.scratch,), dtype)  # the number in use may change meanwhile
     _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
     if cut.apart:

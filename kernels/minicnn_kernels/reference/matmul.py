@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..epilogue import NONE, Epilogue
+from ..epilogue import NONE, Epilogue, check_matrices
 from ..registry import kernel
 from .indexing import doubles
 
@@ -17,6 +17,7 @@ from .indexing import doubles
 def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = NONE) -> Array:
     """Return (..., M, N) from a (..., M, K) and b (..., K, N); with bias (N,) and epilogue from matrices only."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    check_matrices("matmul", batch, bias, epilogue)
     (rows, inner), columns = a.shape[-2:], b.shape[-1]
     left = np.broadcast_to(doubles(a), (*batch, rows, inner))
     right = np.broadcast_to(doubles(b), (*batch, inner, columns))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..epilogue import NONE, Epilogue
+from ..epilogue import NONE, Epilogue, check_matrices
 from ..registry import kernel
 from .common import wide
 
@@ -14,4 +14,5 @@ from .common import wide
 def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = NONE) -> Array:
     """Return (..., M, N) from a (..., M, K) and b (..., K, N); with bias (N,) and epilogue from matrices only."""
     y = np.matmul(wide(a), wide(b))
+    check_matrices("matmul", y.shape[:-2], bias, epilogue)
     return epilogue.apply(y, bias).astype(a.dtype, copy=False)
