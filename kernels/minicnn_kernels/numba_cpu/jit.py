@@ -34,6 +34,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numpy.typing import NDArray
 
@@ -55,6 +56,17 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+class _PartLibrary(JITCodeLibrary):
+    """LLVM code that is linked into that of others, where it is optimised and translated."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:  # else a caller might get this, unoptimised, machine code
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
 class _Part(Compiler):
     """Numba's compiler for a function that only compiled functions call: up to LLVM's language, not optimised."""
 
@@ -63,8 +75,7 @@ class _Part(Compiler):
     def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
         flags = flags.copy()
         flags.no_compile, flags.noalias = True, self.no_alias
-        library = target.codegen().create_library(type(self).__name__)
-        library._optimize_final_module = lambda: None
+        library = _PartLibrary(target.codegen(), type(self).__name__)
         super().__init__(typing, target, library, args, result, flags, local)
 
 

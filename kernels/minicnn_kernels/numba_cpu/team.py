@@ -46,6 +46,7 @@ def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-u
         """What ``numba_parallel_for`` calls; ``given`` is the type of the memory with size and arguments."""
         result = ir.Function(module, _TASK, name)
         result.linkage = "internal"
+        result.attributes.add("noinline")  # one copy of the code, for one thread and for several
         builder = ir.IRBuilder(result.append_basic_block())
         places, counts, _, data = result.args
         size, arguments = cgutils.unpack_tuple(builder, builder.load(builder.bitcast(data, given)))
@@ -58,15 +59,15 @@ def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-u
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, size, arguments = values
+        given = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [size, arguments]))
+        places, sizes, steps = (cgutils.alloca_once_value(builder, n) for n in (_WORD(0), size, _WORD(1)))
+        f = task(context, builder.module, f"{builder.function.name}.task{next(_names)}", given.type)
+        pointers = [builder.bitcast(x, _BYTES) for x in (f, places, sizes, steps, given)]
         with builder.if_else(builder.icmp_signed("==", size, _WORD(1))) as (alone, together):
             with alone:
-                _call(context, builder, function.dispatcher.overloads[known.args], _WORD(0), size, arguments)
+                builder.call(f, [builder.bitcast(places, _BYTES.as_pointer()), sizes, steps, pointers[-1]])
             with together:
-                given = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [size, arguments]))
-                numbers = [cgutils.alloca_once_value(builder, n) for n in (_WORD(0), size, _WORD(1))]
                 run = cgutils.get_or_insert_function(builder.module, _PARALLEL_FOR, "numba_parallel_for")
-                f = task(context, builder.module, f"{builder.function.name}.task{next(_names)}", given.type)
-                pointers = [builder.bitcast(x, _BYTES) for x in (f, *numbers, given)]
                 builder.call(run, [*pointers, _WORD(0), _WORD(1), size])
         return context.get_dummy_value()
 
