@@ -4,7 +4,8 @@
 2. ``structure.py``: what must be as it was when the program was made.
 3. ``recording.py``: recording the model twice, and refusing what is not the same both times.
 4. ``peephole.py``: which operations become one kernel call.
-5. ``program.py``: the list, and its replay; ``folding.py`` keeps the batch norms that are part of convolutions.
+5. ``program.py``: the list, and its replay; ``folding.py`` keeps the batch norms that are part of convolutions;
+   ``watching.py`` looks after tensors that no operation reads.
 """
 
 from .recording import CompileError

@@ -26,10 +26,11 @@ from ..onnx.tracing import Program as Recording
 from ..onnx.tracing import Value
 from .folding import Folded
 from .peephole import Call, calls_of
+from .watching import Watched, may_be_read_unseen
 
 
 class StaleError(Exception):
-    """A parameter has another shape or type than in the recording."""
+    """A tensor of the model has another shape or type than in the recording, or was used unseen and is another one."""
 
 
 class Step(NamedTuple):
@@ -50,7 +51,7 @@ class Program:
     ----------
     recording : minicnn.onnx.tracing.Program
     members : dict
-        The parameters and buffers of the model by their paths; their numbers are read in each run.
+        The tensors of the model by their names; their numbers are read in each run.
     """
 
     def __init__(self, recording: Recording, members: dict[str, Tensor]) -> None:
@@ -66,6 +67,9 @@ class Program:
         self.outputs = [self._slot(v) for v in recording.outputs]
         self._listing = self._with_last_reads(listing)
         self._steps: list[Step] | None = None
+        self._shared: list[int] = []
+        read = {v.name for operation in recording.operations for v in operation.inputs if v is not None}
+        self.watched = [Watched(t) for name, t in members.items() if name not in read and may_be_read_unseen(name, t)]
 
     def __len__(self) -> int:
         return len(self._listing)
@@ -118,6 +122,8 @@ class Program:
     @np.errstate(all="ignore")  # infinities and NaN are values
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs for other inputs."""
+        if any(watched.changed() for watched in self.watched):
+            raise StaleError
         slots = self.template.copy()
         for slot, array in zip(self.inputs, arrays, strict=True):
             slots[slot] = array
@@ -134,7 +140,10 @@ class Program:
                 slots[result] = function(*arguments(slots))
                 for slot in last_reads:
                     slots[slot] = None
-        return [slots[slot] for slot in self.outputs]
+        results = [slots[slot] for slot in self.outputs]
+        for i in self._shared:  # constants, which the caller may change
+            results[i] = results[i].copy(order="K")
+        return results
 
     def _first_run(self, slots: list[Any]) -> list[Step]:
         """Run step by step, to select the kernels; the steps with these."""
@@ -145,6 +154,10 @@ class Program:
                 function = select(function, arguments(slots))[0].function
             slots[result] = function(*arguments(slots))
             steps.append(Step(function, arguments, result, last_reads))
+        constants = [what for what in self.template if isinstance(what, np.ndarray)]
+        for i, slot in enumerate(self.outputs):
+            if any(np.may_share_memory(slots[slot], constant) for constant in constants):
+                self._shared.append(i)
         return steps
 
 

@@ -19,7 +19,7 @@ from ..nn import Module
 from ..onnx.agreement import agree
 from ..onnx.errors import ExportError
 from ..onnx.tracing import Program as Recording
-from ..onnx.tracing import close, follow
+from ..onnx.tracing import Value, close, follow
 from .program import Program
 from .structure import Structure
 
@@ -36,6 +36,9 @@ def compiled(model: Module, structure: Structure, arrays: Sequence[Any]) -> tupl
     CompileError
         If there is none. What the model itself raises on ``arrays`` is raised.
     """
+    if structure.hidden:
+        name = type(structure.hidden[0]).__name__
+        raise CompileError(f"it keeps layers ({name}) in a list, tuple or dict. Fix: nn.ModuleList or nn.ModuleDict")
     drawn = default_generator.get_state()
     others = [_other(array) for array in arrays]
     try:
@@ -50,11 +53,12 @@ def compiled(model: Module, structure: Structure, arrays: Sequence[Any]) -> tupl
         if default_generator.get_state() != drawn:
             raise CompileError("it draws random numbers, and they would be the same in every call")
         agree(first, second, (1, 1))
+        _trace_back(first, second, structure)
     except ExportError as error:
         raise CompileError(f"{error.args[0]}") from error
     finally:
         default_generator.set_state(drawn)
-    program = Program(first, dict((*model.named_parameters(), *model.named_buffers())))
+    program = Program(first, structure.tensors)
     for given, expected in ((arrays, results), (others, results_of_others)):
         if not all(close(got, result) for got, result in zip(program.run(given), expected, strict=True)):
             raise CompileError(
@@ -69,7 +73,7 @@ def _record(
 ) -> tuple[Recording, list[Any], Callable[[Any], Any]]:
     """One forward pass: the operations, the arrays that came out, and what puts such arrays together again."""
     inputs = [Tensor._wrap(array.copy(order="K")) for array in arrays]
-    given = [*inputs, *structure.tensors()]
+    given = [*inputs, *structure.tensors.values()]
     before = [(t._array, t._versions.memory.writes) for t in given]
     recording, tensors, result = follow(model, inputs)
     after = [(t._array, t._versions.memory.writes) for t in given]
@@ -79,6 +83,36 @@ def _record(
         if any(np.may_share_memory(t._array, other._array) for other in (*given, *tensors[:i])):
             raise CompileError("it returns a view of its input, of a parameter or of another result. Fix: clone() it")
     return recording, [t._array for t in tensors], _packer(result)
+
+
+def _trace_back(first: Recording, second: Recording, structure: Structure) -> None:
+    """Name the constants that are tensors of the model: these are read in each run. Refuse those of unknown origin.
+
+    What ``forward`` makes anew is in other memory each time. Memory that both recordings have existed before, and
+    whoever holds it can change it: a variable outside of the model, a cache.
+    """
+    names = {_place(t._array): name for name, t in structure.tensors.items()}
+    for value, again in zip(_constants(first), _constants(second), strict=True):
+        array = value.array
+        if not np.may_share_memory(array, again.array):
+            continue
+        value.name = names.get(_place(array))
+        if value.name is None and not any(np.may_share_memory(array, known) for known in structure.arrays):
+            raise CompileError(
+                f"it uses a tensor of shape {array.shape} that was made before, and is no attribute of a module, so "
+                "its changes would not be seen. Fix: register_buffer"
+            )
+
+
+def _constants(recording: Recording) -> list[Value]:
+    """The values with numbers that are no parameters or buffers."""
+    values = [v for operation in recording.operations for v in operation.inputs if v is not None]
+    return [v for v in dict.fromkeys((*values, *recording.outputs)) if v.array is not None and v.name is None]
+
+
+def _place(array: Any) -> Any:
+    """Arrays of one place show the same elements."""
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype
 
 
 def _packer(result: Any) -> Callable[[Any], Any]:

@@ -120,7 +120,7 @@ class CompiledModule(Module):
             for _ in range(2):
                 found = self._programs.get(key) or self._compiled(key, arrays)
                 if found == "eager":
-                    break
+                    return self._eager(args)
                 program, pack = found
                 try:
                     return pack(iter(program.run(arrays)))
@@ -129,6 +129,14 @@ class CompiledModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     forward = __call__
+
+    def _eager(self, args: tuple[Any, ...]) -> Any:
+        """Run the model, which was refused: if it changes its own attributes, it is not tried again for that."""
+        result = self._orig_mod(*args)
+        if not self._structure.holds():
+            refused = {key: "eager" for key, found in self._programs.items() if found == "eager"}
+            self.__dict__.update(_structure=Structure(self._orig_mod), _programs=refused)
+        return result
 
     def _may_replay(self, args: tuple[Any, ...]) -> bool:
         """Whether only the numbers of the result are wanted, and the layers are those that were recorded."""
@@ -139,14 +147,14 @@ class CompiledModule(Module):
                 return False
         if self._orig_mod.training:
             return False
-        if grad_mode.is_grad_enabled() and any(t.requires_grad for t in (*args, *self._orig_mod.parameters())):
-            return False
         if self._structure is None or not self._structure.holds():
             now = Structure(self._orig_mod)
             if not now.quiet():
                 return False
             self.__dict__.update(_structure=now, _programs={})
-        return True
+        if not grad_mode.is_grad_enabled():
+            return True
+        return not any(t.requires_grad for t in (*args, *self._structure.tensors.values()))
 
     def _compiled(self, key: Any, arrays: list[Any]) -> Any:
         """The program for ``key``, made now unless another thread has just done so; or the word ``"eager"``."""
