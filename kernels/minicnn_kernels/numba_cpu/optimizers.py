@@ -7,6 +7,9 @@ A network has a few large parameters and hundreds of small ones. They are cut in
 and one launch works on all chunks: small parameters then cost no launch each (10 us), large ones are shared out.
 A parameter's elements are treated in the order in which they lie in memory, whatever the strides; its gradient and its
 averages are copied only if their memory order is another one.
+
+Parameters that share memory are not changed in one launch, where two threads would read an element before one of them
+writes it: the list is halved until no two in a launch do, and each half sees what the one before it has written.
 """
 
 from __future__ import annotations
@@ -16,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, check_step
 from ..memory import dense, empty_like
 from ..registry import kernel
-from .addresses import elements
+from .addresses import elements, overlapping
 from .elementwise import CHUNK, check_writeable
 from .jit import parallel, serial_no_alias, share
 from .layout import copy_into
@@ -29,8 +32,6 @@ Arrays = list[Array]
 
 def _same_order(x: Array, like: Array) -> bool:
     """Whether the elements lie in the same order; the stride of an axis of length 1 tells nothing."""
-    if x.dtype != like.dtype:
-        return False
     return x.strides == like.strides or all(
         s == t for s, t, length in zip(x.strides, like.strides, like.shape, strict=True) if length > 1
     )
@@ -39,7 +40,7 @@ def _same_order(x: Array, like: Array) -> bool:
 def _ordered(x: Array, like: Array) -> Array:
     """A copy of ``x`` that lies in memory as ``like``."""
     y = empty_like(like)
-    if x.ndim == 4 and x.dtype == y.dtype:
+    if x.ndim == 4:
         copy_into(y, x)  # on all cores: the gradient of a convolution may need it in every step
     else:
         y[...] = x
@@ -59,6 +60,22 @@ def _launch(
     steps: Callable[..., None], params: Arrays, grads: Arrays, states: list[Arrays | None], numbers: tuple[Any, ...]
 ) -> None:
     """Run ``steps(table, like, numbers, given)``; the parameter stands in for a state that is not given."""
+    check_step(params, grads, *states)
+    if params:
+        _launch_checked(steps, params, grads, states, numbers)
+
+
+def _launch_checked(
+    steps: Callable[..., None], params: Arrays, grads: Arrays, states: list[Arrays | None], numbers: tuple[Any, ...]
+) -> None:
+    if overlapping(sum((state for state in states if state is not None), params), grads):
+        if len(params) > 1:
+            half = len(params) // 2
+            for part in (slice(half), slice(half, None)):
+                parts = [None if state is None else state[part] for state in states]
+                _launch_checked(steps, params[part], grads[part], parts, numbers)
+            return
+        grads = [grads[0].copy()]  # it may be the memory of its parameter
     given = tuple(state is not None for state in states)
     rows, sizes, alive = [], [], []
     copies: list[tuple[Array, Array]] = []  # to be written back

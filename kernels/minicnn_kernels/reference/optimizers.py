@@ -43,16 +43,17 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, check_step
 from ..registry import kernel
 
 Arrays = list[Array]
 
 
-def elements(params: Arrays, *others: Arrays | None) -> Iterator[tuple[Any, ...]]:
+def elements(params: Arrays, grads: Arrays, *states: Arrays | None) -> Iterator[tuple[Any, ...]]:
     """Go through all elements of all parameters: an index, then the arrays that it is for (None for a list of None)."""
-    lists: list[list[Any]] = [[None] * len(params) if other is None else other for other in others]
-    for param, *rest in zip(params, *lists, strict=True):
+    check_step(params, grads, *states)
+    lists: list[list[Any]] = [[None] * len(params) if state is None else state for state in states]
+    for param, *rest in zip(params, grads, *lists, strict=True):
         for index in np.ndindex(param.shape):
             yield index, param, *rest
 

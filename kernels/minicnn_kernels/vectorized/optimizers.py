@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, check_step
 from ..registry import kernel
 from .common import wide
 
@@ -18,13 +18,14 @@ BLOCK = 2**16  # elements updated at a time
 Arrays = list[Array]
 
 
-def blocks(params: Arrays, *others: Arrays | None) -> Iterator[list[Any]]:
+def blocks(params: Arrays, grads: Arrays, *states: Arrays | None) -> Iterator[list[Any]]:
     """Walk over the parameters and what belongs to each; what the loop writes into a block arrives in the array.
 
     float16 is handed out as float32 and rounded when the loop comes back.
     """
-    lists: list[list[Any]] = [[None] * len(params) if other is None else other for other in others]
-    for arrays in zip(params, *lists, strict=True):
+    check_step(params, grads, *states)
+    lists: list[list[Any]] = [[None] * len(params) if state is None else state for state in states]
+    for arrays in zip(params, grads, *lists, strict=True):
         first = arrays[0]
         if first.size == 0:
             continue
@@ -92,13 +93,13 @@ def adam_step(
     """Update the parameters and both moving averages; AMSGrad if ``max_exp_avg_sqs`` is given."""
     for p, g, m, v, largest in blocks(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs):
         g = gradient(g, p, 0 if decoupled else weight_decay, maximize)
-        if decoupled:
-            p *= 1 - lr * weight_decay
         m += (1 - beta1) * (g - m)
         v *= beta2
         v += (1 - beta2) * g * g
         if largest is not None:
             v = np.maximum(v, largest, out=largest)
+        if decoupled:
+            p *= 1 - lr * weight_decay
         p -= lr / (1 - beta1**step) * m / (np.sqrt(v / (1 - beta2**step)) + eps)
 
 
