@@ -12,7 +12,7 @@ and a bias; the end of a residual block is a residual and ``low = 0``.
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,14 @@ class Epilogue(NamedTuple):
 
 
 NONE = Epilogue()
+
+
+def passes(y: Any, low: float, high: float) -> Any:
+    """Where a gradient passes a clamp whose result is ``y``: where no bound is reached.
+
+    An infinite bound is none, so an infinite ``y`` has not reached it, and neither has NaN.
+    """
+    return np.logical_not(((y <= low) & (low > -inf)) | ((y >= high) & (high < inf)))
 
 
 def check_matrices(operation: str, batch: tuple[int, ...], bias: Array | None, epilogue: Epilogue) -> None:

@@ -14,9 +14,9 @@ computed at that moment, by the same kernel, without what came later. Three rule
 
 - What a waiting result reads may not change. Memory knows its readers (:class:`~minicnn.core.parts.Versions`), and
   before anything is written in place they are computed.
-- What leaves a network is computed: the result of the outermost module, whatever a hook is given.
+- What leaves a network is computed: whatever still waits when the outermost module returns, whatever a hook is given.
 - Where every step must show, none waits: while operations are recorded, with anomaly detection, on memory that
-  somebody else holds as a NumPy array, and after ``set_fusion_enabled(False)``.
+  somebody else holds as a NumPy array or knows the address of, and after ``set_fusion_enabled(False)``.
 
 The history of a tensor does not wait: each step becomes a node of the graph at once, as always, so that gradients are
 those of the single steps. A node that ended a chain may take a shortcut in backward, see
@@ -161,11 +161,24 @@ def waiting(t: Tensor) -> Deferred | None:
     return deferred
 
 
+def compute_waiting() -> None:
+    """Compute what this thread's modules have left waiting and somebody still holds."""
+    tensors, stack.waiting = stack.waiting, {}
+    for reference in tensors.values():
+        t = reference()
+        if t is not None and t._deferred is not None:
+            t._array  # noqa: B018  # asked for, it is computed
+
+
 def _held_outside(t: Tensor) -> bool:
     """Whether somebody may hold the memory of ``t`` as a NumPy array, and so change it unseen."""
     memory = t._versions.memory
     if not memory.exposed:
         return False
-    if t._array.base is None and sys.getrefcount(t._array) == 2:  # the tensor's reference and the argument's:
-        memory.exposed = False  # whoever had it has let go
-    return memory.exposed
+    if memory.address_known or t._array.base is not None:
+        return True
+    if sys.getrefcount(t._array) > 2:  # the tensor's reference and the argument's
+        return True
+    memory.exposed = False  # whoever had it has let go, and may have written to it
+    memory.writes += 1
+    return False

@@ -8,7 +8,7 @@ from . import dtype as dtypes
 from .deferred import Deferred
 from .device import CPU, device
 from .errors import ShapeError
-from .parts import Size
+from .parts import Size, Versions
 
 
 class _WhenAsked:
@@ -35,6 +35,7 @@ class Facts:
     """The part of :class:`~minicnn.core.tensor.Tensor` that can be answered without its numbers, while they wait."""
 
     _array: Any = _WhenAsked()
+    _versions: Versions
     _deferred: Deferred | None = None  # what makes the array when it is asked for
 
     @property
@@ -110,5 +111,11 @@ class Facts:
         return steps if dim is None else steps[dim]
 
     def data_ptr(self) -> int:
-        """Address of the first element."""
-        return int(self._array.ctypes.data)
+        """Address of the first element.
+
+        Whoever knows it may read and write there unseen, from now on: see :mod:`minicnn.core.deferred`.
+        """
+        array, memory = self._array, self._versions.memory
+        memory.before_change()
+        memory.exposed = memory.address_known = True
+        return int(array.ctypes.data)

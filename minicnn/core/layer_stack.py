@@ -13,6 +13,7 @@ from typing import Any
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.modules: list[Any] = []
+        self.waiting: dict[int, Any] = {}  # tensors that wait, or did: weak references by address
 
 
 stack = _Stack()

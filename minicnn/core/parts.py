@@ -62,7 +62,9 @@ class Versions:
     shares : Versions, optional
         Of tensors on the same memory that count for themselves, as ``x.data`` does.
     exposed : bool
-        The memory was handed in or out as a NumPy array, which can be changed unseen.
+        The memory was handed in or out as a NumPy array or an address, and can be changed unseen.
+    address_known : bool
+        It was an address, so nobody can tell when it has been forgotten.
     writes : int
         How often the memory may have been changed, by any tensor on it.
     derived : tuple, optional
@@ -74,6 +76,7 @@ class Versions:
     derived: Any = None
     shares: Versions | None = None
     exposed = False
+    address_known = False
     _readers: list[Any] | None = None  # weak references to results that are yet to be computed from this memory
 
     @property

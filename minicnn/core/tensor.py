@@ -20,6 +20,7 @@ from .deferred import Deferred
 from .errors import AutogradError, DTypeError, ShapeError
 from .exchange import Exchange
 from .facts import Facts
+from .layer_stack import stack
 from .parts import Edge, RemovableHandle, Size, Versions
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Tensor(Facts, Exchange):
     def _set_array(self, array: Any) -> None:
         """Begin: an array or a Deferred, without history."""
         if type(array) is Deferred:
-            self._deferred = array
+            self._wait(array)
         else:
             self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
         self._requires_grad = False
@@ -118,11 +119,15 @@ class Tensor(Facts, Exchange):
     def _hold(self, result: Any) -> None:
         """From now on hold ``result``, an array or a Deferred."""
         if type(result) is Deferred:
-            self._deferred = result
+            self._wait(result)
             self.__dict__.pop("_array", None)
         else:
             self._array = result
             self.__dict__.pop("_deferred", None)
+
+    def _wait(self, deferred: Deferred) -> None:
+        self._deferred = deferred
+        stack.waiting[id(self)] = weakref.ref(self)
 
     # ---------------------------------------------------------------- history
 

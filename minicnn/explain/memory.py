@@ -26,7 +26,7 @@ def _owner(array: Any) -> Any:
 
 
 def _place(t: Tensor) -> Place:
-    return t.data_ptr(), tuple(t.shape), t._array.strides
+    return t._array.ctypes.data, tuple(t.shape), t._array.strides
 
 
 def joined(a: Sees, b: Sees) -> Sees:

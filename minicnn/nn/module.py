@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core import device as devices
 from ..core import dtype as dtypes
+from ..core.deferred import compute_waiting
 from ..core.errors import DTypeError, LayerError
 from ..core.layer_stack import layer_path, stack
 from ..core.tensor import RemovableHandle, Tensor
-from .hooks import call_with_hooks, compute
+from .hooks import call_with_hooks
 from .state import Stateful
 from .tree import Registry
 
@@ -68,7 +69,7 @@ class Module(Stateful):
             else:
                 output = self.forward(*args, **kwargs)
             if len(running) == 1:  # what leaves a network does not wait
-                compute(output)
+                compute_waiting()
             return output
         except LayerError as error:
             if error.layer is None:

@@ -169,7 +169,7 @@ class _Numbering:
 
 def _place(t: Tensor) -> Any:
     """Tensors of one place show the same elements: ``x`` and ``x.detach()``."""
-    return id(t._versions), t.data_ptr(), tuple(t.shape), t.stride()
+    return id(t._versions), t._array.ctypes.data, tuple(t.shape), t.stride()
 
 
 def _value(t: Tensor, array: Any = None, name: str | None = None) -> Value:

@@ -67,7 +67,7 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
 
 
 class Clamp(Function):
-    """``min(max(x, low), high)``; the gradient passes where low <= x <= high."""
+    """``min(max(x, low), high)``; the gradient passes where low <= x <= high, so not at NaN."""
 
     differentiable = True
 
@@ -88,11 +88,12 @@ class Clamp(Function):
     def backward(self, grad_y: Tensor) -> Any:
         x, low, high = self.saved
         zero = grad_y.new_zeros(())
+        inside = (low is None or x >= low) & (high is None or x <= high)  # NaN is not
         below = False if low is None else x < low
         above = False if high is None else x > high
         crossed = False if low is None or high is None else high < low  # then the result is high everywhere
         grads = (
-            where(_not(below | above), grad_y, zero) if self.needs_grad[0] else None,
+            where(inside, grad_y, zero) if self.needs_grad[0] else None,
             where(below & _not(crossed), grad_y, zero) if self.needs_grad[1] else None,
             where(above | crossed, grad_y, zero) if self.needs_grad[2] else None,
         )

@@ -14,6 +14,7 @@ neighbouring channels instead: Krizhevsky et al. 2012, section 3.3.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,13 +92,18 @@ def folded(convolution: Deferred, constants: Sequence[Tensor | None], eps: float
     state = (*memories, *[memory.writes for memory in memories], eps, convolution.dtype)
     owner = constants[1]._versions  # type: ignore[union-attr]
     known = owner.derived
-    if known is not None and known[1] == state and all(a is b for a, b in zip(known[0], arrays, strict=True)):
+    if known is not None and known[1] == state and all(a() is b for a, b in zip(known[0], arrays, strict=True)):
         return known[2]  # type: ignore[no-any-return]
     before, mean, var, weight, bias = arrays
     exact = scale_and_shift(before, mean, var, weight, bias, eps)
     scale, shift = (numbers.astype(convolution.dtype) for numbers in exact)
-    owner.derived = arrays, state, (scale, shift)
+    owner.derived = [_weakly(a) for a in arrays], state, (scale, shift)
     return scale, shift
+
+
+def _weakly(array: Any) -> Any:
+    """A weak reference: one that counted would look like somebody outside who holds the array."""
+    return weakref.ref(array) if array is not None else lambda: None
 
 
 @np.errstate(all="ignore")

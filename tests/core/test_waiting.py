@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -53,6 +56,8 @@ CHANGES = {
     "the input by NumPy": lambda m, x: x.numpy().fill(0),
     "a parameter on the input's memory": lambda m, x: nn.Parameter(x).zero_(),
     "the input's data, and that": lambda m, x: x.data.data.zero_(),
+    "the input by its address": lambda m, x: ctypes.memset(x.data_ptr(), 0, x.nbytes),
+    "the weight by its address": lambda m, x: ctypes.memset(m.conv.weight.data_ptr(), 0, m.conv.weight.nbytes),
 }
 
 
@@ -98,6 +103,42 @@ def test_memory_that_numpy_let_go_may_wait_again() -> None:
     assert model.waited
 
 
+def test_memory_whose_address_is_known_is_read_at_once_from_then_on() -> None:
+    model, x = Changed(lambda m, x: ctypes.memset(m.address, 0, x.nbytes)), image()
+    model.address = x.data_ptr()
+    expected = F.conv2d(x, model.conv.weight, model.conv.bias).detach().clone()
+    np.testing.assert_array_equal(model(x).detach().numpy(), expected.numpy())
+    assert not model.waited
+
+
+def test_a_norm_that_numpy_let_go_is_folded_again() -> None:
+    """What was kept from the first time must not count as somebody who holds the arrays."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+
+        def forward(self, x: Any) -> Any:
+            y = self.norm(self.conv(x))
+            self.folded = y._deferred is not None and y._deferred.operation == "conv2d.forward"
+            return F.relu(y)
+
+    model, x = Net().eval(), image()
+    with minicnn.no_grad():
+        model(x)
+        assert model.folded
+        held = [t.numpy() for t in model.state_dict().values()]
+        model(x)
+        assert not model.folded
+        held[list(model.state_dict()).index("norm.running_mean")][...] = 3
+        held.clear()
+        y = model(x)
+        assert model.folded
+        with minicnn.set_fusion_enabled(False):
+            np.testing.assert_allclose(y.numpy(), model(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_running_statistics_that_change_while_the_folded_norm_waits() -> None:
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -130,18 +171,44 @@ def test_what_leaves_a_network_is_computed() -> None:
 
         def forward(self, x: Any) -> Any:
             self.inside = self.conv(x)
-            return {"a": self.conv(x), "b": [(self.conv(x), None)]}
+            local = self.conv(x)
+            assert local._deferred is not None
+            self.local = weakref.ref(local._deferred)
+            return {"a": self.conv(x), "b": [(self.conv(x), None)], "c": Two(self.conv(x), {self.conv(x)})}
+
+    @dataclass
+    class Two:
+        left: Any
+        right: Any
 
     model = Net()
     out = model(image())
     assert out["a"]._deferred is None
     assert out["b"][0][0]._deferred is None
+    assert out["c"].left._deferred is None
+    assert [t._deferred for t in out["c"].right] == [None]
+    assert model.inside._deferred is None
+    assert model.local() is None  # nobody had it any more
     assert F.conv2d(image(), model.conv.weight)._deferred is None  # outside of networks nothing waits
+    np.testing.assert_array_equal(model.inside.detach().numpy(), out["a"].detach().numpy())
+
+
+def test_what_an_error_left_waiting_is_computed_by_the_next_call() -> None:
+    class Fails(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: Any) -> Any:
+            self.inside = self.conv(x)
+            raise KeyError("of the user")
+
+    model = Fails()
+    with pytest.raises(KeyError):
+        model(image())
     assert model.inside._deferred is not None
-    expected = out["a"].detach().clone()
-    with minicnn.no_grad():
-        model.conv.weight.zero_()
-    np.testing.assert_array_equal(model.inside.detach().numpy(), expected.numpy())
+    model.conv(image())
+    assert model.inside._deferred is None
 
 
 def test_shape_and_type_are_known_while_a_result_waits() -> None:

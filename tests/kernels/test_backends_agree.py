@@ -140,6 +140,14 @@ def test_relu_can_write_into_its_input(backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", available_backends())
+@pytest.mark.parametrize("name", ["relu.grad", "relu6.grad"])
+def test_the_gradient_of_a_rectifier_passes_at_nan(backend: str, name: str) -> None:
+    with use_backend(backend):
+        grad = call(name, np.ones((1, 4)), np.array([[np.nan, -np.inf, np.inf, 1.0]]))
+    np.testing.assert_array_equal(grad, [[1.0, 0.0, float(name == "relu.grad"), 1.0]])
+
+
+@pytest.mark.parametrize("backend", available_backends())
 def test_what_is_masked_out_may_be_infinite(backend: str) -> None:
     """Dropped elements and ignored samples are chosen away, not multiplied by 0: 0 * inf would be NaN."""
     x, nan = np.full(8, np.inf), np.array([[np.nan, 0.0]])

@@ -212,6 +212,20 @@ def test_kinks_ties_and_zeros(expression: Any) -> None:
     gradients_agree(expression, [TIES], twice=False)
 
 
+def test_gradients_at_infinities_and_nan() -> None:
+    x = np.array([np.nan, -np.inf, np.inf, 0.5])
+    for expression in (
+        lambda t, x: x.clamp(0, 1),
+        lambda t, x: x.clamp(min=0.0),
+        lambda t, x: x.clamp(max=1.0),
+        lambda t, x: x.relu(),
+    ):
+        ours, theirs = minicnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        expression(minicnn, ours).backward(minicnn.ones(4, dtype=minicnn.float64))
+        expression(torch, theirs).backward(torch.ones(4, dtype=torch.float64))
+        np.testing.assert_array_equal(ours.grad.numpy(), theirs.grad.numpy())
+
+
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")  # PyTorch's
 def test_not_a_number_and_infinity_behave_as_in_pytorch() -> None:
     x = np.array([[np.nan, 1.0, -np.inf], [np.inf, 0.0, -2.0]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from .case import Case, Op, Source
 
 
@@ -84,6 +86,17 @@ def _activation_ties(s: Source) -> Case:
     return Case((s.ties(s.samples(), 3, 4, 5) * 3 + s.choice((0.0, 3.0)),), smooth=False)
 
 
+def _activation_without_end(nan: bool):
+    """Infinities and, where PyTorch's own gradient does not depend on the number of elements, NaN."""
+
+    def draw(s: Source) -> Case:
+        x = s.distinct(s.samples(), 3, 4, 5) * 8
+        x.ravel()[::3] = s.choice((np.inf, -np.inf, np.nan) if nan else (np.inf, -np.inf))
+        return Case((x,), smooth=False)
+
+    return draw
+
+
 def prelu(s: Source) -> Case:
     c = s.integer(1, 5)
     return Case((s.distinct(s.samples(), c, 3, 4), s.normal(s.choice((1, c)))))
@@ -164,6 +177,7 @@ _SIMPLE = {
     "tanh": {},
 }
 
+_NAN = ("relu", "leaky_relu", "silu", "hardsigmoid", "sigmoid", "tanh")
 _ROUNDED_BY_TORCH = {"hardsigmoid": 1e-7}  # PyTorch's gradient uses a 1/6 of single precision
 
 ROWS = [
@@ -180,6 +194,15 @@ ROWS = [
         Op(f"{name}{suffix}", draw, f"nn.functional.{name}", float64_tolerance=_ROUNDED_BY_TORCH.get(name, 1e-9))
         for name, options in _SIMPLE.items()
         for suffix, draw in (("", _activation(**options)), ("_kinks", _activation_ties))
+    ),
+    *(
+        Op(
+            f"{name}_without_end",
+            _activation_without_end(name in _NAN),
+            f"nn.functional.{name}",
+            float64_tolerance=1e-7,
+        )
+        for name in _SIMPLE
     ),
     Op("prelu", prelu, "nn.functional.prelu"),
     Op("softmax", softmax, "nn.functional.softmax"),

@@ -68,7 +68,7 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
 def _relu_grad(gx, g, y, first, last):  # type: ignore[no-untyped-def]
     zero = y.dtype.type(0)
     for j in range(unsigned(first), unsigned(last)):
-        gx[j] = g[j] if y[j] > zero else zero
+        gx[j] = zero if y[j] <= zero else g[j]  # at NaN it passes
 
 
 @parallel
@@ -79,7 +79,7 @@ def _relu_grads(thread, gx, g, y, size):  # type: ignore[no-untyped-def]
 
 @numba_kernel("relu.grad")
 def relu_grad(grad_y: Array, y: Array) -> Array:
-    """Return grad_y where y > 0, else 0."""
+    """Return 0 where y <= 0, else grad_y."""
     memory, g = aligned(y, grad_y)
     grad_x = empty(g.shape, g.dtype)
     _relu_grads(grad_x, g, memory, g.size)
@@ -132,7 +132,7 @@ def _slope(kind, gx, g, x, a, first, last):  # type: ignore[no-untyped-def]
             gx[j] = g[j] if x[j] > zero else a * g[j]
     elif kind == RELU6:
         for j in elements:
-            gx[j] = g[j] if (x[j] > zero) & (x[j] < six) else zero
+            gx[j] = zero if (x[j] <= zero) | (x[j] >= six) else g[j]
     elif kind == ELU:
         for j in elements:
             gx[j] = g[j] if x[j] > zero else g[j] * a * exp(x[j])
@@ -215,7 +215,7 @@ def relu6_forward(x: Array) -> Array:
 
 @numba_kernel("relu6.grad")
 def relu6_grad(grad_y: Array, x: Array) -> Array:
-    """Return grad_y where 0 < x < 6, else 0."""
+    """Return 0 where x <= 0 or x >= 6, else grad_y."""
     return _apply_grad(RELU6, grad_y, x)
 
 

@@ -3,7 +3,7 @@
 With ``m`` values per channel, ``rstd = 1/sqrt(var + eps)`` and ``x_hat = (x - mean)*rstd``::
 
     y      = clamp(x_hat*weight + bias + residual, low, high)
-    h      = grad_y where y is strictly between low and high, else 0
+    h      = grad_y, and 0 where y has reached low or high
     grad_x = weight*rstd * (h - mean of h - x_hat * mean of (h*x_hat))
 
 The formulas' source and derivation stand in ``reference/batch_norm.py``. Here they are four passes over

@@ -15,7 +15,7 @@ costs next to nothing.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import gcd, nan
+from math import gcd, inf, isfinite, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -290,7 +290,7 @@ def _dots(thread, total, dot, run, masked, keep, g, x, mean, y, low, high, sampl
 class Mask(NamedTuple):
     """Which gradients count: those where the result ``y (S, P, C)`` is not clamped to ``low`` or ``high``.
 
-    Without bounds these are NaN, which nothing reaches, and any array does for ``y``.
+    A bound that is infinite, which is none, becomes NaN, which nothing reaches: not even an infinite ``y``.
     """
 
     y: Array
@@ -300,12 +300,13 @@ class Mask(NamedTuple):
     def numbers(self) -> tuple[Array, Array, Array]:
         """What a compiled loop takes."""
         number = self.y.dtype.type
-        return self.y.reshape(-1), number(self.low), number(self.high)
+        low, high = (bound if isfinite(bound) else nan for bound in (self.low, self.high))
+        return self.y.reshape(-1), number(low), number(high)
 
 
 def everywhere(g: Array) -> Mask:
-    """The mask of a gradient ``g`` of which everything counts."""
-    return Mask(g, nan, nan)
+    """The mask of a gradient ``g`` of which everything counts; any array does for ``y``."""
+    return Mask(g, -inf, inf)
 
 
 def dots(

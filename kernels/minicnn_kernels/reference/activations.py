@@ -17,6 +17,7 @@ hardswish       x * relu6(x + 3) / 6         the same, section 5.2
 
 ``grad`` multiplies the gradient of the output by the derivative. At a kink the
 derivative is the one PyTorch takes: 0 for relu, relu6 and hardsigmoid, the slope for the leaky ones.
+At NaN relu and relu6 let the gradient pass.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
 
 @kernel("relu.grad", backend="reference")
 def relu_grad(grad_y: Array, y: Array) -> Array:
-    """Return grad_y where y > 0, else 0."""
-    return each(lambda g, y: g if y > 0 else 0.0, grad_y, y)
+    """Return 0 where y <= 0, else grad_y."""
+    return each(lambda g, y: 0.0 if y <= 0 else g, grad_y, y)
 
 
 @kernel("leaky_relu.forward", backend="reference")
@@ -73,8 +74,8 @@ def relu6_forward(x: Array) -> Array:
 
 @kernel("relu6.grad", backend="reference")
 def relu6_grad(grad_y: Array, x: Array) -> Array:
-    """Return grad_y where 0 < x < 6, else 0."""
-    return each(lambda g, x: g if 0 < x < 6 else 0.0, grad_y, x)
+    """Return 0 where x <= 0 or x >= 6, else grad_y."""
+    return each(lambda g, x: 0.0 if x <= 0 or x >= 6 else g, grad_y, x)
 
 
 @kernel("elu.forward", backend="reference")

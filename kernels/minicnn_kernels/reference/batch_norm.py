@@ -23,7 +23,7 @@ import math
 import numpy as np
 
 from ..arrays import Array
-from ..epilogue import NONE, Epilogue
+from ..epilogue import NONE, Epilogue, passes
 from ..registry import kernel
 from .indexing import doubles, flat_planes
 
@@ -97,7 +97,7 @@ def batch_norm_grad(
     if y is not None:
         results = flat_planes(y)
         for position in np.ndindex(grads.shape):
-            if results[position] <= low or results[position] >= high:
+            if not passes(results[position], low, high):
                 grads[position] = 0.0
     batch, channels, places = values.shape
     rstd = [1 / math.sqrt(float(var[c]) + eps) for c in range(channels)]

@@ -17,8 +17,8 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
 
 @kernel("relu.grad", backend="numpy")
 def relu_grad(grad_y: Array, y: Array) -> Array:
-    """Return grad_y where y > 0, else 0."""
-    return np.where(y > 0, grad_y, grad_y.dtype.type(0))  # not a product: 0 * inf would be NaN
+    """Return 0 where y <= 0, else grad_y."""
+    return np.where(y <= 0, grad_y.dtype.type(0), grad_y)  # not a product: 0 * inf would be NaN
 
 
 @kernel("leaky_relu.forward", backend="numpy")
@@ -41,8 +41,8 @@ def relu6_forward(x: Array) -> Array:
 
 @kernel("relu6.grad", backend="numpy")
 def relu6_grad(grad_y: Array, x: Array) -> Array:
-    """Return grad_y where 0 < x < 6, else 0."""
-    return np.where((x > 0) & (x < 6), grad_y, grad_y.dtype.type(0))
+    """Return 0 where x <= 0 or x >= 6, else grad_y."""
+    return np.where((x <= 0) | (x >= 6), grad_y.dtype.type(0), grad_y)
 
 
 @kernel("elu.forward", backend="numpy")

@@ -19,7 +19,7 @@ from math import inf
 import numpy as np
 
 from ..arrays import Array
-from ..epilogue import NONE, Epilogue
+from ..epilogue import NONE, Epilogue, passes
 from ..registry import kernel
 from .common import channel_sum, channel_vector, wide
 
@@ -89,7 +89,7 @@ def batch_norm_grad(
     ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high].
     """
     if y is not None:
-        grad_y = np.where((y <= low) | (y >= high), grad_y.dtype.type(0), grad_y)
+        grad_y = np.where(passes(y, low, high), grad_y, grad_y.dtype.type(0))
     grads, count = wide(grad_y), values_per_channel(x)
     x_hat = scale_and_shift(centre(x, mean), var.astype(np.float64), None, None, eps)
     grad_weight, grad_bias = channel_sum(grads * x_hat), channel_sum(grads)
