@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import inference, operations, results, scaling, startup, training
 from .layers import Profiled
-from .networks import NETWORKS, Network, write_weights
+from .networks import NETWORKS, Network, weights_path, write_weights
 from .settings import Settings
 from .workers import Worker
 
@@ -27,14 +27,15 @@ class Run:
         return not self.only or any(text.lower() in name.lower() for text in self.only for name in names)
 
     def networks(self) -> Iterator[Network]:
-        """Those that are wanted, one after another, each with its weights in the folder."""
+        """Those that are wanted, one after another, with its weights in the folder."""
         for network in NETWORKS:
             if self.chosen(network.name, network.model):
                 print(f"... {network.name}", flush=True)
-                with Worker(write_weights, network, self.folder) as writer:
-                    writer.wait()
+                if not weights_path(network, self.folder).exists():
+                    with Worker(write_weights, network, self.folder) as writer:
+                        writer.wait()
                 yield network
-                for path in self.folder.glob(f"{network.model}*"):
+                for path in self.folder.glob("*.onnx*"):
                     path.unlink()
 
     def section(self, title: str, text: str) -> None:

@@ -21,6 +21,9 @@ from typing import Any
 
 from .harness import Turn, take_turn
 
+PATIENCE = 900  # seconds for one answer: compiling a large network takes minutes
+FAREWELL = 5  # seconds for a process to end by itself
+
 _processes = multiprocessing.get_context("spawn")
 
 
@@ -86,6 +89,8 @@ class Worker:
             self._ready = True
 
     def _receive(self) -> Any:
+        if not self._pipe.poll(PATIENCE):
+            raise WorkerError(f"no answer for {PATIENCE} s")
         try:
             succeeded, result = self._pipe.recv()
         except EOFError:
@@ -102,7 +107,10 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._pipe.close()
-        self._process.join()
+        self._process.join(FAREWELL)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
 
     def __enter__(self) -> Worker:
         return self

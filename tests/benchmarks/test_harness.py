@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 
 import pytest
 
-from benchmarks import harness
+from benchmarks import harness, workers
 from benchmarks.harness import Timing, Turn, in_turns, measure, take_turn, timing
 from benchmarks.workers import Worker, WorkerError
 
@@ -95,6 +96,13 @@ def test_a_side_in_a_process_of_its_own() -> None:
         assert third.ask("peak_memory") >= 0
         with pytest.raises(WorkerError, match="'Fraction' object is not callable"):
             third(1, 0)
+
+
+def test_a_process_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "PATIENCE", 0.5)
+    monkeypatch.setattr(workers, "FAREWELL", 0.1)
+    with Worker(time.sleep, 60) as asleep, pytest.raises(WorkerError, match=r"no answer for 0\.5 s"):
+        asleep.wait()
 
 
 def test_what_goes_wrong_in_the_other_process_is_told() -> None:
