@@ -100,8 +100,8 @@ def summary(
     Input: (1, 1, 28, 28)
     Parameters: 8,806 (8,806 trainable)
     Multiply-adds: 95,040 (95.04 k)
-    Memory: input 3.14 kB, parameters 35.22 kB, activations 38.06 kB
-    Training step, about: parameters 35.22 kB + their gradients 35.22 kB + 2 * activations 38.06 kB + input = 149.70 kB
+    Memory: input 3.14 kB, parameters 35.22 kB, activations 31.14 kB
+    Training step, about: parameters 35.22 kB + their gradients 35.22 kB + 2 * activations 31.14 kB + input = 135.87 kB
     >>> [row.receptive_field for row in found.rows[1:4]]
     [(5, 5), (5, 5), (6, 6)]
     """
