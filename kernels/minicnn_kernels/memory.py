@@ -30,7 +30,7 @@ import os
 import sys
 import threading
 from collections import defaultdict, deque
-from math import prod
+from math import inf, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +42,7 @@ LARGE = 2**14  # bytes; smaller arrays are not pooled: the C library has their p
 SLACK = 256  # bytes behind an array: four of the widest vectors
 FIT = 1.25  # how much larger than needed a block may be, before a new one is made
 KEEP = 1.5  # in use and idle together, as a share of what was in use at most
+LEAST = 2**28  # bytes that may be kept in any case: a small network's arrays of all sizes
 PAGE = 2**12
 HUGE = 2**22  # from here on the system is asked for pages of 2 MiB, as NumPy does: fewer stops (measured: 5 to 8 times)
 
@@ -120,7 +121,7 @@ class _Pool:
                 self.put_away()
             self.requests += 1
             blocks = self.idle[size]  # the one used last may still be in the processor's cache
-            block = blocks.pop() if blocks else self.larger(size) or self.make(size)
+            block = blocks.pop() if blocks else self.larger(size, FIT * size) or self.make(size)
             self.in_use += block.size
             if self.in_use > self.peak:
                 self.peak = self.in_use
@@ -128,16 +129,22 @@ class _Pool:
         finally:
             self.turn.release()
 
-    def larger(self, size: int) -> _Block | None:
-        """An idle block that is a little too large."""
-        fitting = [other for other, blocks in self.idle.items() if blocks and size < other <= FIT * size]
+    def larger(self, size: int, most: float) -> _Block | None:
+        """An idle block that is somewhat too large."""
+        fitting = [other for other, blocks in self.idle.items() if blocks and size < other <= most]
         return self.idle[min(fitting)].pop() if fitting else None
 
     def make(self, size: int) -> _Block:
-        """A new block; if memory is short, after giving the idle ones up."""
+        """A new block; but where that would mean to give up others, a much too large one if there is.
+
+        If memory is short, all idle ones are given up.
+        """
+        most = max(int(KEEP * max(self.peak, self.in_use + size)), LEAST)
+        if self.total + size > most and (block := self.larger(size, inf)):
+            return block
         self.misses += 1
-        for most in (int(KEEP * max(self.peak, self.in_use + size)), 0):
-            self.shrink(most - size)
+        for limit in (most, 0):
+            self.shrink(limit - size)
             try:
                 block = _Block(size)
             except (OSError, ValueError, OverflowError):  # no memory, or an absurd size
