@@ -45,6 +45,7 @@ PANEL = 640 * 1024  # bytes of a panel of B
 LEAST_RUN = 4  # numbers of B in a row that are worth a transposition
 FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it needs
 MOST_PART = 512 * 1024  # numbers of a partial sum
+COPIED_ROWS = 24  # tiles of rows in a block that is copied by columns: with COPIED_DEPTH, 172 KiB
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
 ROW_GAP = 16  # numbers between rows of a copied block
 
@@ -109,6 +110,26 @@ def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
     return block, -(-m // block)
 
 
+def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool) -> tuple[int, int, int]:
+    """Rows of a task, groups of panels and parts of the depth, so that a product by columns copies least.
+
+    Each task copies its part of A and of B. So A is copied once for each group of panels, B once for each block of
+    rows; and each part of the depth has a C of its own, which is written and read again.
+    """
+    rows = tile_rows()
+    most, splits = COPIED_ROWS * rows, max(1, k // (4 * COPIED_DEPTH)) if parts else 1
+    tasks = -(-TASKS // batches)
+    choices = []
+    for row_blocks in range(-(-m // most), max(-(-m // most), min(-(-m // (4 * rows)), tasks)) + 1):
+        for groups in range(1, min(panels, tasks) + 1):
+            split = min(-(-tasks // (row_blocks * groups)), splits)
+            missing = max(0, tasks - row_blocks * groups * split)
+            copied = m * k * groups + k * n * row_blocks + 2 * m * n * split
+            choices.append((missing, copied, row_blocks, groups, split))
+    _, _, row_blocks, groups, split = min(choices)
+    return -(-m // row_blocks), groups, split
+
+
 @lru_cache(4096)
 def _cut(
     n: int,
@@ -126,23 +147,26 @@ def _cut(
         return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
+    parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
     if mode == BY_COLUMNS:
-        depth, block = min(k, COPIED_DEPTH), 16 * rows
+        depth = min(k, COPIED_DEPTH)
+        block, groups, split = _least_copied(m, n, k, panels, batches, parts)
+        block, row_blocks = _equal_blocks(m, block, rows)
     else:
         depth = min(k, PANEL // (columns * itemsize))
         if panels > 1:
             depth = min(depth, max(256, CACHE // (8 * rows * itemsize)))
         block = max(CACHE // (max(depth, 1) * itemsize) // rows, 4) * rows
-    block, row_blocks = _equal_blocks(m, block, rows)
-    # enough tasks: first by columns, of which each task has a few panels at least, then by depth, then by rows
-    groups, split = min(max(panels // FEW_PANELS, 1), -(-TASKS // (batches * row_blocks))), 1
-    made = batches * row_blocks * groups
-    if plain and batches == 1 and made < TASKS and k >= 8 * COPIED_DEPTH and m * n <= MOST_PART:
-        split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
-    if row_blocks == 1 and split == 1:
-        groups = min(panels, max(groups, TASKS // batches))
-    while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
-        block, row_blocks = _equal_blocks(m, block // 2, rows)
+        block, row_blocks = _equal_blocks(m, block, rows)
+        # enough tasks: first by columns, of which each task has a few panels at least, then by depth, then by rows
+        groups, split = min(max(panels // FEW_PANELS, 1), -(-TASKS // (batches * row_blocks))), 1
+        made = batches * row_blocks * groups
+        if parts and made < TASKS and k >= 8 * COPIED_DEPTH:
+            split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
+        if row_blocks == 1 and split == 1:
+            groups = min(panels, max(groups, TASKS // batches))
+        while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
+            block, row_blocks = _equal_blocks(m, block // 2, rows)
     packed = row_blocks > 1 and mode != BY_COLUMNS
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)

@@ -74,6 +74,11 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
 
         return run
 
+    place = [code.at(code.at(code.load_integer(code.at(c_rows, 8 * i)), c_offset), j * width)
+             for i in range(rows) for j in range(vectors)]  # fmt: skip
+    for address_of_c in place:
+        code.prefetch(address_of_c, to_write=True)
+
     start = [depth, b, *[code.constant(0)] * (rows * vectors)]
     most = code.times(code.ir.sdiv(k, code.integer(UNROLL)), UNROLL)
     middle = code.loop(code.integer(0), most, UNROLL, start, turn(UNROLL))
