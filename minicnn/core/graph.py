@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels.memory import alone, empty_like
+from minicnn_kernels.registry import call
 
 from .errors import AutogradError, ShapeError
 from .function import Function
@@ -38,6 +39,7 @@ class _Pass:
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
         self.found: dict[Key, Tensor] = {}
         self.held: set[int] = set()  # arrays that somebody else has or may have
+        self.sums: set[Key] = set()  # where a gradient is a sum made here, so far: it may grow in place
 
     def run(self, retain_graph: bool) -> None:
         """Go from node to node until every gradient has arrived."""
@@ -70,22 +72,29 @@ class _Pass:
         node, index, leaf = edge
         if node is None:
             known = self.leaves.get(id(leaf))
-            self.leaves[id(leaf)] = (leaf, grad if known is None else self.add(known[1], grad))  # type: ignore[assignment]
+            total = grad if known is None else self.add(known[1], grad, (id(leaf), -1))
+            self.leaves[id(leaf)] = (leaf, total)  # type: ignore[assignment]
             return
         grads = self.pending.get(node)
         if grads is None:
             grads = self.pending[node] = [None] * len(node.outputs)
             heapq.heappush(self.heap, (-node.sequence, node))
         before = grads[index]
-        grads[index] = grad if before is None else self.add(before, grad)
+        grads[index] = grad if before is None else self.add(before, grad, (id(node), index))
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b if self.create_graph else Tensor._wrap(np.add(a._array, b._array))
+    def add(self, a: Tensor, b: Tensor, place: Key) -> Tensor:
+        """``a + b``, where ``a`` is what had arrived at ``place`` before."""
+        if self.create_graph:
+            return a + b
+        own = place in self.sums and a._array.dtype == b._array.dtype
+        self.sums.add(place)
+        return Tensor._wrap(call("add.forward", a._array, b._array, a._array if own else None))
 
     def arrived(self, node: Function) -> list[Tensor | None]:
         """The complete gradients of a node's results, after their hooks."""
         grads = self.pending.pop(node)
         for index, grad in enumerate(grads):
+            self.sums.discard((id(node), index))
             if grad is None:
                 continue
             if index in node.hooks:

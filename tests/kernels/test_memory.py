@@ -24,6 +24,7 @@ from minicnn_kernels.memory import (
     FIT,
     KEEP,
     LARGE,
+    LEAST,
     PAGE,
     SLACK,
     empty,
@@ -188,7 +189,8 @@ def test_hits_misses_and_the_nearest_size() -> None:
     assert (memory_stats().hits - before.hits, memory_stats().misses - before.misses) == (2, 1)
 
 
-def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
+def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 0)
     size = size_class(MIB)
     del [empty((MIB,), np.uint8) for _ in range(8)][:]  # 8 in use at most
     places = []
@@ -200,9 +202,35 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first() -> None:
         assert stats.idle + stats.in_use <= KEEP * stats.peak
     assert stats.peak == max(8 * size, size_class(11 * MIB))
     assert address(empty((11 * MIB,), np.uint8)) == places[-1]
+    held = [empty((number * MIB,), np.uint8) for number in range(2, 12)]  # more than there may be idle
     before = memory_stats().misses
-    empty((MIB,), np.uint8)
+    held.append(empty((MIB,), np.uint8))
     assert memory_stats().misses == before + 1  # those were the oldest
+
+
+def test_a_small_network_keeps_arrays_of_all_sizes() -> None:
+    sizes = [number * MIB for number in (3, 20, 5, 11, 2, 31, 8)]
+    for size in sizes:
+        empty((size,), np.uint8)
+    before = memory_stats()
+    assert before.idle > KEEP * before.peak
+    for size in sizes:
+        empty((size,), np.uint8)
+    assert memory_stats().misses == before.misses
+
+
+def test_a_much_too_large_block_serves_where_others_would_have_to_go(monkeypatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 0)
+    large = empty((16 * MIB,), np.uint8)
+    place = address(large)
+    del large
+    empty((7 * MIB,), np.uint8)  # fits beside it
+    before = memory_stats()
+    small = empty((4 * MIB,), np.uint8)  # would not fit beside the two
+    assert memory_stats().misses == before.misses
+    assert memory_stats().in_use >= 7 * MIB
+    assert address(empty((16 * MIB,), np.uint8)) == place  # the smallest that is large enough was taken
+    small[...] = 1
 
 
 def test_empty_cache_gives_memory_back_to_the_system() -> None:
@@ -305,7 +333,7 @@ def test_no_two_live_arrays_overlap(program: list[tuple[int, int, int]]) -> None
             empty_cache()
         assert all((a == value).all() for a, value in live)
         stats = memory_stats()
-        assert stats.in_use + stats.idle <= KEEP * stats.peak + 1
+        assert stats.in_use + stats.idle <= max(KEEP * stats.peak + 1, LEAST)
         assert stats.in_use >= sum(a.nbytes for a, _ in live if a.nbytes >= LARGE)
     bounds = sorted(np.lib.array_utils.byte_bounds(a) for a, _ in live)
     assert all(end <= start for (_, end), (start, _) in pairwise(bounds))

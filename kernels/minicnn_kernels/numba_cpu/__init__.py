@@ -8,6 +8,7 @@ statistics, ``layout.py`` the memory layout; the other files are one family of o
 
 from . import activations as activations
 from . import adaptive_pooling as adaptive_pooling
+from . import addition as addition
 from . import batch_norm as batch_norm
 from . import conv as conv
 from . import cross_entropy as cross_entropy

@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..memory import empty
+from ..memory import empty, empty_like, memory_order
 from .columns import dots
 from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, share, unsigned
-from .layout import channels_first, channels_last
+from .layout import channels_first, channels_last, in_rows, piece
 from .mathematics import exp, expm1, tanh
 
 LEAKY_RELU, RELU6, ELU, SILU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH = range(8)
@@ -65,25 +65,35 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
 
 
 @serial_no_alias
-def _relu_grad(gx, g, y, first, last):  # type: ignore[no-untyped-def]
-    zero = y.dtype.type(0)
-    for j in range(unsigned(first), unsigned(last)):
-        gx[j] = zero if y[j] <= zero else g[j]  # at NaN it passes
+def _relu_grad_rows(gx, g, y, p, q, r, rows, run, step, step_g, step_y):  # type: ignore[no-untyped-def]
+    p, q, r, run, zero = unsigned(p), unsigned(q), unsigned(r), unsigned(run), y.dtype.type(0)
+    for _ in range(rows):
+        for j in range(run):
+            gx[p + j] = zero if y[r + j] <= zero else g[q + j]  # at NaN it passes
+        p += unsigned(step)
+        q += unsigned(step_g)
+        r += unsigned(step_y)
 
 
 @parallel
-def _relu_grads(thread, gx, g, y, size):  # type: ignore[no-untyped-def]
-    for t in share(thread, (size + CHUNK - 1) // CHUNK):
-        _relu_grad(gx, g, y, t * CHUNK, min(size, t * CHUNK + CHUNK))
+def _relu_grads(thread, gx, g, y, count, run, units, some, step, step_g, step_y):  # type: ignore[no-untyped-def]
+    for t in share(thread, (units + some - 1) // some):
+        first, rows, start, size = piece(t, count, run, units, some)
+        p, q, r = first * step + start, first * step_g + start, first * step_y + start
+        _relu_grad_rows(gx, g, y, p, q, r, rows, size, step, step_g, step_y)
 
 
 @numba_kernel("relu.grad")
 def relu_grad(grad_y: Array, y: Array) -> Array:
     """Return 0 where y <= 0, else grad_y."""
-    memory, g = aligned(y, grad_y)
-    grad_x = empty(g.shape, g.dtype)
-    _relu_grads(grad_x, g, memory, g.size)
-    return shaped(grad_x, y)
+    grad_x = empty_like(y)
+    if y.size:
+        rows = in_rows(grad_x, grad_y, y)  # a part of a joined gradient needs no copy of its own
+        if rows is None:
+            memory, g = aligned(y, grad_y)
+            rows = in_rows(grad_x.transpose(memory_order(y)).reshape(-1), g, memory)
+        _relu_grads(*rows.memories, *rows.numbers)
+    return grad_x
 
 
 @serial_no_alias

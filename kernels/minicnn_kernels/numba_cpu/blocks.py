@@ -37,7 +37,8 @@ A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
     ROW_GAP, ALONG,
 ) = range(30, 43)  # fmt: skip
 RUNS, RUNS_START = 43, 54  # how B lies in memory: see _pack_runs
-PLAN = 55
+NARROW = 55  # the three tiles for a panel with half the columns at most
+PLAN = 58
 
 thread_id = numba.get_thread_id if JIT else lambda: 0
 
@@ -128,12 +129,10 @@ def _multiply(  # type: ignore[no-untyped-def]
     """All tiles of one panel: C[:height, column : column+width] from tables of addresses."""
     large, size = plan[TILE_ROWS], plan[ITEMSIZE]
     medium, small = (large + 2) // 2, large // 3
+    tiles = LARGE_TILE if width > plan[LANES] else NARROW
     for i in range(0, height, large):
-        tile, rest = plan[LARGE_TILE], height - i
-        if rest <= small:
-            tile = plan[SMALL_TILE]
-        elif rest <= medium:
-            tile = plan[MEDIUM_TILE]
+        rest = height - i
+        tile = plan[tiles + (2 if rest <= small else 1 if rest <= medium else 0)]
         at_a, at_c = a_rows.ctypes.data + i * 8, c_rows.ctypes.data + i * 8
         call(tile, (at_a, depth.ctypes.data, deep, panel, at_c, column * size, accumulate, width, epilogue))
 

@@ -8,12 +8,16 @@ a row of a window is one contiguous run. Nothing but the strides tells the two l
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ..arrays import Array
 from ..geometry import Window2d
-from ..memory import empty
-from .jit import parallel, serial, share, unsigned
+from ..memory import empty, memory_order
+from .jit import parallel, serial, serial_no_alias, share, unsigned
+
+TASK = 16384  # elements of one task, about: 64 KiB of float32
 
 
 def flat(x: Array) -> tuple[Array, tuple[int, ...]]:
@@ -93,6 +97,64 @@ def _pad(thread, out, x, plan, rows):  # type: ignore[no-untyped-def]
         _pad_row(out, x, np.int64(t), plan)
 
 
+class Rows(NamedTuple):
+    """Arrays of one shape as ``count`` rows of ``run`` neighbouring elements, in one order.
+
+    Each array has a flat memory from its first element on, and a ``step`` in it from one row to the next.
+    """
+
+    count: int
+    run: int
+    memories: list[Array]
+    steps: tuple[int, ...]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """How compiled loops take them: rows, elements of a row, what is shared out (see ``piece``), the steps."""
+        units, some = (self.run, TASK) if self.count == 1 else (self.count, max(1, TASK // self.run))
+        return self.count, self.run, units, some, *self.steps
+
+
+class _Span:
+    """Memory from the first element of ``x`` on, as NumPy's array interface tells it."""
+
+    def __init__(self, x: Array, size: int) -> None:
+        self.x = x  # keeps the memory alive
+        place = x.__array_interface__["data"]
+        self.__array_interface__: dict[str, Any] = {
+            "data": place, "shape": (size,), "typestr": x.dtype.str, "version": 3
+        }  # fmt: skip
+
+
+def in_rows(*arrays: Array) -> Rows | None:
+    """Arrays of one shape as rows; None if their elements do not lie so.
+
+    Dense arrays in the same memory order are one row. Some channels of a channels-last array are a row per pixel.
+    """
+    first = arrays[0]
+    axes = [axis for axis in memory_order(first) if first.shape[axis] > 1]
+    sizes = [first.shape[axis] for axis in axes]
+    table = [[x.strides[axis] // x.itemsize for axis in axes] for x in arrays]
+    if first.size == 0 or any(x.strides[axis] % x.itemsize for x in arrays for axis in axes):
+        return None
+    run = 1
+    while axes and all(strides[-1] == run for strides in table):
+        run *= sizes.pop()
+        axes.pop()
+        table = [strides[:-1] for strides in table]
+    count, steps = 1, (run,) * len(arrays)
+    if axes:
+        if run == 1 or any(strides[-1] < run for strides in table):
+            return None
+        steps = tuple(strides[-1] for strides in table)
+        for i in range(len(axes) - 1, -1, -1):
+            if any(strides[i] != step * count for strides, step in zip(table, steps, strict=True)):
+                return None
+            count *= sizes[i]
+    spans = [_Span(x, (count - 1) * step + run) for x, step in zip(arrays, steps, strict=True)]
+    return Rows(count, run, [np.asarray(span) for span in spans], steps)
+
+
 def contiguous(x: Array) -> Array:
     """``x (4-d)`` in C order."""
     if x.flags.c_contiguous:
@@ -104,10 +166,41 @@ def contiguous(x: Array) -> Array:
 
 def copy_into(out: Array, x: Array) -> None:
     """``out[...] = x`` for 4-d arrays; ``out`` is contiguous with its axes in some order, ``x`` has any strides."""
+    rows = in_rows(out, x)
+    if rows is not None:
+        _copy_rows(*rows.memories, *rows.numbers)
+        return
     memory, strides = flat(x)
     target, steps = flat(out)
     if x.size:
         _copy(target, memory, x.shape, steps, strides)
+
+
+@serial
+def piece(t, count, run, units, some):  # type: ignore[no-untyped-def]
+    """Task ``t`` of rows: some of them, or a part of a single one: first row, how many, first element, how many."""
+    first = t * some
+    if count == 1:
+        return 0, 1, first, min(some, units - first)
+    return first, min(some, units - first), 0, run
+
+
+@serial_no_alias
+def _copy_some(out, x, p, q, count, run, step_out, step):  # type: ignore[no-untyped-def]
+    """``out[p + i*step_out : + run] = x[q + i*step : + run]`` for ``i < count``."""
+    p, q, run = unsigned(p), unsigned(q), unsigned(run)
+    for _ in range(count):
+        for j in range(run):
+            out[p + j] = x[q + j]
+        p += unsigned(step_out)
+        q += unsigned(step)
+
+
+@parallel
+def _copy_rows(thread, out, x, count, run, units, some, step_out, step):  # type: ignore[no-untyped-def]
+    for t in share(thread, (units + some - 1) // some):
+        first, rows, start, size = piece(t, count, run, units, some)
+        _copy_some(out, x, first * step_out + start, first * step + start, rows, size, step_out, step)
 
 
 @serial

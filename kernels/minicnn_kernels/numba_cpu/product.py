@@ -174,14 +174,16 @@ def _cut(
     plan = np.zeros(blocks.PLAN, np.int64)
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
+    lanes, sizes = host().lanes(itemsize), (rows, (rows + 2) // 2, rows // 3)
     plan[30:43] = (
-        rows, columns, host().lanes(itemsize), itemsize, tile(rows, itemsize),
-        tile((rows + 2) // 2, itemsize), tile(rows // 3, itemsize),
+        rows, columns, lanes, itemsize, *(tile(size, itemsize) for size in sizes),
         transpose(itemsize), transpose_scattered(itemsize), copy(itemsize), scratch, ROW_GAP,
         _run(a_sizes[3:], b_strides[:3]) == k,
     )  # fmt: skip
+    if 0 < n % columns <= lanes:
+        plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
     if b_strides[3] != 1:
-        plan[blocks.RUNS :] = _runs(a_sizes[3:], b_strides[:3])
+        plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n

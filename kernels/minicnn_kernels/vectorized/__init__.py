@@ -3,6 +3,7 @@
 from . import (
     activations,
     adaptive_pooling,
+    addition,
     batch_norm,
     conv,
     cross_entropy,
@@ -21,6 +22,7 @@ from . import (
 __all__ = [
     "activations",
     "adaptive_pooling",
+    "addition",
     "batch_norm",
     "conv",
     "cross_entropy",

@@ -69,8 +69,8 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
         def run(_: Value, variables: list[Value]) -> list[Value]:
             depth, b, *c = variables
             for s in range(steps):
-                c = step(code.at(depth, 8 * s), code.at(b, s * vectors * width), c)
-            return [code.at(depth, 8 * steps), code.at(b, steps * vectors * width), *c]
+                c = step(code.at(depth, 8 * s), code.at(b, s * TILE_VECTORS * width), c)
+            return [code.at(depth, 8 * steps), code.at(b, steps * TILE_VECTORS * width), *c]
 
         return run
 
@@ -127,8 +127,10 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
 
 
 @cache
-def tile(rows: int, itemsize: int) -> int:
+def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS) -> int:
     """Return the address of a micro-kernel that computes ``rows`` x ``tile_columns`` numbers of a matrix product.
+
+    With ``vectors=1`` it computes the first half of the columns only, in half the time.
 
     It takes nine integers:
 
@@ -146,5 +148,5 @@ def tile(rows: int, itemsize: int) -> int:
       C to a residual laid out like C (0: none), lower and upper bound (the first bytes of the word).
     """
     lanes = host().lanes(itemsize)
-    name = f"tile_{rows}x{TILE_VECTORS * lanes}_{8 * itemsize}"
-    return address(name, lambda: emit(name, rows, TILE_VECTORS, itemsize, lanes))
+    name = f"tile_{rows}x{vectors * lanes}_{8 * itemsize}"
+    return address(name, lambda: emit(name, rows, vectors, itemsize, lanes))

@@ -1,0 +1,114 @@
+"""Arrays as rows of neighbouring elements, and the kernels that take them so: sums and masks of joined gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from minicnn_kernels import registry
+from minicnn_kernels.numba_cpu import addition
+from minicnn_kernels.numba_cpu.layout import contiguous, in_rows
+
+KINDS = st.sampled_from([np.float32, np.float64])
+
+
+@st.composite
+def part_of_joined(draw, shape):
+    """An array of this shape that is dense, or a part along some axis of one whose axes have any order."""
+    order = draw(st.permutations(range(len(shape))))
+    axis, before, after = draw(st.sampled_from(range(len(shape)))), draw(st.integers(0, 2)), draw(st.integers(0, 2))
+    whole = [size + before + after if i == axis else size for i, size in enumerate(shape)]
+    x = np.random.default_rng(draw(st.integers(0, 9))).standard_normal([whole[i] for i in order])
+    x = x.transpose(np.argsort(order))
+    return x[tuple(slice(before, before + shape[i]) if i == axis else slice(None) for i in range(len(shape)))]
+
+
+@st.composite
+def pairs(draw):
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    kind = draw(KINDS)
+    return [draw(part_of_joined(shape)).astype(kind, order="K", copy=False) for _ in range(2)]
+
+
+@settings(deadline=None)  # the first example compiles
+@given(pairs())
+def test_rows_are_the_elements_in_order(arrays) -> None:
+    rows = in_rows(*arrays)
+    if rows is None:
+        return
+    found = [
+        np.concatenate([memory[i * step : i * step + rows.run] for i in range(rows.count)])
+        for memory, step in zip(rows.memories, rows.steps, strict=True)
+    ]
+    index = np.argsort(found[0], kind="stable")
+    assert (np.sort(arrays[0], axis=None) == found[0][index]).all()
+    assert (found[0] + found[1] == (arrays[0] + arrays[1]).ravel("K")).all() or set(found[0] + found[1]) == set(
+        (arrays[0] + arrays[1]).flat
+    )
+
+
+def test_channels_of_a_joined_image_are_a_row_per_pixel() -> None:
+    joined = np.zeros((2, 3, 4, 7), np.float32).transpose(0, 3, 1, 2)  # (N, C, H, W), channels last
+    part = joined[:, 2:5]
+    dense = np.zeros((2, 3, 4, 3), np.float32).transpose(0, 3, 1, 2)
+    rows = in_rows(dense, part)
+    assert rows is not None
+    assert (rows.count, rows.run, rows.steps) == (2 * 3 * 4, 3, (3, 7))
+    assert in_rows(dense, dense).count == 1
+    assert in_rows(dense, np.zeros((2, 3, 3, 4), np.float32)) is None  # another order of memory
+    assert in_rows(np.broadcast_to(np.float32(1), (3, 4))) is None  # the same memory twice
+    assert in_rows(np.zeros((4, 3), np.float32)[::-1]) is None
+
+
+@settings(deadline=None)  # the first example compiles
+@given(pairs())
+def test_copies_are_dense_and_equal(arrays) -> None:
+    x = arrays[0]
+    while x.ndim < 4:
+        x = x[None]
+    y = contiguous(x)
+    assert y.flags.c_contiguous
+    assert (y == x).all()
+
+
+@settings(deadline=None)  # the first example compiles
+@given(pairs())
+def test_sums(arrays) -> None:
+    a, b = arrays
+    expected = a + b
+    assert (addition.add_forward(a, b) == expected).all()
+    total = a.copy(order="K")
+    assert addition.add_forward(total, b, total) is total
+    assert (total == expected).all()
+
+
+def test_a_sum_of_one_memory() -> None:
+    a = np.arange(40_000, dtype=np.float32)
+    assert (addition.add_forward(a, a) == 2 * a).all()
+    assert (addition.add_forward(a, a, a) == 2 * np.arange(40_000)).all()
+    frozen = np.ones(40_000, np.float32)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        addition.add_forward(frozen, a, frozen)
+
+
+@pytest.mark.parametrize("name", ["reference", "numpy", "numba"])
+def test_all_backends_add(name) -> None:
+    random = np.random.default_rng(0)
+    a, b = random.standard_normal((2, 30, 24, 24)).astype(np.float32)
+    with registry.use_backend(name):
+        assert (registry.call("add.forward", a, b) == a + b).all()
+        assert (registry.call("add.forward", a, b[0]) == a + b[0]).all()
+        assert registry.call("add.forward", np.array([True]), np.array([True])).dtype == bool
+        total = a.copy()
+        assert registry.call("add.forward", total, b, total) is total
+        assert (total == a + b).all()
+
+
+@settings(deadline=None)  # the first example compiles
+@given(pairs())
+def test_the_mask_of_a_relu_on_any_memory(arrays) -> None:
+    grad_y, y = arrays
+    function = registry.select("relu.grad", (grad_y, y))[0].function
+    assert (function(grad_y, y) == np.where(y <= 0, 0, grad_y)).all()
