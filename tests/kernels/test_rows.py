@@ -38,7 +38,7 @@ def test_rows_are_the_elements_in_order(arrays) -> None:
     if rows is None:
         return
     found = [
-        np.concatenate([memory[i * step : i * step + rows.run] for i in range(rows.count)])
+        np.concatenate([memory[i * step : i * step + rows.run] for i in range(rows.height)])
         for memory, step in zip(rows.memories, rows.steps, strict=True)
     ]
     index = np.argsort(found[0], kind="stable")
@@ -54,7 +54,7 @@ def test_channels_of_a_joined_image_are_a_row_per_pixel() -> None:
     dense = np.zeros((2, 3, 4, 3), np.float32).transpose(0, 3, 1, 2)
     rows = in_rows(dense, part)
     assert rows is not None
-    assert (rows.count, rows.run, rows.steps) == (2 * 3 * 4, 3, (3, 7))
+    assert (rows.height, rows.run, rows.steps) == (2 * 3 * 4, 3, (3, 7))
     assert in_rows(dense, dense).count == 1
     assert in_rows(dense, np.zeros((2, 3, 3, 4), np.float32)) is None  # another order of memory
     assert in_rows(np.broadcast_to(np.float32(1), (3, 4))) is None  # the same memory twice

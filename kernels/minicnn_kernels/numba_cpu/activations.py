@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..memory import empty, empty_like, memory_order
+from ..memory import empty, empty_like
 from .columns import dots
 from .elementwise import CHUNK, aligned, check_writeable, shaped
 from .jit import numba_kernel, parallel, serial_no_alias, share, unsigned
-from .layout import channels_first, channels_last, in_rows, piece
+from .layout import channels_first, channels_last, in_rows, one_row, piece
 from .mathematics import exp, expm1, tanh
 
 LEAKY_RELU, RELU6, ELU, SILU, HARDSWISH, HARDSIGMOID, SIGMOID, TANH = range(8)
@@ -89,9 +89,7 @@ def relu_grad(grad_y: Array, y: Array) -> Array:
     grad_x = empty_like(y)
     if y.size:
         rows = in_rows(grad_x, grad_y, y)  # a part of a joined gradient needs no copy of its own
-        if rows is None:
-            memory, g = aligned(y, grad_y)
-            rows = in_rows(grad_x.transpose(memory_order(y)).reshape(-1), g, memory)
+        rows = rows or one_row(*aligned(grad_x, grad_y, y))
         _relu_grads(*rows.memories, *rows.numbers)
     return grad_x
 

@@ -98,12 +98,12 @@ def _pad(thread, out, x, plan, rows):  # type: ignore[no-untyped-def]
 
 
 class Rows(NamedTuple):
-    """Arrays of one shape as ``count`` rows of ``run`` neighbouring elements, in one order.
+    """Arrays of one shape as ``height`` rows of ``run`` neighbouring elements, in one order.
 
     Each array has a flat memory from its first element on, and a ``step`` in it from one row to the next.
     """
 
-    count: int
+    height: int
     run: int
     memories: list[Array]
     steps: tuple[int, ...]
@@ -111,8 +111,8 @@ class Rows(NamedTuple):
     @property
     def numbers(self) -> tuple[int, ...]:
         """How compiled loops take them: rows, elements of a row, what is shared out (see ``piece``), the steps."""
-        units, some = (self.run, TASK) if self.count == 1 else (self.count, max(1, TASK // self.run))
-        return self.count, self.run, units, some, *self.steps
+        units, some = (self.run, TASK) if self.height == 1 else (self.height, max(1, TASK // self.run))
+        return self.height, self.run, units, some, *self.steps
 
 
 class _Span:
@@ -124,6 +124,11 @@ class _Span:
         self.__array_interface__: dict[str, Any] = {
             "data": place, "shape": (size,), "typestr": x.dtype.str, "version": 3
         }  # fmt: skip
+
+
+def one_row(*memories: Array) -> Rows:
+    """Flat arrays of one size."""
+    return Rows(1, memories[0].size, list(memories), (memories[0].size,) * len(memories))
 
 
 def in_rows(*arrays: Array) -> Rows | None:
