@@ -190,7 +190,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
                 gp.reshape(-1),
                 weights,
                 n=cg,
-                a_sizes=(n, rows.height, columns.count, rows.taps, columns.taps, og),
+                a_sizes=(n, rows.count, columns.count, rows.taps, columns.taps, og),
                 a_strides=(gh * gw * o, gw * o, o, rows.spread * gw * o, columns.spread * o, 1),
                 b_strides=(-rows.step * wh, -columns.step * ww, wo, wc),
                 c_strides=(h * wd * c, window.stride[0] * wd * c, window.stride[1] * c, 1),
