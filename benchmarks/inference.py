@@ -19,7 +19,7 @@ from .sides import Inference, OnnxRuntime, OpenVino, Way, export_onnx
 from .training import check_same
 from .workers import Worker, WorkerError
 
-OURS = "minicnn"
+EAGER, OURS = "minicnn", "minicnn.compile"
 PACKAGES = {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino"}
 WAYS = (Way(), Way(channels_last=True), Way(frozen=True))
 
@@ -40,7 +40,7 @@ class InferenceRow:
         )
 
     def ratio(self, other: str) -> float:
-        """The other side's time / ours."""
+        """The other side's time / that of the compiled model."""
         return self.times[other].median / self.times[OURS].median
 
 
@@ -62,7 +62,10 @@ def rows(network: Network, folder: Path, settings: Settings) -> list[InferenceRo
 
 
 def _row(network: Network, batch: int, folder: Path, settings: Settings) -> InferenceRow:
-    makers: dict[str, tuple[Any, ...]] = {OURS: (Inference, OURS)}
+    makers: dict[str, tuple[Any, ...]] = {
+        EAGER: (Inference, "minicnn"),
+        OURS: (Inference, "minicnn", Way(compiled=True)),
+    }
     makers |= {f"PyTorch, {way}": (Inference, "torch", way) for way in WAYS}
     makers |= {"ONNX Runtime": (OnnxRuntime,), "OpenVINO": (OpenVino,)}
     failures = missing()
@@ -72,7 +75,7 @@ def _row(network: Network, batch: int, folder: Path, settings: Settings) -> Infe
             if name not in failures:
                 worker = Worker(make, network, folder, settings.threads, batch, *rest)
                 sides[name] = stack.enter_context(worker)
-        expected = sides[OURS].ask("output")
+        expected = sides[EAGER].ask("output")
         for name in list(sides):
             try:
                 check_same(f"{network.name}, {name}", sides[name].ask("output"), expected)

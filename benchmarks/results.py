@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from .harness import Timing
-from .inference import OURS, InferenceRow
+from .inference import EAGER, OURS, InferenceRow
 from .layers import Profile, Row
 from .machine import Peak
 from .operations import OperationRow
@@ -101,11 +101,13 @@ def inference(rows: Sequence[InferenceRow]) -> str:
             for name in ("ONNX Runtime", "OpenVINO", best)
         ]
         way = best.removeprefix("PyTorch, ")
-        lines.append((r.name, r.batch, spread(r.times[OURS]), *(c for cell in cells for c in cell), way))
+        ours = spread(r.times[EAGER]), spread(r.times[OURS])
+        lines.append((r.name, r.batch, *ours, *(c for cell in cells for c in cell), way))
     header = (
         "network",
         "batch",
         "minicnn ms",
+        "minicnn.compile ms",
         "ONNX Runtime ms",
         "ratio",
         "OpenVINO ms",
@@ -119,7 +121,8 @@ def inference(rows: Sequence[InferenceRow]) -> str:
             None,
             (
                 "`model.eval()` and `no_grad()`; the networks were exported from PyTorch (`torch.onnx.export`) with "
-                "the same weights.",
+                "the same weights. A ratio is the other engine's time / that of `minicnn.compile(model)`, which like the "
+                "other engines prepares the network once.",
                 markdown((*header, "way"), lines),
                 "\n".join(failures),
                 disturbance(t for r in rows for t in r.times.values()),

@@ -106,6 +106,8 @@ class Inference:
         if way.channels_last:
             self.model.to(memory_format=root.channels_last)
             self.x = self.x.contiguous(memory_format=root.channels_last)
+        if way.compiled:
+            self.model = root.compile(self.model)
         if way.frozen:  # weights are constants: batch norms are folded, and what oneDNN can fuse is fused
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # this part of PyTorch is there to stay but no longer developed
