@@ -121,8 +121,8 @@ def inference(rows: Sequence[InferenceRow]) -> str:
             None,
             (
                 "`model.eval()` and `no_grad()`; the networks were exported from PyTorch (`torch.onnx.export`) with "
-                "the same weights. A ratio is the other engine's time / that of `minicnn.compile(model)`, which prepares "
-                "the network once, as the other engines do.",
+                "the same weights. A ratio is the other engine's time / that of `minicnn.compile(model)`, which "
+                "prepares the network once, as the other engines do.",
                 markdown((*header, "way"), lines),
                 "\n".join(failures),
                 disturbance(t for r in rows for t in r.times.values()),
