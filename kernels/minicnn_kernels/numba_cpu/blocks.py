@@ -38,7 +38,8 @@ A_SIZES, A_STRIDES, B_STRIDES, C_STRIDES = 11, 17, 23, 27
 ) = range(30, 43)  # fmt: skip
 RUNS, RUNS_START = 43, 54  # how B lies in memory: see _pack_runs
 NARROW = 55  # the three tiles for a panel with half the columns at most
-PLAN = 58
+C_PLACES = 58  # strides of C, where a task writes elsewhere
+PLAN = 62
 
 thread_id = numba.get_thread_id if JIT else lambda: 0
 

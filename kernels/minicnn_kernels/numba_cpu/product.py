@@ -33,7 +33,7 @@ from ..memory import empty
 from ..threads import available_threads
 from . import blocks
 from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
-from .jit import parallel, serial, share, unsigned
+from .jit import in_sequence, run_on_team, serial, share, unsigned
 from .vector.copy import copy
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
@@ -184,14 +184,15 @@ def _cut(
         plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
+    plan[blocks.C_PLACES : blocks.C_PLACES + 4] = c_strides
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
     return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
 
 
-@parallel
-def _product(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
+@serial
+def _tasks(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
         task(t, c, a, b, scratch, vectors, starts, plan)
 
@@ -211,7 +212,7 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
         pack(packed, (t * k + first) * columns, b, q, depth, deep, min(columns, n - column), plan)
 
 
-@parallel
+@serial
 def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
         _pack_panel(packed, b, np.int64(t), panels, starts, plan)
@@ -237,11 +238,29 @@ def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, st
                 c[unsigned(rows[i] + j * strides[3])] = parts[unsigned((first + i) * n + j)]
 
 
-@parallel
+@serial
 def _add_parts(thread, c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
     for t in share(thread, (m + chunk - 1) // chunk):
         first = np.int64(t) * chunk
         _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
+
+
+@in_sequence
+def _product(threads, c, a, b, packed, target, scratch, vectors, starts, places, plan, panels, tasks, chunk):  # type: ignore[no-untyped-def]
+    """Pack B into ``packed`` if that has room for it, multiply, and add the parts if ``target`` has any."""
+    factors, count = b, len(starts) * panels
+    if len(packed):
+        run_on_team(_pack_all, threads, (packed, b, panels, starts, plan, count))
+        factors = packed
+    m, n, split = plan[blocks.M], plan[blocks.N], plan[blocks.SPLIT]
+    if len(target) == 0:
+        run_on_team(_tasks, threads, (c, a, factors, scratch, vectors, starts, plan, tasks))
+        return
+    run_on_team(_tasks, threads, (target, a, factors, scratch, vectors, places, plan, tasks))
+    sizes, strides = plan[blocks.A_SIZES : blocks.A_SIZES + 3], plan[blocks.C_PLACES : blocks.C_PLACES + 4]
+    for i in range(len(starts)):
+        parts = target[i * split * m * n :]
+        run_on_team(_add_parts, threads, (c, parts, starts[i, 0], split, m, n, chunk, sizes, strides))
 
 
 _NO_WORDS = np.zeros(5, np.int64)
@@ -311,23 +330,18 @@ def product(
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
     m, k = cut.m, cut.k
+    packed = target = empty((0,), dtype)
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
-        _pack_all(packed, b, cut.panels, table, cut.plan, len(table) * cut.panels)
-        b = packed
-    target, places = c, table
+    places = table
     if cut.apart:
         target = empty((len(table) * cut.split * m * n,), dtype)
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
     words, _alive = epilogue_words(dtype, int(table[:, 3].max()) + n, bias, epilogue, c)
     scratch = empty((available_threads() * cut.scratch,), dtype)  # the number in use may change meanwhile
-    _product(target, a, b, scratch, words, places, cut.plan, cut.tasks)
-    if cut.apart:
-        chunk = max(1, min(128, -(-m // TASKS)))
-        for i, start in enumerate(table[:, 0]):
-            parts = target[i * cut.split * m * n :]
-            _add_parts(c, parts, int(start), cut.split, m, n, chunk, a_sizes[:3], c_strides)
+    chunk = max(1, min(128, -(-m // TASKS)))
+    _product(c, a, b, packed, target, scratch, words, table, places, cut.plan, cut.panels, cut.tasks, chunk)
 
 
 @lru_cache(4096)
