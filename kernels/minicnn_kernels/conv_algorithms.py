@@ -3,7 +3,7 @@
 ============  ==================================================================================================
 ``direct``    a matrix product whose matrix is read where it lies in the image; takes every shape and type
 ``im2col``    the same product, but the matrix is built first: simple, for comparison and teaching
-``winograd``  a quarter of the multiplications on transformed tiles; small windows with stride 1, in float32
+``winograd``  a quarter to a third of the multiplications, on transformed tiles; small windows, stride 1, float32
 ============  ==================================================================================================
 
 ``auto`` takes Winograd where it is faster. Measured on one core of an AVX-512 machine, time of direct / time of

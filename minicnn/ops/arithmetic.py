@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.registry import call
+from minicnn_kernels.addition import add as add_arrays
 
 from ..core.errors import DTypeError
 from ..core.function import Function
@@ -55,7 +55,7 @@ class Add(Binary):
         return waits or super().evaluate(inputs, recording)
 
     def forward(self, a: Any, b: Any) -> Any:
-        return call("add.forward", a, b)
+        return add_arrays(a, b)
 
     def grad_a(self, g: Tensor, a: Tensor, b: Tensor) -> Tensor:
         return g

@@ -326,6 +326,12 @@ def _(d: Draw) -> tuple[Any, ...]:
     return d.array(*shape), d.array(*shape), d.array(d.one(1, 4))
 
 
+@row("add.forward")
+def _(d: Draw) -> tuple[Any, ...]:
+    shape = d.planes()
+    return d.array(*shape), d.one(d.array(*shape), d.array(*shape[2:]))
+
+
 @row("cat.forward")
 def _(d: Draw) -> tuple[Any, ...]:
     shape, axis = d.planes(), d.one(0, 1, -1)

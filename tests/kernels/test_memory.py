@@ -208,31 +208,6 @@ def test_what_is_kept_is_bounded_and_the_oldest_goes_first(monkeypatch) -> None:
     assert memory_stats().misses == before + 1  # those were the oldest
 
 
-def test_a_small_network_keeps_arrays_of_all_sizes() -> None:
-    sizes = [number * MIB for number in (3, 20, 5, 11, 2, 31, 8)]
-    for size in sizes:
-        empty((size,), np.uint8)
-    before = memory_stats()
-    assert before.idle > KEEP * before.peak
-    for size in sizes:
-        empty((size,), np.uint8)
-    assert memory_stats().misses == before.misses
-
-
-def test_a_much_too_large_block_serves_where_others_would_have_to_go(monkeypatch) -> None:
-    monkeypatch.setattr(memory, "LEAST", 0)
-    large = empty((16 * MIB,), np.uint8)
-    place = address(large)
-    del large
-    empty((7 * MIB,), np.uint8)  # fits beside it
-    before = memory_stats()
-    small = empty((4 * MIB,), np.uint8)  # would not fit beside the two
-    assert memory_stats().misses == before.misses
-    assert memory_stats().in_use >= 7 * MIB
-    assert address(empty((16 * MIB,), np.uint8)) == place  # the smallest that is large enough was taken
-    small[...] = 1
-
-
 def test_empty_cache_gives_memory_back_to_the_system() -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

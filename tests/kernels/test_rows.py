@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minicnn_kernels import registry
-from minicnn_kernels.numba_cpu import addition
+from minicnn_kernels.addition import add
+from minicnn_kernels.errors import ShapeError
+from minicnn_kernels.numba_cpu import addition, jit
+from minicnn_kernels.numba_cpu.activations import relu_grad
 from minicnn_kernels.numba_cpu.layout import contiguous, in_rows
+
+import minicnn
 
 KINDS = st.sampled_from([np.float32, np.float64])
 
@@ -89,6 +94,38 @@ def test_a_sum_of_one_memory() -> None:
     frozen.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         addition.add_forward(frozen, a, frozen)
+
+
+def test_other_shapes_are_refused_before_memory_is_read() -> None:
+    long, short = np.ones(40_000, np.float32), np.ones(90_000, np.float32)[:20_000]
+    with pytest.raises(ShapeError, match=r"must have one shape; they have \(40000,\), \(20000,\), \(40000,\)"):
+        relu_grad(short, long)
+    with pytest.raises(ShapeError, match="does not fit into one of shape"):
+        addition.add_forward(long, long, np.ones((2, 40_000), np.float32))
+
+
+def test_the_order_of_a_sum_is_numpys_where_no_row_is_found() -> None:
+    channels = np.broadcast_to(np.arange(64, dtype=np.float32)[:, None, None], (2, 64, 40, 40))
+    x = np.ones((2, 64, 40, 40), np.float32)
+    assert addition.add_forward(channels, x).strides == x.strides
+    last = np.ones((2, 40, 40, 64), np.float32).transpose(0, 3, 1, 2)
+    assert addition.add_forward(channels, last).strides == last.strides
+
+
+def test_a_forked_process_adds_without_threads(monkeypatch) -> None:
+    a = np.ones(40_000, np.float32)
+    with registry.use_backend("numba"):
+        assert registry.select("add.forward", (a, a))[0].backend == "numba"
+        monkeypatch.setattr(jit, "_cut_off", True)
+        assert "forked process" in registry.select("add.forward", (a, a))[1]
+        assert (add(a, a) == 2).all()
+
+
+def test_infinite_gradients_add_up_in_silence() -> None:
+    for size in (3, 200):  # by NumPy, and compiled
+        x = minicnn.ones(size, size, requires_grad=True)
+        ((x * float("inf")).sum() + (x * -float("inf")).sum()).backward()
+        assert x.grad.isnan().all()
 
 
 @pytest.mark.parametrize("name", ["reference", "numpy", "numba"])

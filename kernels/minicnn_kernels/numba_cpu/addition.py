@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
+from ..errors import ShapeError
 from ..memory import empty_like
 from ..registry import kernel
 from .elementwise import check_writeable
-from .jit import parallel, serial_no_alias, share, unsigned
+from .jit import is_cut_off, parallel, serial_no_alias, share, unsigned
 from .layout import in_rows, piece
-
-LARGE = 2**14  # elements; for fewer NumPy is as fast
 
 
 @serial_no_alias
@@ -49,18 +48,20 @@ def _sum(thread, y, a, b, in_place, count, run, units, some, step, step_a, step_
 def _declines(a: Array, b: Array, out: Array | None = None) -> str | None:
     if a.dtype not in (np.float32, np.float64) or b.dtype != a.dtype:
         return f"it is compiled for float32 and float64, the same for both arrays, and they are {a.dtype} and {b.dtype}"
-    if a.shape != b.shape or a.size < LARGE:
-        return f"it adds arrays of one shape from {LARGE} elements on, and the shapes are {a.shape} and {b.shape}"
-    return None
+    if a.shape != b.shape:
+        return f"it adds arrays of one shape, and the shapes are {a.shape} and {b.shape}"
+    return "this is a forked process, without the threads of its parent" if is_cut_off() else None
 
 
 @kernel("add.forward", "numba", _declines)
 def add_forward(a: Array, b: Array, out: Array | None = None) -> Array:
     """Return ``a + b``, in the memory order of ``a``; ``out`` may be ``a`` itself."""
+    if out is not None and out.shape != a.shape:
+        raise ShapeError(f"the sum of two arrays of shape {a.shape} does not fit into one of shape {out.shape}")
     y = empty_like(a) if out is None else out
     rows = in_rows(y, a, b)
     if rows is None or (out is not None and (out is not a or np.may_share_memory(a, b))):
-        return np.add(a, b, out=y)
+        return np.add(a, b) if out is None else np.add(a, b, out=out)
     check_writeable(y)
     _sum(*rows.memories, out is a, *rows.numbers)
     return y

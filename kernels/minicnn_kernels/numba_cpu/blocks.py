@@ -47,6 +47,8 @@ thread_id = numba.get_thread_id if JIT else lambda: 0
 @serial
 def offsets(table, start, count, sizes, strides, base, itemsize):  # type: ignore[no-untyped-def]
     """``table[i] = base + (i0*s0 + i1*s1 + i2*s2)*itemsize`` for ``count`` index triples from number ``start`` on."""
+    if count == 0:
+        return
     n1, n2 = sizes[1], sizes[2]
     s0, s1, s2 = strides[0] * itemsize, strides[1] * itemsize, strides[2] * itemsize
     i0, rest = start // (n1 * n2), start % (n1 * n2)

@@ -180,6 +180,11 @@ def _forked() -> None:
         _cut_off = numba.threading_layer() == "omp"
 
 
+def is_cut_off() -> bool:
+    """Whether this is a forked process without the threads that its parent has."""
+    return _cut_off
+
+
 if sys.platform == "linux":  # where Numba is built with GNU OpenMP, which kills such a process
     os.register_at_fork(after_in_child=_forked)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array
+from ..errors import ShapeError
 from ..geometry import Window2d
 from ..memory import empty, memory_order
 from .jit import parallel, serial, serial_no_alias, share, unsigned
@@ -135,8 +136,15 @@ def in_rows(*arrays: Array) -> Rows | None:
     """Arrays of one shape as rows; None if their elements do not lie so.
 
     Dense arrays in the same memory order are one row. Some channels of a channels-last array are a row per pixel.
+
+    Raises
+    ------
+    ShapeError
+        If the shapes differ.
     """
     first = arrays[0]
+    if any(x.shape != first.shape for x in arrays):
+        raise ShapeError(f"these arrays must have one shape; they have {', '.join(str(x.shape) for x in arrays)}")
     axes = [axis for axis in memory_order(first) if first.shape[axis] > 1]
     sizes = [first.shape[axis] for axis in axes]
     table = [[x.strides[axis] // x.itemsize for axis in axes] for x in arrays]

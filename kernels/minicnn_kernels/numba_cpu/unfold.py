@@ -1,7 +1,8 @@
 """im2col and col2im made visible (``unfold`` and ``fold``): here the matrix is really built.
 
 Row ``(c, kh, kw)`` of the matrix is the whole plane of channel ``c``, shifted, so the copies are row by row of
-the plane. col2im adds the same rows back; one task owns one plane. The convolution kernels use neither.
+the plane. col2im adds the same rows back; one task owns one plane. The convolution named "im2col" builds
+its matrix channels-last, in ``im2col.py``.
 """
 
 from __future__ import annotations
