@@ -17,8 +17,10 @@ back to the ``numpy`` kernel, and :func:`explain` says so.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -164,7 +166,9 @@ def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
         why = f"the {backend!r} kernel declines: {reason}"
     fallback = _find(operation, FALLBACK)
     if fallback is None:
-        raise BackendError(f"no kernel computes {operation!r}; known operations: {', '.join(operations())}")
+        near = difflib.get_close_matches(operation, operations(), n=1)
+        hint = f". Did you mean {near[0]!r}?" if near else f"; known operations: {', '.join(operations())}"
+        raise BackendError(f"no kernel computes {operation!r}{hint}")
     return fallback, f"{why}, so the {FALLBACK!r} kernel computes it"
 
 
@@ -190,6 +194,14 @@ def explain(operation: str, *arguments: Any) -> str:
     ...     print(explain("relu.forward", np.zeros(3)))
     relu.forward: minicnn_kernels.reference.activations.relu_forward, because backend 'reference' is active
     """
+    known = _find(operation, FALLBACK)
+    if known is not None:
+        signature = inspect.signature(known.function)
+        try:
+            signature.bind(*arguments)
+        except TypeError as error:
+            names = ", ".join(signature.parameters)
+            raise TypeError(f"explain({operation!r}, ...) needs the kernel's arguments ({names}): {error}") from None
     chosen, why = select(operation, arguments)
     where = f"{chosen.function.__module__}.{chosen.function.__qualname__}"
     how = "" if chosen.details is None else f"; {chosen.details(*arguments)}"

@@ -64,7 +64,7 @@ def set_num_threads(threads: int) -> None:
     most = available_threads()
     if not 1 <= count <= most:
         raise ValueError(
-            f"set_num_threads: expected 1 to {most} threads; got {count}. This process may use {most} cores "
-            "(or NUMBA_NUM_THREADS limits it to so many), and more threads than cores wait for each other"
+            f"set_num_threads: expected 1 to {most} threads; got {count}. This process may use {most} cores, or "
+            "NUMBA_NUM_THREADS limits it to so many; more threads than cores would wait for each other"
         )
     _chosen = count

@@ -102,7 +102,10 @@ class _Switch(_Mode):
     """A mode that begins when it is made; used in a ``with`` block or as a decorator, it ends there."""
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(bool(mode))
+        name = type(self).__name__
+        if not isinstance(mode, bool):
+            raise TypeError(f"{name}: expected True or False, as in {name}(False); got {mode!r}")
+        super().__init__(mode)
         self._at_creation = getattr(_state, self.setting)
         setattr(_state, self.setting, self.value)
 

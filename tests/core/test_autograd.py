@@ -347,3 +347,9 @@ def test_copies_of_tensors() -> None:
     assert pickle.loads(pickle.dumps(minicnn.float32)) is minicnn.float32
     with pytest.raises(AutogradError, match="only leaves can be copied deeply"):
         copy.deepcopy(x * 2)
+
+
+@pytest.mark.parametrize("switch", [minicnn.set_grad_enabled, minicnn.set_fusion_enabled])
+def test_a_switch_takes_true_or_false(switch) -> None:
+    with pytest.raises(TypeError, match=rf"{switch.__name__}: expected True or False, as in .*; got 'off'"):
+        switch("off")

@@ -11,7 +11,7 @@ import pytest
 from minicnn_kernels.numba_cpu import jit
 
 ROOT = Path(__file__).parents[2]
-NOTE = "minicnn: compiling kernels for this machine (once;"
+NOTE = "minicnn: compiling kernels for this machine, which keeps them"
 pytestmark = pytest.mark.skipif(not jit.JIT, reason="nothing is compiled")
 
 
@@ -76,3 +76,14 @@ optimizer.step()
 """
     second = python("-c", step, cache=tmp_path)
     assert (second.returncode, second.stderr) == (0, "")
+
+
+def test_threads_without_work_sleep_soon_unless_the_user_says_how(monkeypatch) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    with jit._short_waits():
+        assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    with jit._short_waits():
+        assert "GOMP_SPINCOUNT" not in os.environ

@@ -300,7 +300,7 @@ import numpy as np
 from minicnn_kernels.geometry import conv_window
 from minicnn_kernels import call, set_conv_algorithm, use_backend
 rng = np.random.default_rng(0)
-x, w = rng.standard_normal((1, 3, 5, 6)).astype("f4"), rng.standard_normal((4, 3, 3, 3)).astype("f4")
+x, w = rng.standard_normal((1, 17, 5, 6)).astype("f4"), rng.standard_normal((33, 17, 3, 3)).astype("f4")
 window = conv_window(x.shape, w.shape, padding=1)
 found = []
 for algorithm in ("winograd", "im2col"):

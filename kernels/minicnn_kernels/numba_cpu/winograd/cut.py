@@ -68,7 +68,7 @@ class Cut(NamedTuple):
     multiply: int
     transform_back: int
     transform_filter: int
-    transpose: int
+    turn_square: int
 
 
 @lru_cache(64)
@@ -195,5 +195,5 @@ def cut_convolution(
         multiply=tile(tall, NUMBER),
         transform_back=output_transform(m, NUMBER),
         transform_filter=filter_transform(r, NUMBER),
-        transpose=transpose(NUMBER),
+        turn_square=transpose(NUMBER),
     )

@@ -30,7 +30,7 @@ def _spread(filters, w, first, width, stride, starts, neighbours, cut):  # type:
                 for tap in range(0, high, square):
                     source = w.ctypes.data + (q + tap) * NUMBER
                     target = filters.ctypes.data + ((i + tap) * cut.panel + j) * NUMBER
-                    call(cut.transpose, (source, stride * NUMBER, target, cut.panel * NUMBER))
+                    call(cut.turn_square, (source, stride * NUMBER, target, cut.panel * NUMBER))
             else:
                 for tap in range(taps):
                     for lane in range(square):

@@ -139,7 +139,7 @@ def _weights(t, grad_w, at, cut, sizes):  # type: ignore[no-untyped-def]
         for e in range(0, high, square):
             source = filters.ctypes.data + (e * cut.panel + j) * NUMBER
             target = grad_w.ctypes.data + (start + j * step + e) * NUMBER
-            call(cut.transpose, (source, cut.panel * NUMBER, target, step * NUMBER))
+            call(cut.turn_square, (source, cut.panel * NUMBER, target, step * NUMBER))
     for j in range(width):
         for e in range(high if j < wide else 0, deep * taps):
             grad_w[start + j * step + e] = filters[e * cut.panel + j]
