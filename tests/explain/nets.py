@@ -1,4 +1,4 @@
-"""A small network with everything in it that a summary has to get right."""
+"""A small network with everything in it that a summary has to get right, and its summary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from typing import Any
 
 import minicnn
 from minicnn import nn
+from minicnn.explain import Row, Summary, summary
+
+
+def of(model: nn.Module, *size: Any, **options: Any) -> Summary:
+    """The summary, not printed."""
+    return summary(model, *size, verbose=0, **options)
+
+
+def by_path(found: Summary) -> dict[str, Row]:
+    """The rows of layers."""
+    return {row.path: row for row in reversed(found.rows) if row.kind != "operation"}
 
 
 class Branches(nn.Module):
