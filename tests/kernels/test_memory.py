@@ -34,22 +34,9 @@ from minicnn_kernels.memory import (
     size_class,
 )
 
+from .pools import MIB, address, fresh_pool  # noqa: F401 - a fixture for every test
+
 ROOT = Path(__file__).parents[2]
-MIB = 2**20
-
-
-@pytest.fixture(autouse=True)
-def fresh_pool():
-    """Nothing idle from other tests, before and after."""
-    gc.collect()
-    empty_cache()
-    yield
-    gc.collect()
-    empty_cache()
-
-
-def address(x: np.ndarray) -> int:
-    return x.__array_interface__["data"][0]
 
 
 # ------------------------------------------------------------------------- arrays

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
-import pytest
 from minicnn_kernels import memory
-from minicnn_kernels.memory import KEEP, STRETCH, empty, empty_cache, memory_stats, size_class
+from minicnn_kernels.memory import KEEP, STRETCH, empty, memory_stats, size_class
 
-MIB = 2**20
-
-
-@pytest.fixture(autouse=True)
-def fresh_pool():
-    """Nothing idle from other tests, before and after."""
-    gc.collect()
-    empty_cache()
-    yield
-    gc.collect()
-    empty_cache()
-
-
-def address(a: np.ndarray) -> int:
-    return a.__array_interface__["data"][0]
+from .pools import MIB, address, fresh_pool  # noqa: F401 - a fixture for every test
 
 
 def test_a_small_network_keeps_arrays_of_all_sizes() -> None:

@@ -84,6 +84,21 @@ def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, ro
 
 
 @pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("rows", [4, 14])
+def test_a_tile_of_one_vector_computes_half_of_the_columns(lanes, itemsize, rows):
+    rng, kind = np.random.default_rng(0), kind_of(itemsize)
+    run = load_once(tile.emit, rows, 1, itemsize, lanes)
+    a, b = rng.standard_normal((rows, 9)).astype(kind), rng.standard_normal((9, 2 * lanes)).astype(kind)
+    depth = table(*(i * itemsize for i in range(9)))
+    for n in (lanes, lanes - 1, 1):
+        c = np.full((rows, lanes + 2), 7, kind)
+        a_rows, c_rows = (table(*(x.ctypes.data + i * x.strides[0] for i in range(rows))) for x in (a, c))
+        run(a_rows.ctypes.data, depth.ctypes.data, 9, b.ctypes.data, c_rows.ctypes.data, 0, 0, n, 0)
+        np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
+        assert (c[:, n:] == 7).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
 def test_a_tile_may_store_a_row_twice(lanes, itemsize):
     kind = kind_of(itemsize)
     run = load_once(tile.emit, 6, 2, itemsize, lanes)

