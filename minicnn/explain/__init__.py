@@ -6,9 +6,11 @@
 62208
 """
 
+from .element import Pixel
 from .field import Field
+from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Row", "Summary", "summary"]
+__all__ = ["Field", "ParameterRow", "Pixel", "Row", "Summary", "pixel", "summary"]
