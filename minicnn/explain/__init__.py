@@ -6,6 +6,7 @@
 62208
 """
 
+from .columns import Im2col, im2col
 from .element import Pixel
 from .field import Field
 from .pixels import pixel
@@ -13,4 +14,4 @@ from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Pixel", "Row", "Summary", "pixel", "summary"]
+__all__ = ["Field", "Im2col", "ParameterRow", "Pixel", "Row", "Summary", "im2col", "pixel", "summary"]

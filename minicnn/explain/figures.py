@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ANNOTATED = 12  # rows and columns of a matrix whose numbers are written into it
+ANNOTATED = 12  # rows and columns of a matrix whose numbers are written into it, if they are
+CHARACTERS = 56  # a row at most
 SIGNED = "RdBu"  # red below 0, white at 0, blue above
 MARK = "tab:orange"
 
@@ -25,14 +26,15 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def draw_grid(ax: Axes, title: str, values: Any, cells: Sequence[Sequence[str]] | None = None) -> None:
+def draw_grid(ax: Axes, title: str, values: Any, cells: Sequence[Sequence[str]]) -> None:
     """A matrix in colours around 0, with the texts of its numbers if it is small; NaN stays empty."""
     largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
     ax.imshow(np.ma.masked_invalid(values), cmap=SIGNED, vmin=-(largest or 1.0), vmax=largest or 1.0)
     ax.set_title(title, fontsize="small")
     ax.set_xticks([])
     ax.set_yticks([])
-    if cells is None or max(values.shape) > ANNOTATED:
+    widest = max((len(cell) for row in cells for cell in row), default=0)
+    if max(values.shape) > ANNOTATED or widest * values.shape[1] > CHARACTERS:
         return
     for (i, j), v in np.ndenumerate(values):
         colour = "white" if abs(v) > 0.6 * largest else "black"

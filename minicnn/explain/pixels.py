@@ -28,6 +28,7 @@ from .terms import Given, Index, terms
 from .trace import name_of
 
 NAMES = "conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, the adaptive poolings, batch_norm"
+KINDS = tuple(kind for kind in terms.registry if issubclass(kind, Function))
 WITHOUT_WEIGHTS = (pooling.MaxPool2d, pooling.AvgPool2d, pooling.AdaptiveMaxPool2d, pooling.AdaptiveAvgPool2d)
 
 
@@ -105,12 +106,10 @@ def pixel(
     sum = 1*1 + 1*2 = 3
     grad_x[0, 0, 0, 1] = 3; minicnn_kernels.numba_cpu.conv.conv2d_grad_input gave 3
     """
-    if not callable(operation):
-        raise TypeError(f"pixel: expected a layer or a function, then its input; got {describe(operation)}")
     if of not in RESULTS:
         raise ValueError(f"pixel: of must be one of {', '.join(map(repr, RESULTS))}; got {of!r}")
-    y, steps, calls = run(operation, inputs, options)
-    main = main_step(steps)
+    y, steps, calls = run("pixel", operation, inputs, options)
+    main = main_step("pixel", steps, KINDS, NAMES)
     step, name = steps[main], name_of(steps[main])
     bias = bias_of(steps, main)
     notes = []
@@ -129,7 +128,7 @@ def pixel(
         value, calls = gradient(step, of, bias, grad, name)
         shape = tuple(next(t for t in inputs if isinstance(t, Tensor)).shape) if of == "grad_input" else value.shape
         inner = value.shape
-    place = checked(at, shape, of, name)
+    place = checked("pixel", at, shape, f"the {of} of {name}", "at")
     at_inner = tuple(map(int, np.unravel_index(int(np.ravel_multi_index(place, shape)), inner)))
     given = Given(step, *(None if t is None else t._array for t in (bias, grad)))
     found = terms(step.function, of, at_inner, given)
@@ -138,8 +137,10 @@ def pixel(
     return Pixel(name, of, at_inner, inner, found, float(value.reshape(inner)[at_inner]), kernel)
 
 
-def run(operation: Any, inputs: Any, options: Any) -> tuple[Tensor, list[Step], list[Call]]:
-    """Call the operation and watch; a layer is left as it was found."""
+def run(asked: str, operation: Any, inputs: Any, options: Any) -> tuple[Tensor, list[Step], list[Call]]:
+    """Call the operation and watch; a layer is left as it was found. ``asked``: by what, for messages."""
+    if not callable(operation):
+        raise TypeError(f"{asked}: expected a layer or a function, then its input; got {describe(operation)}")
     calls: list[Call] = []
     unchanged = left_as_found(operation, "same") if isinstance(operation, Module) else nullcontext()
     with unchanged, no_grad(), record() as steps, watch(calls.append):
@@ -147,9 +148,8 @@ def run(operation: Any, inputs: Any, options: Any) -> tuple[Tensor, list[Step], 
     return (y[0] if isinstance(y, tuple) else y), steps, calls
 
 
-def main_step(steps: list[Step]) -> int:
-    """The number of the one step that can be explained."""
-    kinds = tuple(kind for kind in terms.registry if issubclass(kind, Function))
+def main_step(asked: str, steps: list[Step], kinds: tuple[type, ...], names: str) -> int:
+    """The number of the one step of these kinds; a bias may be added after it, and nothing else."""
     found = [i for i, step in enumerate(steps) if isinstance(step.function, kinds)]
     after = steps[found[0] + 1 :] if found else []
     with_bias = (shaping.Reshape, shaping.Expand, arithmetic.Add)
@@ -157,7 +157,7 @@ def main_step(steps: list[Step]) -> int:
     if len(found) != 1 or others:
         ran = ", ".join(map(name_of, steps)) or "nothing"
         raise ValueError(
-            f"pixel: explains one operation out of {NAMES}; what ran is {ran}. "
+            f"{asked}: explains one operation out of {names}; what ran is {ran}. "
             "Fix: give one layer, as net[0], and the input that reaches it"
         )
     return found[0]
@@ -207,7 +207,7 @@ def gradient(step: Step, of: str, bias: Tensor | None, grad: Any, name: str) -> 
     return found._array, calls  # type: ignore[union-attr]
 
 
-def checked(at: Any, shape: Index, of: str, name: str) -> Index:
+def checked(asked: str, at: Any, shape: Index, what: str, argument: str) -> Index:
     """The index, counted from 0, of an element that exists."""
     numbers = at if isinstance(at, Sequence) else (at,)
     try:
@@ -218,7 +218,7 @@ def checked(at: Any, shape: Index, of: str, name: str) -> Index:
         limits = ", ".join(f"0 to {n - 1}" for n in shape)
         empty = prod(shape) == 0
         raise ValueError(
-            f"pixel: at={at!r} is no element of the {of} of {name}, whose shape is {shape}: "
+            f"{asked}: {argument}={at!r} is no element of {what}, whose shape is {shape}: "
             + ("it has none" if empty else f"expected {len(shape)} whole numbers, {limits}")
         )
     return tuple(i % n for i, n in zip(place, shape, strict=True))
