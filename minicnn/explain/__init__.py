@@ -7,6 +7,7 @@
 """
 
 from .columns import Im2col, im2col
+from .comparing import Comparison, compare
 from .element import Pixel
 from .field import Field
 from .pixels import pixel
@@ -14,4 +15,16 @@ from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "Im2col", "ParameterRow", "Pixel", "Row", "Summary", "im2col", "pixel", "summary"]
+__all__ = [
+    "Comparison",
+    "Field",
+    "Im2col",
+    "ParameterRow",
+    "Pixel",
+    "Row",
+    "Summary",
+    "compare",
+    "im2col",
+    "pixel",
+    "summary",
+]
