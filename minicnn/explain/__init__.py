@@ -6,9 +6,12 @@
 62208
 """
 
+from .columns import Im2col, im2col
+from .element import Pixel
 from .field import Field
+from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Row", "Summary", "summary"]
+__all__ = ["Field", "Im2col", "ParameterRow", "Pixel", "Row", "Summary", "im2col", "pixel", "summary"]
