@@ -22,7 +22,8 @@ import importlib
 import importlib.util
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,38 @@ def kernel(
         return function
 
     return register
+
+
+@contextmanager
+def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Let other functions compute some operations, inside a ``with`` block and on the backend that is active then.
+
+    As :class:`use_backend`, for all threads of the process. A function is called with the kernel's arguments, an
+    epilogue among them where the network adds one.
+
+    Raises
+    ------
+    BackendError
+        If there is no such operation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with replaced({"relu.forward": lambda x, out=None: np.abs(x)}):
+    ...     call("relu.forward", np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
+    backend = active_backend()
+    before = {operation: _find(operation, backend) for operation in functions}
+    unknown = [operation for operation, kernel in before.items() if kernel is None]
+    if unknown:
+        raise _no_kernel(unknown[0])
+    for operation, function in functions.items():
+        _table[operation, backend] = Kernel(operation, backend, function, None)
+    try:
+        yield
+    finally:
+        _table.update({(operation, backend): kernel for operation, kernel in before.items() if kernel is not None})
 
 
 def missing(backend: str) -> str | None:
@@ -165,10 +198,14 @@ def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
         why = f"the {backend!r} kernel declines: {reason}"
     fallback = _find(operation, FALLBACK)
     if fallback is None:
-        near = difflib.get_close_matches(operation, operations(), n=1)
-        hint = f". Did you mean {near[0]!r}?" if near else f"; known operations: {', '.join(operations())}"
-        raise BackendError(f"no kernel computes {operation!r}{hint}")
+        raise _no_kernel(operation)
     return fallback, f"{why}, so the {FALLBACK!r} kernel computes it"
+
+
+def _no_kernel(operation: str) -> BackendError:
+    near = difflib.get_close_matches(operation, operations(), n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else f"; known operations: {', '.join(operations())}"
+    return BackendError(f"no kernel computes {operation!r}{hint}")
 
 
 def call(operation: str, *arguments: Any) -> Any:

@@ -138,3 +138,24 @@ def test_names_and_arguments_that_are_nearly_right() -> None:
         explain("hello")
     with pytest.raises(TypeError, match=r"needs the kernel's arguments \(grad_y, y\): missing"):
         explain("relu.grad", np.ones(3))
+
+
+def test_an_operation_can_be_replaced_for_a_while() -> None:
+    before = table.select("relu.forward", (np.ones(2),))[0]
+    with table.replaced({"relu.forward": lambda x, out=None: x + 1}):
+        np.testing.assert_array_equal(call("relu.forward", np.array([-1.0, 2.0])), [0, 3])
+        with table.replaced({"relu.forward": lambda x, out=None: x - 1, "tanh.forward": np.negative}):
+            np.testing.assert_array_equal(call("relu.forward", np.array([-1.0])), [-2])
+            np.testing.assert_array_equal(call("tanh.forward", np.array([-1.0])), [1])
+        np.testing.assert_array_equal(call("relu.forward", np.array([-1.0])), [0])
+    with pytest.raises(KeyError), table.replaced({"relu.forward": np.abs}):
+        raise KeyError
+    assert table.select("relu.forward", (np.ones(2),))[0] is before
+
+
+def test_an_unknown_operation_cannot_be_replaced() -> None:
+    with (
+        pytest.raises(BackendError, match=r"'relu.forwrad'. Did you mean 'relu.forward'"),
+        table.replaced({"relu.forwrad": np.negative}),
+    ):
+        pass
