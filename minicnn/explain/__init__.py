@@ -6,9 +6,23 @@
 62208
 """
 
+from .activity import ActivationRow, ActivationStats, activation_stats
 from .field import Field
+from .flow import FlowRow, GradientFlow, gradient_flow
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Row", "Summary", "summary"]
+__all__ = [
+    "ActivationRow",
+    "ActivationStats",
+    "Field",
+    "FlowRow",
+    "GradientFlow",
+    "ParameterRow",
+    "Row",
+    "Summary",
+    "activation_stats",
+    "gradient_flow",
+    "summary",
+]
