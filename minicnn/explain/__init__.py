@@ -9,6 +9,11 @@
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
+from .pictures.attribution import Attribution
+from .pictures.deconvnet import Deconvnet, deconvnet
+from .pictures.grad_cam import GradCam, grad_cam
+from .pictures.occlusion import Occlusion, occlusion
+from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, saliency
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
@@ -16,13 +21,24 @@ from .summarise import summary
 __all__ = [
     "ActivationRow",
     "ActivationStats",
+    "Attribution",
+    "Deconvnet",
     "Field",
     "FlowRow",
+    "GradCam",
     "GradientFlow",
+    "GuidedBackprop",
+    "Occlusion",
     "ParameterRow",
     "Row",
+    "Saliency",
     "Summary",
     "activation_stats",
+    "deconvnet",
+    "grad_cam",
     "gradient_flow",
+    "guided_backprop",
+    "occlusion",
+    "saliency",
     "summary",
 ]

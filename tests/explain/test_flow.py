@@ -11,7 +11,14 @@ import torch
 
 import minicnn
 from minicnn import nn, optim
-from minicnn.explain import activation_stats, gradient_flow
+from minicnn.explain import (
+    ActivationRow,
+    ActivationStats,
+    FlowRow,
+    GradientFlow,
+    activation_stats,
+    gradient_flow,
+)
 
 
 def layers(library: Any) -> list[Any]:
@@ -57,6 +64,8 @@ def test_norms_and_updates_are_those_of_pytorch() -> None:
     loss.backward()
     reference.step()
 
+    assert isinstance(flow, GradientFlow)
+    assert all(isinstance(row, FlowRow) for row in flow.rows)
     assert flow.loss == pytest.approx(loss.item(), rel=1e-9)
     np.testing.assert_allclose(flow.outputs, outputs, rtol=1e-9)
     np.testing.assert_allclose(flow.gradients, [gradients[i] for i in range(9)], rtol=1e-9)
@@ -131,6 +140,8 @@ def test_the_figure_draws_the_numbers() -> None:
 def test_statistics_are_those_of_numpy() -> None:
     model, theirs, x, _ = pair()
     stats = activation_stats(model, minicnn.tensor(x), mode="train")
+    assert isinstance(stats, ActivationStats)
+    assert all(isinstance(row, ActivationRow) for row in stats.rows)
     t = torch.from_numpy(x)
     for row, layer in zip(stats.rows, theirs, strict=True):
         t = layer(t)

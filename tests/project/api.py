@@ -116,6 +116,8 @@ OURS: dict[str, str] = {
     "explain": """
         summary Summary Row ParameterRow Field
         gradient_flow GradientFlow FlowRow activation_stats ActivationStats ActivationRow
+        Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam GradCam occlusion Occlusion
+        deconvnet Deconvnet
         """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
