@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -39,16 +40,23 @@ def nvrtc() -> Any:
 
 def compiled(module: Any, kernel: Kernel, architecture: int) -> Resources:
     """Compile a kernel for one architecture; raises RuntimeError with the compiler's log."""
-    options = (*OPTIONS, f"-arch=sm_{architecture}", *(f"-D{name}={value}" for name, value in kernel.defines.items()))
-    program = module.createProgram(kernel.text, kernel.file, (), ())
+    log = _log(module, kernel.text, kernel.file, tuple(kernel.defines.items()), architecture)
+    return resources(log, kernel.function)
+
+
+@cache
+def _log(module: Any, text: str, file: str, defines: tuple[tuple[str, str], ...], architecture: int) -> str:
+    """What ptxas says of a source, whose kernels are compiled together."""
+    options = (*OPTIONS, f"-arch=sm_{architecture}", *(f"-D{name}={value}" for name, value in defines))
+    program = module.createProgram(text, file, (), ())
     try:
         module.compileProgram(program, options)
-        log = module.getProgramLog(program)
+        return str(module.getProgramLog(program))
     except module.NVRTCError as error:
-        raise RuntimeError(f"{kernel.name} for sm_{architecture}: {error}\n{module.getProgramLog(program)}") from None
+        log = module.getProgramLog(program)
+        raise RuntimeError(f"{file} {dict(defines)} for sm_{architecture}: {error}\n{log}") from None
     finally:
         module.destroyProgram(program)
-    return resources(log, kernel.function)
 
 
 def resources(log: str, function: str) -> Resources:

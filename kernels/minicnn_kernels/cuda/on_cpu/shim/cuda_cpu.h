@@ -173,6 +173,7 @@ using std::abs;
 using std::ceil;
 using std::exp;
 using std::expm1;
+using std::fabs;
 using std::floor;
 using std::fma;
 using std::fmax;
