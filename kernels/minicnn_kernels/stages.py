@@ -116,6 +116,11 @@ class Within(NamedTuple):
     number: int
 
 
+def rows_of_numbers(buffer: Buffer, n: int, k: int) -> Laid:
+    """``(N, K)`` from the beginning of a buffer."""
+    return Laid(buffer, 0, (n, k), (k, 1))
+
+
 Word = int | Array | Laid | Distance | Within
 
 

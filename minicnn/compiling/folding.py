@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.tensor import Tensor
 from ..ops.normalisation import scale_and_shift
+from .watching import changed, remember
 
 
 class Folded:
@@ -34,30 +35,18 @@ class Folded:
         mean = self.sources[1]
         return (mean._array if isinstance(mean, Tensor) else mean).size
 
-    def fill(self, slots: list[Any]) -> None:
-        """Scale and shift, computed anew if the array of a source is another one or its memory was written to."""
-        if self.known is None or self.changed(self.known):
+    def update(self) -> None:
+        """Compute scale and shift anew if the array of a source is another one or its memory was written to."""
+        if self.known is None or changed(self.known):
             self.compute()
+
+    def fill(self, slots: list[Any]) -> None:
+        """Put scale and shift, as they are now, into their slots."""
+        self.update()
         slots[self.places[0]], slots[self.places[1]] = self.numbers
-
-    @staticmethod
-    def remember(tensors: Sequence[Tensor]) -> list[Any]:
-        """What tells later whether these have changed."""
-        return [(t, t._array, memory, memory.writes) for t in tensors for memory in (t._versions.memory,)]
-
-    @staticmethod
-    def changed(known: Sequence[Any]) -> bool:
-        """Whether a source is not what it was; or may not be, because somebody has it as a NumPy array."""
-        for t, array, memory, writes in known:
-            now = t._versions
-            if now.shares is not None:
-                now = now.memory
-            if t._array is not array or now is not memory or now.writes != writes or now.exposed:
-                return True
-        return False
 
     def compute(self) -> None:
         """Scale and shift from the sources as they are now."""
-        self.known = self.remember([t for t in self.sources if isinstance(t, Tensor)])
+        self.known = remember([t for t in self.sources if isinstance(t, Tensor)])
         before, mean, var, weight, bias = [t._array if isinstance(t, Tensor) else t for t in self.sources]
         self.numbers[...] = scale_and_shift(before, mean, var, weight, bias, self.eps)

@@ -20,29 +20,61 @@ import numpy as np
 from minicnn_kernels.epilogue import NONE, Epilogue
 from minicnn_kernels.memory import empty
 from minicnn_kernels.registry import active_backend
-from minicnn_kernels.stages import ITEMSIZE, Buffer, Laid, Stages, launchers, pixels_of_channels, stager
+from minicnn_kernels.stages import (
+    ITEMSIZE,
+    Buffer,
+    Laid,
+    Stages,
+    launchers,
+    pixels_of_channels,
+    rows_of_numbers,
+    stager,
+)
 
 from ..onnx.tracing import Value
+from ..ops.activations import BOUNDS, Rectifier
 from ..ops.joining import Cat
-from ..ops.pooling import MaxPool2d
-from .folding import Folded
+from ..ops.linalg import Linear
+from ..ops.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from ..ops.shaping import Reshape
 from .peephole import Call
+from .watching import changed, remember
 
 Place = tuple[Value, int]  # a concatenation, and the first of its channels
 
 
 def operation_of(call: Call) -> tuple[str, tuple[Any, ...]] | None:
     """The operation whose stages compute a call, and its arguments; None if there are none."""
+    function, inputs = call.made_of, call.arguments
     if isinstance(call.function, str):
-        return call.function, call.arguments
-    if isinstance(call.made_of, MaxPool2d) and not call.made_of.with_indices:
-        return "max_pool2d.values", (call.arguments[0], call.made_of.window)
+        return call.function, inputs
+    if isinstance(function, MaxPool2d) and not function.with_indices:
+        return "max_pool2d.values", (*inputs, function.window)
+    if isinstance(function, (AvgPool2d, AdaptiveAvgPool2d)):
+        return f"{function.name_of_kernel}.forward", (*inputs, function.size_or_window, *function.settings)
+    if isinstance(function, Rectifier):
+        return "clamp", (*inputs, *BOUNDS[function.kind])
+    if isinstance(function, Linear):
+        return "linear", (*inputs, None)[:3]
+    if (
+        isinstance(function, Reshape)
+        and len(call.outputs[0].shape) == 2
+        and call.outputs[0].shape[0] == inputs[0].shape[0]
+    ):
+        return "flatten", inputs
     return None
 
 
+def can_be_laid(value: Any) -> bool:
+    """Whether it can lie in the arena: a result (N, C, H, W) or (N, K) in float32, not empty."""
+    return (
+        isinstance(value, Value) and len(value.shape) in (2, 4) and value.dtype == np.float32 and prod(value.shape) > 0
+    )
+
+
 def is_image(value: Any) -> bool:
-    """Whether it is a result that can lie in the arena: (N, C, H, W) in float32, not empty."""
-    return isinstance(value, Value) and len(value.shape) == 4 and value.dtype == np.float32 and prod(value.shape) > 0
+    """Whether it is one of (N, C, H, W)."""
+    return can_be_laid(value) and len(value.shape) == 4
 
 
 def joined(call: Call) -> bool:
@@ -115,21 +147,23 @@ class Plan:
             self.ends.append(len(self.stages.runs))
         for value in outputs:
             self._keep(value)
-        self.outputs = [v for v in outputs if v in self.laid]
+        self.outputs = [v for v in outputs if v in self.laid and not self.laid[v].buffer.given]
+        self.complete = not self.foreign and len(self.outputs) == len(outputs)  # all results are those of stages
         self._finish()
 
     def __len__(self) -> int:
         return len(self.calls) - len(self.foreign)
 
-    def _image(self, value: Value) -> Laid:
+    def _place(self, value: Value) -> Laid:
         """Where a result lies."""
         if value not in self.laid:
             if value in self.place:
                 whole, first = self.place[value]
-                self.laid[value] = self._image(whole).part(first, value.shape[1])
+                self.laid[value] = self._place(whole).part(first, value.shape[1])
             else:
                 buffer = self.stages.buffer(prod(value.shape) * ITEMSIZE)
-                self.laid[value] = pixels_of_channels(buffer, *value.shape)
+                lie = pixels_of_channels if len(value.shape) == 4 else rows_of_numbers
+                self.laid[value] = lie(buffer, *value.shape)  # type: ignore[operator]
         found = self.laid[value]
         found.buffer.last = max(found.buffer.last, self.stages.call)
         return found
@@ -144,13 +178,15 @@ class Plan:
             return self.tensors[argument.name]._array
         if argument.array is not None:
             return argument.array
-        return self._image(argument) if argument in self.laid else argument
+        return self._place(argument) if argument in self.laid else argument
 
     def _staged(self, call: Call) -> bool:
-        if len(call.outputs) != 1 or not is_image(call.outputs[0]):
+        if len(call.outputs) != 1 or not can_be_laid(call.outputs[0]):
             return False
         if joined(call):
             return self._joined(call)
+        if self._is_same_memory(call):
+            return True
         found = operation_of(call)
         write = None if found is None else stager(found[0])
         if found is None or write is None:
@@ -160,7 +196,7 @@ class Plan:
             scale = None if call.fold is None else self.folds[call.fold.scale]
             residual = None if call.residual is None else self._argument(call.residual)
             arguments.append(Epilogue(scale, residual, call.low, call.high))
-        if not write(self.stages, self._image(call.outputs[0]), *arguments):
+        if not write(self.stages, self._place(call.outputs[0]), *arguments):
             return False
         if self.stages.call in self.stages.preparations:
             names = [v.name for v in call.reads() if v.name is not None]
@@ -170,15 +206,33 @@ class Plan:
             self.sources[self.stages.call] = sources
         return True
 
+    def _is_same_memory(self, call: Call) -> bool:
+        """Whether the result is the argument, seen with another shape."""
+        value, (x, *_) = call.outputs[0], call.arguments
+        if not isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)) or x not in self.laid or value in self.place:
+            return False
+        laid = self.laid[x]
+        if value.shape == x.shape:
+            seen = laid
+        elif len(value.shape) == 2 and x.shape[2:] == (1, 1) and laid.whole:
+            seen = rows_of_numbers(laid.buffer, *value.shape)._replace(start=laid.start)
+        else:
+            return False
+        if laid.buffer.given:
+            return False
+        self.laid[value] = seen
+        self._place(x)
+        return True
+
     def _joined(self, call: Call) -> bool:
         """Copy those parts into a concatenation that are not there already."""
         copy = stager("copy")
-        whole = self._image(call.outputs[0])
+        whole = self._place(call.outputs[0])
         if copy is None or any(v not in self.laid for v in call.arguments):
             return False
         start = 0
         for v in call.arguments:
-            there, part = self._image(v), whole.part(start, v.shape[1])
+            there, part = self._place(v), whole.part(start, v.shape[1])
             if there != part:
                 copy(self.stages, part, there)
             start += v.shape[1]
@@ -192,8 +246,8 @@ class Plan:
                 self.fetch.setdefault(i, []).append(value)
         read = {v for later in self.calls[i + 1 :] if operation_of(later) or joined(later) for v in later.reads()}
         for value in call.outputs:
-            if is_image(value) and value in read:
-                self._image(value)
+            if can_be_laid(value) and value in read:
+                self._place(value)
                 self.put.setdefault(i, []).append(value)
             else:
                 self.laid.pop(value, None)
@@ -225,17 +279,24 @@ class Plan:
             for i, steps in self.stages.preparations.items()
         }
         names = {v.name for call in self.calls for v in _all_reads(call) if v.name is not None}
-        self.arrays = [(t, t._array) for t in (self.tensors[name] for name in names)]
+        self.read = [self.tensors[name] for name in names]
+        self.arrays = [t._array for t in self.read]
+        self.known: list[Any] | None = None
+
+    def current(self) -> bool:
+        """Whether all that was computed from the weights still holds."""
+        return self.known is not None and not changed(self.known)
 
     def holds(self) -> bool:
-        """Whether the parameters are in the memory that the stages read."""
-        return all(t._array is array for t, array in self.arrays)
+        """Whether the weights are in the memory that the stages read."""
+        return all(t._array is array for t, array in zip(self.read, self.arrays, strict=True))
 
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
+        self.known = remember(self.read)
         for i, known in self.prepared.items():
-            if known is None or Folded.changed(known):
-                self.prepared[i] = Folded.remember(self.sources[i])
+            if known is None or changed(known):
+                self.prepared[i] = remember(self.sources[i])
                 for step in self.preparing[i]:
                     step()
 

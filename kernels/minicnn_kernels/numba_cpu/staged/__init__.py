@@ -5,4 +5,5 @@ do in each call, with the same cuts, so that the numbers are the same.
 """
 
 from . import convolution as convolution
+from . import ends as ends
 from . import planes as planes
