@@ -16,9 +16,9 @@ from ..core.grad_mode import set_grad_enabled
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..nn.tree import describe
-from .figures import new_figure
 from .implementations import Implementation, implementations, machine_peak
-from .printed import html_columns, html_lines, text_columns
+from .pictures.canvas import new_figure, table
+from .printed import html_columns, html_lines
 from .state import left_as_found
 from .table import counted
 from .with_torch import fused
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLES = ("implementation", "source", "difference", "time", "GFLOP/s", "of peak")
-RIGHT = (False, False, True, True, True, True)
+LEFT = 2  # columns of texts; the others are numbers
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,7 @@ class Comparison:
     def __str__(self) -> str:
         parts = []
         for call in self.calls:
-            table = text_columns(TITLES, call.cells(), RIGHT)
-            parts.append("\n".join([call.title, *table, *call.notes()]))
+            parts.append("\n".join([call.title, table(TITLES, call.cells(), LEFT), *call.notes()]))
         return "\n\n".join([*parts, self._machine()])
 
     def __repr__(self) -> str:
@@ -142,7 +141,7 @@ class Comparison:
     def _repr_html_(self) -> str:
         parts = []
         for call in self.calls:
-            parts += [html_lines([call.title]), html_columns(TITLES, call.cells(), RIGHT), html_lines(call.notes())]
+            parts += [html_lines([call.title]), html_columns(TITLES, call.cells(), LEFT), html_lines(call.notes())]
         return "".join([*parts, html_lines(self._machine().split("\n"))])
 
     def figure(self) -> Figure:
