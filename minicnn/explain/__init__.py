@@ -9,6 +9,7 @@
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .columns import Im2col, im2col
 from .comparing import Comparison, compare
+from .cost_table import Cost, CostComparison, compare_cost, cost
 from .element import Pixel
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
@@ -27,6 +28,8 @@ __all__ = [
     "ActivationStats",
     "Attribution",
     "Comparison",
+    "Cost",
+    "CostComparison",
     "Deconvnet",
     "Field",
     "FlowRow",
@@ -42,6 +45,8 @@ __all__ = [
     "Summary",
     "activation_stats",
     "compare",
+    "compare_cost",
+    "cost",
     "deconvnet",
     "grad_cam",
     "gradient_flow",

@@ -114,7 +114,7 @@ OURS: dict[str, str] = {
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": """
-        summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare Comparison gradient_flow
+        summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare Comparison cost Cost compare_cost CostComparison gradient_flow
         GradientFlow FlowRow activation_stats ActivationStats ActivationRow Attribution saliency Saliency
         guided_backprop GuidedBackprop grad_cam GradCam occlusion Occlusion deconvnet Deconvnet
         """,
