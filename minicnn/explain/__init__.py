@@ -21,6 +21,7 @@ from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, salien
 from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
+from .seeing import ReceptiveField, receptive_field
 from .summarise import summary
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Occlusion",
     "ParameterRow",
     "Pixel",
+    "ReceptiveField",
     "Row",
     "Saliency",
     "Summary",
@@ -54,6 +56,7 @@ __all__ = [
     "im2col",
     "occlusion",
     "pixel",
+    "receptive_field",
     "saliency",
     "summary",
 ]
