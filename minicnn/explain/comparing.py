@@ -272,6 +272,7 @@ def _compared(call: Call, peak: Any, seconds: float, limit: float) -> KernelComp
     least = None
     if not isinstance(peak, str):
         least = peak.seconds(flops * (kind.itemsize if kind is not None else 4) / 4, call.moved)
+    what += f", batch {len(call.arguments[0])}" if call.operation.startswith("conv2d") and flops else ""
     what += ", with what follows in the same call" if fused(call.arguments) else ""
     rows = implementations(call, seconds, limit)
     chosen = explain(call.operation, *call.arguments)

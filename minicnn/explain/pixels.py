@@ -99,6 +99,7 @@ def pixel(
     >>> print(minicnn.explain.pixel(F.conv2d, x, w, at=(0, 0, 0, 1), of="grad_input"))
     conv2d: grad_x[0, 0, 0, 1], one element of grad_input (1, 1, 3, 3)
     grad_x[n, c, h, w] = sum over o, a, b of grad_y[n, o, i, j] * weight[o, c, a, b], where h = i + a and w = j + b
+    the first tap meets the last position: what is gathered is read backwards, as by a filter turned by 180 degrees
     <BLANKLINE>
     grad_y[0, 0, 0, 1] * weight[0, 0, 0, 0] : 1 * 1 = 1
     grad_y[0, 0, 0, 0] * weight[0, 0, 0, 1] : 1 * 2 = 2

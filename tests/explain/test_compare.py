@@ -124,7 +124,7 @@ def test_calls_of_one_kind_and_size_are_compared_once_and_fused_ones_say_so() ->
     layer = nn.Conv2d(2, 2, 3, padding=1)
     found = quick(nn.Sequential(layer, layer, nn.ReLU()), minicnn.randn(1, 2, 5, 5))
     assert [call.what for call in found.calls] == [
-        *("3x3 2->2 at 5x5", "3x3 2->2 at 5x5, with what follows in the same call")
+        *("3x3 2->2 at 5x5, batch 1", "3x3 2->2 at 5x5, batch 1, with what follows in the same call")
     ]
     assert "no one function for this and what is computed" in found.calls[1].rows[-1].note
 
