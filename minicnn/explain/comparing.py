@@ -18,6 +18,7 @@ from ..nn import Module
 from ..nn.tree import describe
 from .implementations import Implementation, implementations, machine_peak
 from .pictures.canvas import new_figure, table
+from .pixels import first_tensor
 from .printed import html_columns, html_lines
 from .state import left_as_found
 from .table import counted
@@ -212,7 +213,8 @@ def compare(
     The difference is the largest one from the same sum in float64, as a share of the largest number of the result.
 
     The share of the peak is ``limit / time`` with ``limit = max(operations / peak FLOP/s, bytes / peak bytes/s)``, the
-    roofline of Williams, Waterman & Patterson, 2009. The peaks are measured the first time, which takes some seconds.
+    roofline of Williams, Waterman & Patterson, 2009. The peaks are measured the first time, which takes some seconds
+    and 400 MB.
     Operations are those of the definition: Winograd's algorithm needs fewer, so its share may exceed 100 %; so may that
     of arrays that are still in a cache.
 
@@ -256,8 +258,7 @@ def seen(operation: Any, inputs: tuple[Any, ...], options: Any, backward: bool) 
     model = operation if isinstance(operation, Module) else Module()
     leaves += [p for p in model.parameters() if p.requires_grad] if backward else []
     with left_as_found(model, "same"), set_grad_enabled(backward), watch(calls.append):
-        y = operation(*given, **options)
-        y = y[0] if isinstance(y, tuple) else y
+        y = first_tensor("compare", operation(*given, **options))
         y._array  # noqa: B018  # a result that waits is computed
         if backward:
             noise = np.random.default_rng(0).normal(size=y.shape).astype(y._array.dtype)  # ones might add up to 0

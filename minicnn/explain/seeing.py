@@ -269,7 +269,9 @@ def _batch(model: Module, x: Any, rng: Any) -> Tensor:
     """The images, or noise of their size, in the type of the model's parameters."""
     if isinstance(x, Tensor):
         return images(x, "receptive_field")
-    (shape,) = sizes(x)
+    shape, *more = sizes(x)
+    if more:
+        raise ValueError(f"receptive_field: expected one image; got the sizes of {1 + len(more)}")
     kind = next((p._array.dtype for p in model.parameters() if p.is_floating_point()), np.dtype(np.float32))
     return images(from_numpy(rng.normal(size=shape).astype(kind)), "receptive_field")
 
@@ -304,6 +306,8 @@ def _energy(model: Module, layer: Module, batch: Tensor, place: Span | None, rng
     with left_as_found(model, "eval"), enable_grad(), set_conv_algorithm("direct"):
         with outputs_of([layer], lambda _, output: outputs.append(output.clone())):  # a next layer may write into it
             model(batch)
+        if not outputs:
+            raise TypeError("receptive_field: the layer gives no tensor. Fix: a layer in it that does")
         y = outputs[0]
         picked = y if place is None else y[:, :, place[0], place[1]]
         weights = from_numpy(rng.normal(size=tuple(picked.shape)).astype(y._array.dtype))

@@ -176,6 +176,25 @@ def test_mistakes(layer: str, options: dict[str, Any], says: str) -> None:
         receptive_field(net, layer, (1, 12, 12), **options)
 
 
+def test_one_image_and_a_layer_that_gives_a_tensor() -> None:
+    class Two(nn.Module):
+        def forward(self, x: minicnn.Tensor) -> tuple[minicnn.Tensor, minicnn.Tensor]:
+            return x * 1, x * 2
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.two = Two()
+
+        def forward(self, x: minicnn.Tensor) -> minicnn.Tensor:
+            return self.two(x)[0]
+
+    with pytest.raises(TypeError, match="gives no tensor"):
+        receptive_field(Net(), "two", (1, 4, 4))
+    with pytest.raises(ValueError, match="expected one image; got the sizes of 2"):
+        receptive_field(Net(), None, [(1, 4, 4), (1, 4, 4)])
+
+
 if __name__ == "__main__":  # after a change that is meant: python -m tests.explain.test_seeing
     with minicnn.use_backend("numpy"):
         for name, found in examples().items():
