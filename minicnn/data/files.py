@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sized
+import shutil
+import tarfile
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,20 @@ def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | N
     if official is not None:
         facts += f"; the official {official.name} has {official.size} bytes, MD5 {official.md5}"
     return CorruptDataError(f"{path}: {problem} ({facts}). Delete the file and load the dataset with download=True")
+
+
+def unpack(archive: Path, folder: Path, names: Sequence[str]) -> None:
+    """The files of these names in a tar archive, and no others, into ``folder``; each appears when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar:
+        for name in names:
+            member = tar.extractfile(f"{folder.name}/{name}")
+            if member is None:
+                raise CorruptDataError(f"{archive}: {folder.name}/{name} is not a file")
+            part = folder / f"{name}.part"
+            with part.open("wb") as file:
+                shutil.copyfileobj(member, file)
+            publish(part, folder / name)
 
 
 def publish(part: Path, destination: Path) -> None:
