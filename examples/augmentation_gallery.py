@@ -176,7 +176,7 @@ def draw(tiles, path):
     sections = [(name, [tile[1:] for tile in tiles if tile[0] == name]) for name in names]
     lines = [(name, part[i : i + COLUMNS], i == 0) for name, part in sections for i in range(0, len(part), COLUMNS)]
     figure = Figure(figsize=(2 * COLUMNS, 2.4 * len(lines)))
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.97, wspace=0.05, hspace=0.25)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.97, wspace=0.05, hspace=0.35)
     for row, (name, members, first) in enumerate(lines):
         for column, (title, picture) in enumerate(members):
             axis = figure.add_subplot(len(lines), COLUMNS, row * COLUMNS + column + 1)
@@ -184,7 +184,7 @@ def draw(tiles, path):
             axis.set_title(title, fontsize=8)
             axis.set_axis_off()
             if first and column == 0:
-                axis.text(0, 1.2, name, transform=axis.transAxes, fontsize=11, fontweight="bold")
+                axis.text(0, 1.22, name, transform=axis.transAxes, fontsize=11, fontweight="bold")
     figure.savefig(path, dpi=100)
 
 
