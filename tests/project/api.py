@@ -113,7 +113,11 @@ OURS: dict[str, str] = {
         summary explain models onnx compiling empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
-    "explain": "summary Summary Row ParameterRow Field",
+    "explain": """
+        summary Summary Row ParameterRow Field pixel Pixel im2col Im2col gradient_flow GradientFlow FlowRow
+        activation_stats ActivationStats ActivationRow Attribution saliency Saliency guided_backprop
+        GuidedBackprop grad_cam GradCam occlusion Occlusion deconvnet Deconvnet
+        """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
