@@ -115,7 +115,7 @@ class CachedDataset(Dataset[Any]):
         for i, transform in enumerate((self.transform, self.target_transform)):
             if transform is not None:
                 parts[i] = transform(parts[i])
-        return tuple(parts)
+        return _like(sample, parts)
 
     def _read(self, index: int) -> Any:
         """The sample of the dataset inside, kept if there is room."""
@@ -160,11 +160,16 @@ def _copy(part: Any) -> Any:
         return from_numpy(np.array(part.detach()))
     if isinstance(part, np.ndarray) or _is_image(part):
         return part.copy()
-    if type(part) in (tuple, list):
-        return type(part)(_copy(inner) for inner in part)
-    if type(part) is dict:
+    if isinstance(part, (tuple, list)):
+        return _like(part, [_copy(inner) for inner in part])
+    if isinstance(part, dict):
         return {key: _copy(value) for key, value in part.items()}
     return part
+
+
+def _like(example: Any, values: list[Any]) -> Any:
+    """``values`` in the type of ``example``: a list, a tuple or a namedtuple."""
+    return type(example)(*values) if hasattr(example, "_fields") else type(example)(values)
 
 
 def _size(part: Any) -> int:

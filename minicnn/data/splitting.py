@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import ShapeError
 from ..core.random import Generator, default_generator
-from .dataset import Dataset, Subset, TensorDataset
+from .dataset import ConcatDataset, Dataset, Subset, TensorDataset
 from .randomness import permutation
 
 T_co = TypeVar("T_co", covariant=True)
@@ -71,7 +71,7 @@ def stratified_split(
     generator : Generator, optional
         What to draw from; the generator of ``minicnn.manual_seed`` unless given.
     targets : sequence of n class numbers, optional
-        ``dataset.targets`` unless given, or the last tensor of a TensorDataset; also of a Subset of these.
+        ``dataset.targets`` unless given, or the last tensor of a TensorDataset; also through Subset and ConcatDataset.
 
     Returns
     -------
@@ -120,6 +120,8 @@ def targets_of(dataset: Any) -> NDArray[Any]:
     """The class numbers (n,) of a dataset that knows them."""
     if isinstance(dataset, Subset):
         return targets_of(dataset.dataset)[list(dataset.indices)]
+    if isinstance(dataset, ConcatDataset):
+        return np.concatenate([targets_of(part) for part in dataset.datasets])
     found = dataset.tensors[-1] if isinstance(dataset, TensorDataset) else getattr(dataset, "targets", None)
     if found is None:
         raise ValueError(

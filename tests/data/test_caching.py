@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -104,6 +104,17 @@ def test_what_a_transform_overwrites_is_not_the_kept_sample(sample: Any) -> None
     assert [total(data[0]), total(data[0])] == [label, label]
     data.transform = None
     assert total(data[0]) == 1 + label
+
+
+class Labelled(NamedTuple):
+    image: Any
+    label: int
+
+
+def test_named_fields_stay() -> None:
+    data = CachedDataset([Labelled(np.ones(1), 3)], zeroed)
+    assert [data[0].image.item(), data[0].image.item(), data[0].label] == [0, 0, 3]
+    assert isinstance(data[0], Labelled)
 
 
 def test_the_target_is_transformed_too() -> None:

@@ -256,7 +256,7 @@ def test_salt_and_pepper_hits_whole_pixels() -> None:
 def test_random_erasing_draws_what_its_paper_says() -> None:
     image = np.ones((60, 40))
     minicnn.manual_seed(0)
-    parts = np.array([T.RandomErasing.get_params(image, (0.1, 0.3), (0.5, 2.0)) for _ in range(1000)])
+    parts = np.array([T.RandomErasing.get_params(image, (0.1, 0.3), (0.5, 2.0), [0])[:4] for _ in range(1000)])
     top, left, height, width = parts.T
     assert (top.min(), left.min()) == (0, 0)
     assert (top + height).max() == 60
@@ -265,7 +265,7 @@ def test_random_erasing_draws_what_its_paper_says() -> None:
     assert 0.09 < area.min() < 0.11
     assert 0.28 < area.max() < 0.31
     assert 1.7 < (height / width).max() < 2.3
-    assert T.RandomErasing.get_params(image, (1, 1), (1, 1)) == (0, 0, 0, 0)  # none fits
+    assert T.RandomErasing.get_params(image, (1, 1), (1, 1))[:4] == (0, 0, 0, 0)  # none fits
     np.testing.assert_array_equal(T.RandomErasing(1.0, (1, 1), (1, 1))(image), image)
     erased = T.RandomErasing(1.0, value=(1, 2, 3))(np.zeros((20, 20, 3)))
     assert {tuple(c) for c in erased.reshape(-1, 3).tolist()} == {(0, 0, 0), (1, 2, 3)}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minicnn.core import Generator, from_numpy, manual_seed
-from minicnn.data import Subset, TensorDataset, random_split, stratified_split
+from minicnn.data import ConcatDataset, Subset, TensorDataset, random_split, stratified_split
 
 
 @settings(derandomize=True, deadline=None, max_examples=80)
@@ -61,7 +61,12 @@ def test_a_seed_gives_the_same_parts_and_chance_decides_which() -> None:
 def test_the_classes_are_found() -> None:
     labels = np.array([0, 1] * 10)
     data = TensorDataset(from_numpy(np.zeros((20, 2))), from_numpy(labels))
-    for whole in (data, Subset(data, list(range(20))), Subset(Subset(data, list(range(19, -1, -1))), list(range(20)))):
+    for whole in (
+        data,
+        Subset(data, list(range(20))),
+        Subset(Subset(data, list(range(19, -1, -1))), list(range(20))),
+        ConcatDataset([Subset(data, [0, 1, 2, 3]), Subset(data, list(range(4, 20)))]),
+    ):
         for part in stratified_split(whole, [0.5, 0.5]):
             assert sum(int(label) for _, label in part) == 5
     with pytest.raises(ValueError, match=r"range has no attribute targets.*targets=\[label for _, label in dataset\]"):
