@@ -43,15 +43,19 @@ def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | N
 def unpack(archive: Path, folder: Path, names: Sequence[str]) -> None:
     """The files of these names in a tar archive, and no others, into ``folder``; each appears when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
+    missing = set(names)
     with tarfile.open(archive) as tar:
-        for name in names:
-            member = tar.extractfile(f"{folder.name}/{name}")
-            if member is None:
-                raise CorruptDataError(f"{archive}: {folder.name}/{name} is not a file")
-            part = folder / f"{name}.part"
-            with part.open("wb") as file:
-                shutil.copyfileobj(member, file)
-            publish(part, folder / name)
+        for member in tar:  # in their order: a compressed archive can only be read forwards
+            name = member.name.removeprefix(f"{folder.name}/")
+            content = tar.extractfile(member) if name in missing and member.name != name else None
+            if content is not None:
+                part = folder / f"{name}.part"
+                with part.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                publish(part, folder / name)
+                missing.remove(name)
+    if missing:
+        raise CorruptDataError(f"{archive}: lacks {', '.join(f'{folder.name}/{name}' for name in sorted(missing))}")
 
 
 def publish(part: Path, destination: Path) -> None:
