@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import minicnn
 from minicnn import datasets, models, nn, optim
 from minicnn import transforms as T
-from minicnn.data import DataLoader, TensorDataset
+from minicnn.data import CachedDataset, DataLoader, TensorDataset, stratified_split
 from minicnn.nn import functional as F
 
 
@@ -223,10 +224,49 @@ TRANSFER = [
     Mistake("a folder that is not there", "datasets.ImageFolder('train')", FileNotFoundError, ("train", "does not exist")),
     Mistake("a class without images", "Path('cat').mkdir(); datasets.ImageFolder('.')", FileNotFoundError, ("cat", ".jpg", "allow_empty")),
     Mistake("a web page saved as a picture", """
-        Path('cat').mkdir()
+        Path('cat').mkdir(); Path('dog').mkdir()
+        Path('dog/1.jpg').touch()
         Path('cat/1.jpg').write_text('<html>')
         datasets.ImageFolder('.')[0]
         """, RuntimeError, ("1.jpg", "image")),
+    Mistake("numbers instead of brightness", """
+        Path('cat').mkdir(); Path('dog').mkdir()
+        for name in ('cat/1.tif', 'dog/1.tif'):
+            Image.fromarray(np.zeros((2, 2), np.float32)).save(name)
+        datasets.ImageFolder('.')[0]
+        """, RuntimeError, ("1.tif", "32 bits", "loader")),
+    Mistake("an image and a map of another size", """
+        Path('val').mkdir(); Path('valannot').mkdir()
+        Image.new('RGB', (4, 3)).save('val/1.png')
+        Image.new('L', (3, 4)).save('valannot/1.png')
+        datasets.CamVid('.', 'val')[0]
+        """, RuntimeError, ("valannot/1.png", "4 x 3", "3 x 4", "belong together")),
+    Mistake("transform and transforms", "datasets.CamVid('.', 'val', T.ToTensor(), transforms=print)", ValueError,
+            ("transforms", "target_transform", "not both")),
+    Mistake("a list of VOC that is not there", """
+        Path('JPEGImages').mkdir(); Path('ImageSets/Main').mkdir(parents=True)
+        Path('ImageSets/Main/trainval.txt').touch()
+        datasets.VOCDetection('.', image_set='test')
+        """, FileNotFoundError, ("test.txt", "trainval")),
+    Mistake("a stratified split of a dataset without classes", "stratified_split([3, 4], [1, 1])", ValueError,
+            ("targets", "[label for _, label in dataset]")),
+    Mistake("augmentation inside of a cache", """
+        CachedDataset(datasets.FakeData(3, (3, 8, 8), transform=T.RandomCrop(4)))[0]
+        """, RuntimeError, ("draws random numbers", "transform=")),
+    Mistake("a cache of one gigabyte, in words", "CachedDataset([1], max_bytes='1GB')", ValueError, ("'1GB'", "2**30")),
+    Mistake("a class of transforms instead of one", "T.Compose([T.ToTensor, T.Normalize((0.5,), (0.5,))])", TypeError,
+            ("transform 0", "ToTensor(...)")),
+    Mistake("an angle the wrong way round", "T.RandomRotation((10, -10))", ValueError, ("smallest, largest", "10")),
+    Mistake("Keras's shift as a number", "T.RandomAffine(0, translate=0.2)", TypeError, ("translate", "two parts", "0.2")),
+    Mistake("an even window", "T.GaussianBlur(4)", ValueError, ("odd", "4")),
+    Mistake("a factor below 0", "T.ColorJitter(brightness=-0.1)", ValueError, ("brightness", "-0.1")),
+    Mistake("mixing without the number of classes", "T.MixUp()(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]))", ValueError,
+            ("MixUp(num_classes=10)",)),
+    Mistake("mixing one image", "T.CutMix(num_classes=2)(torch.zeros(3, 4, 4), torch.tensor([0]))", ValueError,
+            ("(N, C, H, W)", "(3, 4, 4)")),
+    Mistake("a preset of an unknown network", "T.presets.for_model('efficientnet_b0')", ValueError, ("'efficientnet_b0'", "imagenet_eval")),
+    Mistake("posterising behind ToTensor", "T.RandomPosterize(2, p=1.0)(torch.zeros(3, 4, 4))", TypeError,
+            ("uint8", "float32", "before ToTensor()")),
     Mistake("interpolation by name", "T.Resize(8, 'bicubic')", TypeError, ("InterpolationMode.BICUBIC", "'bicubic'")),
     Mistake("a crop larger than the image", "T.RandomCrop(8)(torch.zeros(3, 4, 4))", ValueError, ("8 x 8", "4 x 4", "pad_if_needed")),
     Mistake("a probability in percent", "T.RandomHorizontalFlip(50)", ValueError, ("50", "0 to 1")),
@@ -299,6 +339,7 @@ def test_the_message_teaches(mistake: Mistake, tmp_path: Path, monkeypatch: pyte
     scope: dict[str, Any] = {
         "torch": minicnn, "nn": nn, "F": F, "optim": optim, "T": T, "np": np, "Path": Path,
         "DataLoader": DataLoader, "TensorDataset": TensorDataset, "models": models, "datasets": datasets,
+        "CachedDataset": CachedDataset, "stratified_split": stratified_split, "Image": Image,
     }  # fmt: skip
     with pytest.raises(mistake.error) as caught:
         exec(textwrap.dedent(mistake.code), scope)

@@ -121,8 +121,14 @@ OURS: dict[str, str] = {
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
-    "data": "Dataset TensorDataset Subset ConcatDataset random_split DataLoader find_data sample_rng",
-    "datasets": "MNIST FashionMNIST CIFAR10 ImageFolder DatasetFolder",
+    "data": """
+        Dataset TensorDataset Subset ConcatDataset CachedDataset random_split stratified_split DataLoader find_data
+        sample_rng
+        """,
+    "datasets": """
+        MNIST FashionMNIST Digits CIFAR10 CIFAR100 STL10 FakeData ImageFolder DatasetFolder CamVid VOCSegmentation
+        VOCDetection VisionDataset CorruptDataError DatasetNotFoundError
+        """,
     "models": """
         list_models get_model get_model_builder register_model load_weights weights_address ImageNetwork export_onnx
         freeze unfreeze replace_head parameter_groups features FeatureExtractor create_feature_extractor
