@@ -12,7 +12,7 @@ from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..nn.activation import Softmax
 from ..nn.loss import CrossEntropyLoss, NLLLoss
-from .batches import on_host
+from .batches import moved, on_host
 from .callbacks import Callback
 from .errors import TrainingWarning
 from .evaluation import evaluation_mode
@@ -157,8 +157,9 @@ class Checks(Callback):
         """Two passes in evaluation mode must agree, or some dropout is always on."""
         if not isinstance(self._inputs, Tensor):
             return
+        inputs = moved(self._inputs, run.device)
         with evaluation_mode(run.model), no_grad(), kept_randomness():
-            first, second = (on_host(scores_of(run.model(self._inputs))) for _ in range(2))
+            first, second = (on_host(scores_of(run.model(inputs))) for _ in range(2))
         del self._inputs
         if isinstance(first, np.ndarray) and not np.array_equal(first, second, equal_nan=True):
             self._warn(

@@ -204,9 +204,9 @@ class Run:
     def _one_batch(self, batch: Any) -> None:
         """Forward and backward."""
         inputs, targets = split_batch(batch, "fit")
-        inputs, targets = moved(inputs, self.device), moved(targets, self.device)
         for callback in self.callbacks:
             inputs, targets = callback.on_batch(self, inputs, targets)
+        inputs, targets = moved(inputs, self.device), moved(targets, self.device)
         if not self._group:
             self.optimizer.zero_grad()
         try:

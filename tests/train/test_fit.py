@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import nn, optim, train
+from minicnn import nn, optim, train, transforms
 from minicnn.data import DataLoader, IterableDataset, TensorDataset
 from minicnn.nn import functional as F
 from minicnn.train import Callback
@@ -218,7 +218,26 @@ def test_callbacks_are_told_in_order() -> None:
     assert [s for s in said if s.endswith(" end")] == ["late end", "early end"]
 
 
-def test_batches_can_be_mixed() -> None:
+@pytest.mark.parametrize("kind", [transforms.MixUp, transforms.CutMix])
+def test_mixup_and_cutmix(kind: Any) -> None:
+    seen = []
+
+    class Look(Callback):
+        def on_batch(self, run: Any, inputs: Any, targets: Any) -> Any:
+            seen.append(targets)
+            return inputs, targets
+
+    model = net()
+    mixing = train.BatchTransform(kind(num_classes=CLASSES))
+    history = train.fit(
+        model, loader(), loader(20), optimizer=optim.SGD(model.parameters(), lr=0.01), epochs=1,
+        callbacks=[mixing, Look()],
+    )  # fmt: skip
+    assert all(targets.shape[1] == CLASSES for targets in seen)
+    assert 0 <= history["accuracy"][0] <= 1
+
+
+def test_batches_can_be_changed() -> None:
     model = net()
     optimizer = optim.SGD(model.parameters(), lr=0.01)
     history = train.fit(model, loader(), optimizer=optimizer, epochs=1, callbacks=[train.BatchTransform(mix)])

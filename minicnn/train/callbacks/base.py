@@ -67,7 +67,7 @@ class Callback:
         """Epoch ``run.epoch`` begins."""
 
     def on_batch(self, run: Run, inputs: Any, targets: Any) -> tuple[Any, Any]:
-        """A batch has been read; what is returned is what the model sees."""
+        """A batch has been read, and is not on the device yet; what is returned is what the model sees."""
         return inputs, targets
 
     def on_gradients(self, run: Run) -> None:
@@ -108,7 +108,9 @@ class BatchTransform(Callback):
 
     Examples
     --------
-    >>> flip = BatchTransform(lambda images, labels: (images.flip(3), labels))
+    >>> from minicnn import transforms
+    >>> mixing = BatchTransform(transforms.MixUp(num_classes=10))
+    >>> mirroring = BatchTransform(lambda images, labels: (images.flip(3), labels))
     """
 
     def __init__(self, transform: Any) -> None:

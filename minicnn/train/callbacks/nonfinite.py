@@ -12,7 +12,7 @@ from ...core.grad_mode import detect_anomaly
 from ...core.random import get_rng_state, set_rng_state
 from ...core.tensor import Tensor
 from ...nn.module import Module
-from ..batches import on_host
+from ..batches import moved, on_host
 from ..errors import NonFiniteError
 from ..losses import total_loss
 from .base import Callback
@@ -78,6 +78,7 @@ class TerminateOnNaN(Callback):
             if not finite(parameter):
                 return f"The parameter {name!r} is not finite: the step before was too long"
         for inputs, targets, randomness in self._batches:
+            inputs, targets = moved(inputs, run.device), moved(targets, run.device)
             if not finite(inputs):
                 return "The inputs of the batch are not finite, so the data are at fault"
             found = _first_layer(run, inputs, targets, randomness)
