@@ -110,7 +110,7 @@ OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
-        summary explain models onnx compiling empty_cache memory_stats
+        summary explain models onnx compiling train empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": """
@@ -132,6 +132,13 @@ OURS: dict[str, str] = {
     "models": """
         list_models get_model get_model_builder register_model load_weights weights_address ImageNetwork export_onnx
         freeze unfreeze replace_head parameter_groups features FeatureExtractor create_feature_extractor
+        """,
+    "train": """
+        fit evaluate predict lr_find LRFindResult History Run
+        Callback BatchTransform ClipGradients CSVLogger EMA EarlyStopping JSONLLogger LRSchedule ModelCheckpoint
+        ReduceLROnPlateau TensorBoard TerminateOnNaN TimeLimit get_callback list_callbacks
+        Metric Accuracy ConfusionMatrix F1Score MeanIoU Precision Recall TopKAccuracy get_metric list_metrics
+        TrainingWarning ResumeError NonFiniteError
         """,
     "onnx": "export ExportError register_translator",
     "utils": "make_grid save_image",
