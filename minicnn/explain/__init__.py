@@ -8,6 +8,8 @@
 
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .columns import Im2col, im2col
+from .comparing import Comparison, compare
+from .cost_table import Cost, CostComparison, compare_cost, cost
 from .element import Pixel
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
@@ -19,12 +21,16 @@ from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, salien
 from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
+from .seeing import ReceptiveField, receptive_field
 from .summarise import summary
 
 __all__ = [
     "ActivationRow",
     "ActivationStats",
     "Attribution",
+    "Comparison",
+    "Cost",
+    "CostComparison",
     "Deconvnet",
     "Field",
     "FlowRow",
@@ -35,10 +41,14 @@ __all__ = [
     "Occlusion",
     "ParameterRow",
     "Pixel",
+    "ReceptiveField",
     "Row",
     "Saliency",
     "Summary",
     "activation_stats",
+    "compare",
+    "compare_cost",
+    "cost",
     "deconvnet",
     "grad_cam",
     "gradient_flow",
@@ -46,6 +56,7 @@ __all__ = [
     "im2col",
     "occlusion",
     "pixel",
+    "receptive_field",
     "saliency",
     "summary",
 ]

@@ -114,9 +114,10 @@ OURS: dict[str, str] = {
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": """
-        summary Summary Row ParameterRow Field pixel Pixel im2col Im2col gradient_flow GradientFlow FlowRow
-        activation_stats ActivationStats ActivationRow Attribution saliency Saliency guided_backprop
-        GuidedBackprop grad_cam GradCam occlusion Occlusion deconvnet Deconvnet
+        receptive_field ReceptiveField summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare
+        Comparison cost Cost compare_cost CostComparison gradient_flow GradientFlow FlowRow activation_stats
+        ActivationStats ActivationRow Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam
+        GradCam occlusion Occlusion deconvnet Deconvnet
         """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
