@@ -11,7 +11,10 @@ from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
 from .pictures.attribution import Attribution
 from .pictures.deconvnet import Deconvnet, deconvnet
+from .pictures.exciting import MostActivating, most_activating
+from .pictures.filters import FeatureMaps, Filters, feature_maps, filters
 from .pictures.grad_cam import GradCam, grad_cam
+from .pictures.mistakes import ConfusionMatrix, Misclassified, confusion_matrix, misclassified
 from .pictures.occlusion import Occlusion, occlusion
 from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, saliency
 from .result import Summary
@@ -22,22 +25,32 @@ __all__ = [
     "ActivationRow",
     "ActivationStats",
     "Attribution",
+    "ConfusionMatrix",
     "Deconvnet",
+    "FeatureMaps",
     "Field",
+    "Filters",
     "FlowRow",
     "GradCam",
     "GradientFlow",
     "GuidedBackprop",
+    "Misclassified",
+    "MostActivating",
     "Occlusion",
     "ParameterRow",
     "Row",
     "Saliency",
     "Summary",
     "activation_stats",
+    "confusion_matrix",
     "deconvnet",
+    "feature_maps",
+    "filters",
     "grad_cam",
     "gradient_flow",
     "guided_backprop",
+    "misclassified",
+    "most_activating",
     "occlusion",
     "saliency",
     "summary",

@@ -272,7 +272,7 @@ def gradient_flow(
     for call in calls:
         layer = call.pop("layer")
         seen[id(layer)] += 1
-        facts = _of_weights(layer, grads, steps)
+        facts: dict[str, Any] = _of_weights(layer, grads, steps)
         rows.append(FlowRow(paths[id(layer)], type(layer).__name__, seen[id(layer)], **call, **facts))
     return GradientFlow(type(model).__name__, float(value.detach()), rows)
 

@@ -117,7 +117,8 @@ OURS: dict[str, str] = {
         summary Summary Row ParameterRow Field
         gradient_flow GradientFlow FlowRow activation_stats ActivationStats ActivationRow
         Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam GradCam occlusion Occlusion
-        deconvnet Deconvnet
+        deconvnet Deconvnet filters Filters feature_maps FeatureMaps most_activating MostActivating
+        confusion_matrix ConfusionMatrix misclassified Misclassified
         """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",

@@ -149,5 +149,5 @@ def deconvnet(model: Module, x: Tensor, layer: str | Module, channel: int | None
         rows, columns = zip(*positions, strict=True)
         strongest = maps[list(range(n)), chosen, list(rows), list(columns)]  # (N,)
         (found,) = grad(strongest, [batch], grad_outputs=strongest.detach(), materialize_grads=True)
-    arrays = (strongest.detach().numpy(), found.numpy())
+    arrays = (strongest.detach().numpy(), np.asarray(found))
     return Deconvnet(batch.detach().numpy(), path, chosen, positions, *arrays)
