@@ -7,6 +7,7 @@
 """
 
 from .activity import ActivationRow, ActivationStats, activation_stats
+from .architecture.drawing import Graph, graph
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
 from .pictures.attribution import Attribution
@@ -33,6 +34,7 @@ __all__ = [
     "FlowRow",
     "GradCam",
     "GradientFlow",
+    "Graph",
     "GuidedBackprop",
     "Misclassified",
     "MostActivating",
@@ -48,6 +50,7 @@ __all__ = [
     "filters",
     "grad_cam",
     "gradient_flow",
+    "graph",
     "guided_backprop",
     "misclassified",
     "most_activating",
