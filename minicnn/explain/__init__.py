@@ -10,6 +10,7 @@ from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
+from .pages.writing import Page, page
 from .pictures.attribution import Attribution
 from .pictures.deconvnet import Deconvnet, deconvnet
 from .pictures.exciting import MostActivating, most_activating
@@ -39,6 +40,7 @@ __all__ = [
     "Misclassified",
     "MostActivating",
     "Occlusion",
+    "Page",
     "ParameterRow",
     "Row",
     "Saliency",
@@ -55,6 +57,7 @@ __all__ = [
     "misclassified",
     "most_activating",
     "occlusion",
+    "page",
     "saliency",
     "summary",
 ]
