@@ -1,4 +1,4 @@
-"""The command line: ``minicnn summary resnet50``, ``minicnn explain resnet50 cat.jpg``, ``minicnn models 'resnet*'`` ...
+"""The command line: ``minicnn summary resnet50``, ``minicnn explain resnet50 cat.jpg``, ``minicnn models`` ...
 
 Every command is one function: it adds its arguments to a parser and returns what runs on the parsed arguments.
 Models are imported when a command needs them, so that ``--help`` answers at once.
@@ -83,7 +83,7 @@ def summary(parser: argparse.ArgumentParser) -> Run:
 
 @command
 def explain(parser: argparse.ArgumentParser) -> Run:
-    """Write a page about a model: architecture, layers, receptive fields, filters, maps, and what decides on an image."""
+    """Write a page about a model: architecture, layers, receptive fields, filters, and what decides on an image."""
     parser.add_argument("model", help="a name that `minicnn models` lists")
     parser.add_argument("image", nargs="?", help="a picture; it is resized and cut as the model's images are")
     parser.add_argument("--weights", metavar="FILE", help="trained weights: .pth, .safetensors, .npz (default: random)")

@@ -18,7 +18,7 @@ def picture(path: str, size: Sequence[int], mean: Any = None, std: Any = None) -
     """A picture from a file as the model takes it: resized, its middle cut out, normalised, (C, H, W)."""
     from PIL import Image, UnidentifiedImageError
 
-    from . import transforms
+    from .data import transforms
 
     channels, height, width = size
     if channels not in (1, 3):

@@ -114,7 +114,7 @@ OURS: dict[str, str] = {
         set_fusion_enabled is_fusion_enabled
         """,
     "explain": """
-        summary Summary Row ParameterRow Field graph Graph
+        summary Summary Row ParameterRow Field graph Graph page Page
         gradient_flow GradientFlow FlowRow activation_stats ActivationStats ActivationRow
         Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam GradCam occlusion Occlusion
         deconvnet Deconvnet filters Filters feature_maps FeatureMaps most_activating MostActivating

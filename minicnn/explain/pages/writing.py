@@ -16,7 +16,7 @@ from ...io.atomic import atomic_write
 from ...nn import Module
 from ..architecture.drawing import graph_of
 from ..inputs import sizes
-from ..looking import checked_model, images
+from ..looking import checked_model, class_scores, images
 from ..pictures.canvas import html_image, new_figure, show_image, visible
 from ..pictures.filters import feature_maps, filters
 from ..pictures.grad_cam import grad_cam
@@ -129,8 +129,8 @@ def page(
         raise ValueError(f"page: expected one image; got a batch of {len(image)}. Fix: page(model, x[0])")
     name = title or type(model).__name__
     table = summary(model, input_data=image, verbose=0)
-    prediction = _prediction(model, image, classes) if given else []
-    made = list(_sections(model, image, table, prediction, target, classes, depth, hide))
+    prediction = _prediction(model, image, target, classes) if given else []
+    made = list(_sections(model, image, table, given, prediction, target, classes, depth, hide))
     size = " × ".join(map(str, image.shape[1:]))
     subtitle = f"{table.total_params:,} parameters · {counted(table.total_mult_adds)} multiply-adds · image {size}"
     html = page_html(name, f"{subtitle}{' · ' if note else ''}{note}", made, f"Written by minicnn.explain.page: {name}")
@@ -159,6 +159,7 @@ def _sections(
     model: Module,
     image: Tensor,
     table: Summary,
+    given: bool,
     prediction: list[tuple[str, float]],
     target: int | None,
     classes: Sequence[str] | None,
@@ -194,7 +195,7 @@ def _sections(
         return
     colours = "colours are those it looks for" if first.weights.shape[1] == 3 else "blue is positive, red negative"
     yield Section("filters", "Filters", f"The filters of the first convolution: {colours}.", html_image(first.figure()))
-    shown = "this image" if prediction else "a test picture"
+    shown = "this image" if given else "a test picture"
     note = f"What the layers make of {shown}: of each size of map the last layer, and its strongest channels."
     yield Section("maps", "Feature maps", note, html_image(feature_maps(model, image).figure()))
     if prediction:
@@ -216,12 +217,15 @@ def _facts(table: Summary) -> list[tuple[str, str]]:
     return facts + ([("largest receptive field", f"{largest[0]} × {largest[1]}")] if largest else [])
 
 
-def _prediction(model: Module, image: Tensor, classes: Sequence[str] | None) -> list[tuple[str, float]]:
+def _prediction(
+    model: Module, image: Tensor, target: int | None, classes: Sequence[str] | None
+) -> list[tuple[str, float]]:
     """The most probable classes, or nothing if the model is no classifier."""
     with left_as_found(model, "eval"), no_grad():
         output = model(image.clone())
     if not isinstance(output, Tensor) or output.ndim != 2:
         return []
+    class_scores(output, target, "page")  # whether there is such a class
     count = output.shape[1]
     if classes is not None and len(classes) != count:
         raise ValueError(f"page: the model has {count} classes, but {len(classes)} names were given")
