@@ -8,6 +8,8 @@
 
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
+from .columns import Im2col, im2col
+from .element import Pixel
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
 from .pages.writing import Page, page
@@ -19,6 +21,7 @@ from .pictures.grad_cam import GradCam, grad_cam
 from .pictures.mistakes import ConfusionMatrix, Misclassified, confusion_matrix, misclassified
 from .pictures.occlusion import Occlusion, occlusion
 from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, saliency
+from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
@@ -37,11 +40,13 @@ __all__ = [
     "GradientFlow",
     "Graph",
     "GuidedBackprop",
+    "Im2col",
     "Misclassified",
     "MostActivating",
     "Occlusion",
     "Page",
     "ParameterRow",
+    "Pixel",
     "Row",
     "Saliency",
     "Summary",
@@ -54,10 +59,12 @@ __all__ = [
     "gradient_flow",
     "graph",
     "guided_backprop",
+    "im2col",
     "misclassified",
     "most_activating",
     "occlusion",
     "page",
+    "pixel",
     "saliency",
     "summary",
 ]

@@ -16,8 +16,9 @@ from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from ..nn.functional import cross_entropy
+from .figures import new_figure
 from .looking import checked_model, innermost, outputs_of
-from .pictures.canvas import Picture, new_figure, table
+from .pictures.canvas import Picture, table
 from .state import MODES, left_as_found
 
 if TYPE_CHECKING:

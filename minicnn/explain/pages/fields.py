@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..pictures.canvas import new_figure, show_image, visible
+from ..figures import new_figure
+from ..pictures.canvas import show_image, visible
 from ..rows import Row
 
 if TYPE_CHECKING:

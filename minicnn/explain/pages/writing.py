@@ -15,9 +15,10 @@ from ...core.tensor import Tensor, from_numpy
 from ...io.atomic import atomic_write
 from ...nn import Module
 from ..architecture.drawing import graph_of
+from ..figures import new_figure
 from ..inputs import sizes
 from ..looking import checked_model, class_scores, images
-from ..pictures.canvas import html_image, new_figure, show_image, visible
+from ..pictures.canvas import html_image, show_image, visible
 from ..pictures.filters import feature_maps, filters
 from ..pictures.grad_cam import grad_cam
 from ..pictures.occlusion import occlusion

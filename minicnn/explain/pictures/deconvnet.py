@@ -12,9 +12,10 @@ from ...core.grad_mode import enable_grad
 from ...core.graph import grad
 from ...core.tensor import Tensor
 from ...nn import Module
+from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
 from ..state import left_as_found
-from .canvas import Picture, axes_of, new_figure, show_image, signed, table, visible
+from .canvas import Picture, axes_of, show_image, signed, table, visible
 from .rectifiers import deconvnet_rule, rectifiers_go_back_by
 
 if TYPE_CHECKING:

@@ -14,10 +14,11 @@ from ...core.tensor import Tensor, from_numpy
 from ...nn import Module
 from ..batches import batches
 from ..field import Field
+from ..figures import new_figure
 from ..looking import checked_model, layer_at, outputs_of
 from ..state import left_as_found
 from ..summarise import summary
-from .canvas import Picture, axes_of, new_figure, show_image, table, visible
+from .canvas import Picture, axes_of, show_image, table, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,9 +13,10 @@ from ...core.errors import ShapeError
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Conv2d, Module
+from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
 from ..state import left_as_found
-from .canvas import Picture, new_figure, show_image, table, visible
+from .canvas import Picture, show_image, table, visible
 from .tiles import each_to_one, show_tiles
 
 if TYPE_CHECKING:

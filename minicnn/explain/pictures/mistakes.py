@@ -13,9 +13,10 @@ from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Module
 from ..batches import batches
+from ..figures import new_figure
 from ..looking import checked_model
 from ..state import left_as_found
-from .canvas import Picture, axes_of, new_figure, show_image, table, visible
+from .canvas import Picture, axes_of, show_image, table, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
