@@ -117,7 +117,8 @@ OURS: dict[str, str] = {
         receptive_field ReceptiveField summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare
         Comparison cost Cost compare_cost CostComparison gradient_flow GradientFlow FlowRow activation_stats
         ActivationStats ActivationRow Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam
-        GradCam occlusion Occlusion deconvnet Deconvnet
+        GradCam occlusion Occlusion deconvnet Deconvnet graph Graph page Page filters Filters feature_maps
+        FeatureMaps most_activating MostActivating confusion_matrix ConfusionMatrix misclassified Misclassified
         """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "ops": {"minicnn_kernels", "core"},
     "nn": {"minicnn_kernels", "core", "ops"},
     "models": {"core", "ops", "nn", "io", "onnx"},
-    "explain": {"minicnn_kernels", "core", "ops", "nn"},
+    "explain": {"minicnn_kernels", "core", "ops", "nn", "io"},
     "onnx": {"core", "ops", "nn", "io"},
     "compiling": {"minicnn_kernels", "core", "ops", "nn", "onnx"},
     "optim": {"minicnn_kernels", "core"},
