@@ -9,6 +9,6 @@ from . import (  # noqa: F401 - they register their cases
     cases_planes,
     cases_windows,
 )
-from .case import MAKERS, Case, drawn
+from .case import MAKERS, Case, drawn, few_threads
 
-__all__ = ["MAKERS", "Case", "drawn"]
+__all__ = ["MAKERS", "Case", "drawn", "few_threads"]

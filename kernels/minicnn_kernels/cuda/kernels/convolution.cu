@@ -17,6 +17,7 @@
 // `splits` parts, blocks along z, which `sum_splits` adds up, always in the same order.
 //
 // Source: Chetlur et al., cuDNN: Efficient primitives for deep learning, 2014, section 3.
+#include "common.cuh"
 #include "tile_product.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward(
@@ -154,7 +155,7 @@ extern "C" __global__ void sum_splits(
     const float* __restrict__ parts,     // (splits, size)
     float* __restrict__ sums,            // (size)
     int splits, long long size) {
-    for (long long e = (long long)blockIdx.x * blockDim.x + threadIdx.x; e < size; e += (long long)gridDim.x * blockDim.x) {
+    for (long long e = FIRST; e < size; e += STRIDE) {
         float sum = 0;
         for (int s = 0; s < splits; ++s) sum += parts[s * size + e];
         sums[e] = sum;
