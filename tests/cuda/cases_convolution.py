@@ -43,12 +43,15 @@ def last(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1), np.float32)
 
 
-def drawn(d: Draw, vector: int, strict: bool) -> Iterator[tuple[Any, ...]]:
+def drawn(d: Draw, vector: int, strict: bool, lonely_nan: bool) -> Iterator[tuple[Any, ...]]:
     """float64 arrays whose numbers are float32, or TF32, and what every kernel takes."""
     for n, c, k, size, kernel, stride, padding, dilation in BY_FOUR if vector == 4 else BY_ONE:
         window = conv_window((n, c, *size), (k, c, *kernel), stride, padding, dilation)
         shapes = (n, c, *size), (k, c, *kernel), (n, k, *window.output_size)
         given = [d.array(*shape).astype(np.float32) for shape in shapes]
+        if lonely_nan:  # spreads to where it is seen, and no farther
+            for x in (given[0], given[2]):
+                x[:1, -1, 1:2, 0] = np.nan
         exact = [(x if strict else to_tf32(x)).astype(np.float64) for x in given]
         yield window, given, exact, window_arguments(window)
 
@@ -56,7 +59,7 @@ def drawn(d: Draw, vector: int, strict: bool) -> Iterator[tuple[Any, ...]]:
 def forward(vector: int, strict: bool) -> Maker:
     def make(d: Draw) -> Iterator[Drawn]:
         bounds = ((-inf, inf), (0.0, inf), (-1.0, 6.0), (0.0, inf), (-inf, inf))
-        for i, (window, given, (x, weight, like_y), settings) in enumerate(drawn(d, vector, strict)):
+        for i, (window, given, (x, weight, like_y), settings) in enumerate(drawn(d, vector, strict, True)):
             bias = d.array(len(weight)).astype(np.float32) if i % 3 < 2 else None
             residual = last(like_y) if i % 2 else None
             (low, high), added = bounds[i], like_y.astype(np.float32) if i % 2 else None
@@ -69,7 +72,7 @@ def forward(vector: int, strict: bool) -> Maker:
 
 def grad_input(vector: int, strict: bool) -> Maker:
     def make(d: Draw) -> Iterator[Drawn]:
-        for window, given, (x, weight, grad_y), settings in drawn(d, vector, strict):
+        for window, given, (x, weight, grad_y), settings in drawn(d, vector, strict, True):
             grad_x = vectorized("conv2d.grad_input", grad_y, weight, window, 1)
             arrays = {"grad_y": last(given[2]), "weight": last(given[1]), "grad_x": last(np.full_like(x, np.nan))}
             yield {**arrays, **settings}, {"grad_x": last(grad_x)}
@@ -79,7 +82,7 @@ def grad_input(vector: int, strict: bool) -> Maker:
 
 def grad_weight(vector: int, strict: bool) -> Maker:
     def make(d: Draw) -> Iterator[Drawn]:
-        for i, (window, given, (x, _, grad_y), settings) in enumerate(drawn(d, vector, strict)):
+        for i, (window, given, (x, _, grad_y), settings) in enumerate(drawn(d, vector, strict, False)):
             splits = (1, 2, 5, 1, 2)[i]
             steps = -(-len(x) * int(np.prod(window.output_size)) // 16)
             pixels = -(-steps // splits) * 16  # of each part

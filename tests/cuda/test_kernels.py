@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
 
+from . import needs
 from .table import MAKERS, Case, drawn, few_threads
 
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
@@ -20,11 +19,7 @@ BY_NAME = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.n
 
 @pytest.fixture(autouse=True)
 def _compiler() -> None:
-    """g++ must be there; where MINICNN_REQUIRE_DATA=1 asks for it, its absence is a failure."""
-    if shutil.which("g++") is None:
-        if os.environ.get("MINICNN_REQUIRE_DATA") == "1":
-            pytest.fail("no g++, and MINICNN_REQUIRE_DATA=1")
-        pytest.skip("no g++")
+    needs.compiler()
 
 
 def run(kernel: Kernel, case: Case, dtype: Any = np.float32, **how: Any) -> None:
