@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from PIL import Image
+from minicnn_kernels.cuda import on_cpu
 
 import minicnn
 from minicnn import datasets, models, nn, optim, train
@@ -404,7 +405,28 @@ block(torch.zeros(2, 3, 28, 28))
     Mistake("one number per channel", "torch.zeros(2, 64, 8, 8) * torch.ones(64)", ValueError, ("x.reshape(1, 64, 1, 1)",)),
 ]  # fmt: skip
 
-MISTAKES = [*SHAPES, *IN_A_NETWORK, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER, *FITTING]
+CUDA_X = "np.zeros((1, 2, 3, 3), np.float32)"
+CUDA_WINDOW = "stride_h=1, stride_w=1, pad_h=0, pad_w=0, dilation_h=1, dilation_w=1"
+KERNELS = [
+    Mistake("a CUDA kernel misspelt", "on_cpu.run('im2cols')", ValueError, ("'im2cols'", "did you mean 'im2col'")),
+    Mistake("float64 for a CUDA kernel", f"""
+        on_cpu.run('im2col', np.zeros((1, 2, 3, 3)), np.zeros((1, 2, 2, 2, 2, 2), np.float32), {CUDA_WINDOW})
+        """, TypeError, ("im2col: x (const float*)", "float32; got float64", "astype")),
+    Mistake("a transposed array for a CUDA kernel", f"""
+        on_cpu.run('im2col', {CUDA_X}.swapaxes(1, 2), np.zeros((1, 2, 2, 2, 2, 2), np.float32), {CUDA_WINDOW})
+        """, ValueError, ("C-contiguous", "strides", "ascontiguousarray")),
+    Mistake("columns of another image", f"""
+        on_cpu.run('im2col', {CUDA_X}, np.zeros((1, 3, 2, 2, 2, 2), np.float32), {CUDA_WINDOW})
+        """, ValueError, ("columns", "(1, 2, 2, 2, 2, 2)", "c=2", "(1, 3, 2, 2, 2, 2)")),
+    Mistake("a CUDA kernel without its scalars", f"on_cpu.run('im2col', {CUDA_X}, np.zeros((1, 2, 2, 2, 2, 2), np.float32))",
+            TypeError, ("stride_h, stride_w", "must be given")),
+    Mistake("in place where the kernel forbids it", f"""
+        x = {CUDA_X}
+        on_cpu.run('channels.sum', x.reshape(1, 2, 9), x.reshape(-1)[:2])
+        """, ValueError, ("x and sums are the same memory", "__restrict__")),
+]  # fmt: skip
+
+MISTAKES = [*SHAPES, *IN_A_NETWORK, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER, *FITTING, *KERNELS]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
@@ -413,7 +435,7 @@ def test_the_message_teaches(mistake: Mistake, tmp_path: Path, monkeypatch: pyte
     scope: dict[str, Any] = {
         "torch": minicnn, "nn": nn, "F": F, "optim": optim, "T": T, "np": np, "Path": Path,
         "DataLoader": DataLoader, "TensorDataset": TensorDataset, "models": models, "datasets": datasets,
-        "CachedDataset": CachedDataset, "stratified_split": stratified_split, "Image": Image, "train": train,
+        "CachedDataset": CachedDataset, "stratified_split": stratified_split, "Image": Image, "train": train, "on_cpu": on_cpu,
     }  # fmt: skip
     with pytest.raises(mistake.error) as caught:
         exec(textwrap.dedent(mistake.code), scope)
