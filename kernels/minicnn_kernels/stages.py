@@ -143,6 +143,10 @@ class Stages:
     preparations : dict of int to list of (Stage or callable)
         What computes from weights alone, by the calls that need it.
     buffers : list of Buffer
+    store_buffer : Buffer
+        What was prepared; not in the arena, for it stays from run to run.
+    store_size : int
+        Its bytes.
     """
 
     def __init__(self) -> None:
@@ -151,6 +155,8 @@ class Stages:
         self.preparations: dict[int, list[Stage | Callable[[], None]]] = {}
         self.buffers: list[Buffer] = []
         self.scratch_buffer = Buffer(0, 0)
+        self.store_size = 0
+        self.store_buffer = Buffer(0, 0, given=True)
 
     def run(self, loop: int, tasks: int, *words: Word) -> None:
         """Write a stage down."""
@@ -179,6 +185,12 @@ class Stages:
         buffer = self.scratch_buffer
         buffer.size = max(buffer.size, -(-size // LINE) * LINE)
         return Laid(buffer, 0, (), ())
+
+    def store(self, size: int) -> Laid:
+        """So many bytes for what is prepared from weights; all such memory is one piece."""
+        start = self.store_size
+        self.store_size += -(-size // LINE) * LINE
+        return Laid(self.store_buffer, start // ITEMSIZE, (), ())
 
     def lay_out(self) -> int:
         """Give each buffer a place that no other one has at the same time; the size of the arena.

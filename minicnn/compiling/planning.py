@@ -272,12 +272,16 @@ class Plan:
         if len(self.stages.runs) > first:
             self.parts.append(launch(self.stages.runs[first:]))
         self.launches = [part for part in self.parts if not isinstance(part, int)]
+        self.store = empty((self.stages.store_size,), np.uint8)
         self.address = -1
         self.prepared: dict[int, Any] = dict.fromkeys(self.stages.preparations)
         self.preparing = {
             i: [launch([step]) if isinstance(step, tuple) else step for step in steps]
             for i, steps in self.stages.preparations.items()
         }
+        preparing = [step for steps in self.preparing.values() for step in steps if hasattr(step, "lie_at")]
+        for launched in (*self.launches, *preparing):
+            launched.lie_at(self.stages.store_buffer, self.store.ctypes.data)
         names = {v.name for call in self.calls for v in _all_reads(call) if v.name is not None}
         self.read = [self.tensors[name] for name in names]
         self.arrays = [t._array for t in self.read]

@@ -11,7 +11,6 @@ from ...arrays import Array
 from ...conv_algorithms import active_conv_algorithm, choose
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
-from ...memory import empty
 from ...stages import Laid, Stages, Within, contiguous_numbers, staged
 from ...threads import available_threads
 from ..addresses import _pointer as pointer
@@ -92,7 +91,7 @@ def _winograd(
     steps = {"x_step": x.strides[3] * NUMBER, "y_step": y.strides[3] * NUMBER}
     cut = cut_convolution(x.shape[0], c, o, *sizes)._replace(own_filters=0, **steps)
     memory, (so, sc, sh, sw) = flat(w)
-    u = empty((cut.panels * PLANES * cut.u_plane // NUMBER,), np.float32)
+    u = stages.store(cut.panels * PLANES * cut.u_plane)
     zeros, table = np.zeros(cut.channels, np.float32), record(cut)
     tasks = -(-cut.tiles // cut.block) * -(-cut.panels // cut.panels_per_task)
     size = PLANES * (cut.v_plane + cut.m_plane)

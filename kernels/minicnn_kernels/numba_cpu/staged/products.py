@@ -13,7 +13,6 @@ import numpy as np
 
 from ...arrays import Array
 from ...epilogue import NONE, Epilogue
-from ...memory import empty
 from ...stages import ITEMSIZE, Distance, Laid, Stages
 from ...threads import available_threads
 from .. import blocks
@@ -192,7 +191,7 @@ def product(
     plan = cut.plan.copy()
     plan[blocks.PACKED] = 1
     table = np.array(starts, np.int64)
-    packed = empty((len(starts) * cut.panels * cut.k * tile_columns(ITEMSIZE),), np.float32)
+    packed = stages.store(len(starts) * cut.panels * cut.k * tile_columns(ITEMSIZE) * ITEMSIZE)
     stages.prepare(_pack(), len(starts) * cut.panels, packed, b, cut.panels, table, len(table), plan)
     mode, depth = int(plan[blocks.MODE]), int(plan[blocks.DEPTH])
     words = epilogue_words(y, max(start[3] for start in starts) + n, bias, epilogue)
