@@ -49,7 +49,11 @@ class Buffer:
         Bytes from the beginning of the arena.
     given : bool
         It is not in the arena: each run has another array there.
+    whole : bool
+        It holds all images of a batch, where a stage is given some of them at a time.
     """
+
+    whole = False
 
     def __init__(self, size: int, call: int, given: bool = False) -> None:
         self.size, self.first, self.last, self.offset = -(-size // LINE) * LINE, call, call, 0
@@ -139,6 +143,8 @@ class Stages:
     ----------
     call : int
         The number of the call that writes now.
+    images : int
+        In the whole batch, of which a call may be given a part at a time.
     runs : list of Stage
     preparations : dict of int to list of (Stage or callable)
         What computes from weights alone, by the calls that need it.
@@ -150,7 +156,7 @@ class Stages:
     """
 
     def __init__(self) -> None:
-        self.call = 0
+        self.call = self.images = 0
         self.runs: list[Stage] = []
         self.preparations: dict[int, list[Stage | Callable[[], None]]] = {}
         self.buffers: list[Buffer] = []
@@ -235,7 +241,7 @@ def stager(operation: str) -> Stager | None:
     return _stagers.get((operation, active_backend()))
 
 
-launchers: dict[str, Callable[[Sequence[Stage]], Any]] = {}
+launchers: dict[str, Callable[..., Any]] = {}
 """By backends: what makes a list of stages ready to run; ``numba_cpu/staged/launch.py`` has the one there is."""
 
 

@@ -134,9 +134,9 @@ def _all_channels(
     stages.run(_depthwise_row(), x.shape[0] * plan.sizes[0], y, x, windows, shift, bounds, *tables, *plan.sizes)
 
 
-def _algorithm(x_shape: tuple[int, ...], w: Array, window: Window2d, groups: int) -> str:
+def _algorithm(images: int, x_shape: tuple[int, ...], w: Array, window: Window2d, groups: int) -> str:
     """As the kernel's; but Winograd's U, made beforehand, is larger than the weights and must be read from memory."""
-    algorithm, _ = choose("forward", x_shape, w.shape, window, groups, w.dtype)
+    algorithm, _ = choose("forward", (images, *x_shape[1:]), w.shape, window, groups, w.dtype)
     if algorithm == "winograd" and active_conv_algorithm() == "auto":
         side = SIDE + 1 - window.kernel_size[0]
         tiles = x_shape[0] * -(-window.output_size[0] // side) * -(-window.output_size[1] // side)
@@ -164,7 +164,7 @@ def conv2d_stages(
         return False
     if residual is not None and (not isinstance(residual, Laid) or not residual.lies_like(y)):
         return False
-    algorithm = _algorithm(x.shape, w, window, groups)
+    algorithm = _algorithm(stages.images, x.shape, w, window, groups)
     if algorithm == "winograd":
         _winograd(stages, y, x, w, bias, window, epilogue)
     elif algorithm != "direct":
