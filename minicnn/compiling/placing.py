@@ -58,6 +58,14 @@ def joined(call: Call) -> bool:
     return isinstance(call.made_of, Cat) and call.made_of.axis in (1, -3) and all(map(is_image, call.arguments))
 
 
+def may_be_same_memory(call: Call) -> bool:
+    """Whether the result may be the argument, seen with another shape: a reshape, or an average of single pixels."""
+    if not isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)):
+        return False
+    (x, *_), (value,) = call.arguments, call.outputs
+    return bool(value.shape == x.shape or (len(value.shape) == 2 and x.shape[2:] == (1, 1)))
+
+
 def places_in_joins(calls: Sequence[Call]) -> dict[Value, Place]:
     """Which values are written into a concatenation, and which concatenations are parts of others."""
     place: dict[Value, Place] = {}

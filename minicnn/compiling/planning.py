@@ -32,10 +32,8 @@ from minicnn_kernels.stages import (
 )
 
 from ..onnx.tracing import Value
-from ..ops.pooling import AdaptiveAvgPool2d
-from ..ops.shaping import Reshape
 from .peephole import Call
-from .placing import can_be_laid, joined, operation_of, places_in_joins
+from .placing import can_be_laid, joined, may_be_same_memory, operation_of, places_in_joins
 from .slicing import Slices
 from .watching import changed, remember
 
@@ -67,6 +65,7 @@ class Plan:
     ) -> None:
         self.slices = slices or Slices.of_all(calls, outputs)
         self.calls, self.tensors, self.folds = calls, tensors, folds
+        self.strides = [array.strides for _, array in inputs]
         self.place = places_in_joins(calls)
         self.stages = Stages()
         self.laid: dict[Value, Laid] = {}
@@ -79,7 +78,8 @@ class Plan:
             buffer = Buffer(0, 0, given=True)
             self.given.append(buffer)
             buffer.whole = True
-            if array.dtype == np.float32 and array.ndim == 4 and array.size:
+            whole_numbers = all(s % ITEMSIZE == 0 for s in array.strides)
+            if array.dtype == np.float32 and array.ndim == 4 and array.size and whole_numbers:
                 self.laid[value] = Laid(buffer, 0, array.shape, tuple(s // ITEMSIZE for s in array.strides))
         self.ends: list[int] = []  # how many stages are written down after each call
         for i, call in enumerate(calls):
@@ -158,17 +158,12 @@ class Plan:
     def _is_same_memory(self, call: Call) -> bool:
         """Whether the result is the argument, seen with another shape."""
         value, (x, *_) = call.outputs[0], call.arguments
-        if not isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)) or x not in self.laid or value in self.place:
+        if not may_be_same_memory(call) or x not in self.laid or value in self.place:
             return False
         laid = self.laid[x]
-        if value.shape == x.shape:
-            seen = laid
-        elif len(value.shape) == 2 and x.shape[2:] == (1, 1) and laid.whole:
-            seen = Laid(laid.buffer, laid.start, value.shape, (laid.strides[0], 1))
-        else:
+        if laid.buffer.given or (value.shape != x.shape and not laid.whole):
             return False
-        if laid.buffer.given:
-            return False
+        seen = laid if value.shape == x.shape else Laid(laid.buffer, laid.start, value.shape, (laid.strides[0], 1))
         self.laid[value] = seen
         self._place(x)
         return True
@@ -235,6 +230,10 @@ class Plan:
         self.read = [self.tensors[name] for name in names]
         self.arrays = [t._array for t in self.read]
         self.known: list[Any] | None = None
+
+    def takes(self, arrays: Sequence[Any]) -> bool:
+        """Whether these arguments lie in memory as those do that the stages read."""
+        return [array.strides for array in arrays] == self.strides
 
     def current(self) -> bool:
         """Whether all that was computed from the weights still holds."""

@@ -133,7 +133,7 @@ class Program:
         """The outputs for other inputs."""
         if any(watched.changed() for watched in self.watched):
             raise StaleError
-        if self._plan is not None and self._turn.acquire(blocking=False):
+        if self._plan is not None and self._plan.takes(arrays) and self._turn.acquire(blocking=False):
             try:
                 if not self._plan.current():
                     self._plan = self._up_to_date(self._plan, arrays)

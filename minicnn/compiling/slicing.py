@@ -16,10 +16,8 @@ from math import prod
 
 from ..onnx.tracing import Program as Recording
 from ..onnx.tracing import Value
-from ..ops.pooling import AdaptiveAvgPool2d
-from ..ops.shaping import Reshape
 from .peephole import Call
-from .placing import joined
+from .placing import joined, may_be_same_memory
 
 NEAR = 8 * 1024 * 1024  # bytes that a call reads and writes, so that they are still in a cache
 
@@ -80,7 +78,7 @@ class Slices:
         groups = []  # values that may be one array: a concatenation and its parts, an array seen with another shape
         for i, call in enumerate(calls):
             kept.update(v for v in call.reads() if v in made and self._segments[made[v]] != self._segments[i])
-            if joined(call) or isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)):
+            if joined(call) or may_be_same_memory(call):
                 groups.append([v for v in (*call.reads(), *call.outputs) if v in made])
         size = -1
         while len(kept) != size:

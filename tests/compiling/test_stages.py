@@ -352,6 +352,23 @@ def test_shares_are_whole_tiles_and_cover_the_product(m: int, n: int, k: int, ba
     assert 0 < panels <= -(-n // products.tile_columns(4))
 
 
+def test_inputs_in_any_memory_order() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 5, 1)).eval()
+    compiled = minicnn.compile(model, fullgraph=True)
+    numbers = np.random.default_rng(0).standard_normal((2, 6, 9, 14), dtype=np.float32)
+    fields = np.zeros((2, 3, 5, 7), [("tag", "i2"), ("number", "<f4")])
+    fields["number"] = numbers[:, :3, :5, :7]
+    views = [
+        *(numbers[:, ::2], numbers[:, 5:2:-1, ::-1, ::-2], numbers.transpose(0, 1, 3, 2)[:, :3], fields["number"]),
+        *(np.broadcast_to(numbers[:1, :1], (2, 3, 9, 14)), numbers[1:, :3, 1:, 3:].transpose(0, 1, 3, 2)),
+    ]
+    for view in views:
+        x = minicnn.from_numpy(view) if view.flags.writeable else minicnn.tensor(view[:1, :1]).expand(2, 3, -1, -1)
+        for _ in range(3):
+            with minicnn.no_grad():
+                np.testing.assert_allclose(compiled(x).numpy(), model(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
 def test_inputs_that_are_no_float32_images() -> None:
     model = Lambda(lambda x: x.reshape(2, -1) * 2).eval()
     compiled = minicnn.compile(model, fullgraph=True)
