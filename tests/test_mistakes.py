@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
 from minicnn_kernels.cuda import on_cpu
+from PIL import Image
 
 import minicnn
 from minicnn import datasets, models, nn, optim, train
