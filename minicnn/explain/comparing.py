@@ -16,10 +16,10 @@ from ..core.grad_mode import set_grad_enabled
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..nn.tree import describe
+from .figures import new_figure
 from .implementations import Implementation, implementations, machine_peak
-from .pictures.canvas import new_figure, table
 from .pixels import first_tensor
-from .printed import html_columns, html_lines
+from .printed import html_columns, html_lines, text_columns
 from .state import left_as_found
 from .table import counted
 from .with_torch import fused
@@ -133,7 +133,7 @@ class Comparison:
     def __str__(self) -> str:
         parts = []
         for call in self.calls:
-            parts.append("\n".join([call.title, table(TITLES, call.cells(), LEFT), *call.notes()]))
+            parts.append("\n".join([call.title, text_columns(TITLES, call.cells(), LEFT), *call.notes()]))
         return "\n\n".join([*parts, self._machine()])
 
     def __repr__(self) -> str:
