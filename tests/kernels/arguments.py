@@ -254,10 +254,13 @@ def _(d: Draw) -> tuple[Any, ...]:
 @row("batch_norm.grad")
 def _(d: Draw) -> tuple[Any, ...]:
     shape = d.planes()
-    arguments = d.array(*shape), d.array(*shape), d.array(4), d.positive(4), d.maybe(4), 1e-3, d.one(True, False)
+    constants = d.array(4), d.positive(4), d.maybe(4), d.maybe(4), 1e-3
+    arguments = d.array(*shape), d.array(*shape), *constants, d.one(True, False)
     low, high = d.one((0.0, np.inf), (-0.5, 0.5))
     clamped = d.place(np.clip(d.array(*shape), low, high)), low, high
-    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True))
+    return *arguments, *d.one(
+        (), (None, -np.inf, np.inf, False, True), (*clamped, False, False), (*clamped, False, True)
+    )
 
 
 @row("group_norm.forward")

@@ -77,16 +77,19 @@ def batch_norm_grad(
     mean: Array,
     var: Array,
     weight: Array | None,
+    bias: Array | None,
     eps: float,
     fixed: bool,
     y: Array | None = None,
     low: float = -inf,
     high: float = inf,
+    plain: bool = False,
     residual: bool = False,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
-    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high].
+    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]. If it is
+    ``plain``, nothing but x, normalised and clamped, another backend may compute it again with ``bias``.
     """
     if y is not None:
         grad_y = np.where(passes(y, low, high), grad_y, grad_y.dtype.type(0))
