@@ -47,8 +47,9 @@ class BatchNorm(Deferrable):
     def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
         """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, weight = self.saved
-        constants = self.mean, self.var, weight, self.bias, self.eps
-        return call("batch_norm.grad", grad_y, x, *constants, False, *clamped)  # type: ignore[no-any-return]
+        bias = (self.bias,) if clamped else ()
+        constants = self.mean, self.var, weight, self.eps
+        return call("batch_norm.grad", grad_y, x, *constants, False, *clamped, *bias)  # type: ignore[no-any-return]
 
 
 class BatchNormFixed(Deferrable):
@@ -70,7 +71,6 @@ class BatchNormFixed(Deferrable):
         return before.scaled(*folded(before, constants, self.eps), constants, self)
 
     def prepare(self, x: Any, mean: Any, var: Any, weight: Any, bias: Any) -> Any:
-        self.bias = None if bias is None else bias.copy()  # that of now
         self.save(x, mean, var, weight)
         return "batch_norm.normalize", (x, mean, var, weight, bias, self.eps), x.shape
 
@@ -80,7 +80,7 @@ class BatchNormFixed(Deferrable):
     def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
         """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, mean, var, weight = self.saved
-        gradients = call("batch_norm.grad", grad_y, x, mean, var, weight, self.bias, self.eps, True, *clamped)
+        gradients = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True, *clamped)
         grad_x, grad_weight, grad_bias, grad_residual = gradients
         return grad_x, None, None, grad_weight, grad_bias, grad_residual
 

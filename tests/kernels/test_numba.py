@@ -122,7 +122,7 @@ def many_results() -> list[np.ndarray]:
         *call("group_norm.forward", x, 5, None, None, 1e-5),
         call("matmul", rows.T, rows),
         *call("batch_norm.statistics", x),
-        *call("batch_norm.grad", x, x, x[0, :, 0, 0], x[0, :, 0, 0] ** 2, None, None, 1e-5, False)[:3],
+        *call("batch_norm.grad", x, x, x[0, :, 0, 0], x[0, :, 0, 0] ** 2, None, 1e-5, False)[:3],
         normal,
         *call("layer_norm.grad", normal, rows, mean, rstd, None),
         call("max_pool2d.grad_input", pooled, taps, pooling),

@@ -113,7 +113,11 @@ OURS: dict[str, str] = {
         summary explain models onnx compiling empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
-    "explain": "summary Summary Row ParameterRow Field",
+    "explain": """
+        summary Summary Row ParameterRow Field pixel Pixel im2col Im2col gradient_flow GradientFlow FlowRow
+        activation_stats ActivationStats ActivationRow Attribution saliency Saliency guided_backprop
+        GuidedBackprop grad_cam GradCam occlusion Occlusion deconvnet Deconvnet
+        """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
@@ -126,8 +130,23 @@ OURS: dict[str, str] = {
     "onnx": "export ExportError register_translator",
     "utils": "make_grid save_image",
     "transforms": """
-        Compose ToTensor Normalize Lambda functional InterpolationMode Resize CenterCrop Pad RandomCrop
-        RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip
+        Compose RandomApply RandomChoice RandomOrder Lambda
+        ToTensor PILToTensor ToPILImage ConvertImageDtype Normalize Denormalize functional InterpolationMode presets
+        Resize CenterCrop Pad RandomCrop RandomResizedCrop FiveCrop TenCrop RandomHorizontalFlip RandomVerticalFlip
+        RandomRotation RandomAffine
+        ColorJitter Grayscale RandomGrayscale PCAColorNoise AutoContrast RandomAutocontrast RandomEqualize RandomInvert
+        RandomPosterize RandomSolarize RandomAdjustSharpness
+        GaussianBlur GaussianNoise SaltAndPepper RandomErasing Cutout MixUp CutMix
+        """,
+    "transforms.functional": """
+        InterpolationMode adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation adjust_sharpness
+        affine autocontrast center_crop convert_image_dtype crop denormalize equalize erase five_crop gaussian_blur
+        get_dimensions get_image_num_channels get_image_size hflip invert normalize pad pil_to_tensor posterize resize
+        resized_crop rgb_to_grayscale rotate solarize ten_crop to_grayscale to_pil_image to_tensor vflip
+        """,
+    "transforms.presets": """
+        CIFAR_MEAN CIFAR_STD IMAGENET_MEAN IMAGENET_STD alexnet_train cifar_eval cifar_train for_model imagenet_eval
+        imagenet_train lenet
         """,
     "kernels": "call explain kernel operations use_backend reference vectorized numba_cpu geometry registry",
 }

@@ -81,14 +81,14 @@ def batch_norm_grad(
     mean: Array,
     var: Array,
     weight: Array | None,
-    bias: Array | None,
     eps: float,
     fixed: bool,
     y: Array | None = None,
     low: float = -math.inf,
     high: float = math.inf,
-    plain: bool = False,
     residual: bool = False,
+    plain: bool = False,
+    bias: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
