@@ -70,15 +70,14 @@ def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, ro
     c_rows = table(*(c.ctypes.data + i * c.strides[0] for i in range(rows)))
     depth = table(*(i * itemsize for i in range(k)))
     arguments = [t.ctypes.data for t in (a_rows, depth)] + [k, b.ctypes.data, c_rows.ctypes.data, 0]
-    nothing_soon = 8, 1 << 20  # no memory of ours: what is fetched may be anything
-    run(*arguments, 0, n, 0, *nothing_soon)
+    run(*arguments, 0, n, 0)
     np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
     assert (c[:, n:] == 7).all()
-    run(*arguments, 1, n, 0, *nothing_soon)
+    run(*arguments, 1, n, 0)
     np.testing.assert_allclose(c[:, :n], 2 * (a @ b)[:, :n], **close(itemsize))
     words = table(scale.ctypes.data, bias.ctypes.data, residual.ctypes.data - c.ctypes.data, 0, 0)
     words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = -0.5, 1.5
-    run(*arguments, 0, n, words.ctypes.data, *nothing_soon)
+    run(*arguments, 0, n, words.ctypes.data)
     expected = np.clip((a @ b)[:, :n] * scale[:n] + bias[:n] + residual[:, :n], -0.5, 1.5)
     np.testing.assert_allclose(c[:, :n], expected, **close(itemsize))
     assert (c[:, n:] == 7).all()
@@ -94,7 +93,7 @@ def test_a_tile_of_one_vector_computes_half_of_the_columns(lanes, itemsize, rows
     for n in (lanes, lanes - 1, 1):
         c = np.full((rows, lanes + 2), 7, kind)
         a_rows, c_rows = (table(*(x.ctypes.data + i * x.strides[0] for i in range(rows))) for x in (a, c))
-        run(a_rows.ctypes.data, depth.ctypes.data, 9, b.ctypes.data, c_rows.ctypes.data, 0, 0, n, 0, b.ctypes.data, 0)
+        run(a_rows.ctypes.data, depth.ctypes.data, 9, b.ctypes.data, c_rows.ctypes.data, 0, 0, n, 0)
         np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
         assert (c[:, n:] == 7).all()
 
@@ -105,8 +104,8 @@ def test_a_tile_may_store_a_row_twice(lanes, itemsize):
     run = load_once(tile.emit, 6, 2, itemsize, lanes)
     a, b, c = np.ones((1, 3), kind), np.ones((3, 2 * lanes), kind), np.ones((1, 2 * lanes), kind)
     rows = [table(*[x.ctypes.data] * 6) for x in (a, c)]
-    depth, soon = table(0, itemsize, 2 * itemsize), (b.ctypes.data, 0)
-    run(rows[0].ctypes.data, depth.ctypes.data, 3, b.ctypes.data, rows[1].ctypes.data, 0, 1, 2 * lanes, 0, *soon)
+    depth = table(0, itemsize, 2 * itemsize)
+    run(rows[0].ctypes.data, depth.ctypes.data, 3, b.ctypes.data, rows[1].ctypes.data, 0, 1, 2 * lanes, 0)
     assert (c == 4).all()  # added once
 
 
@@ -120,7 +119,7 @@ def test_the_clamp_keeps_nan(lanes, itemsize):
     words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = 0, 6
     tables = table(a.ctypes.data), table(0), table(c.ctypes.data)
     at = [t.ctypes.data for t in tables]
-    run(at[0], at[1], 1, b.ctypes.data, at[2], 0, 0, 2 * lanes, words.ctypes.data, b.ctypes.data, 0)
+    run(at[0], at[1], 1, b.ctypes.data, at[2], 0, 0, 2 * lanes, words.ctypes.data)
     assert np.isnan(c).all()
 
 

@@ -50,8 +50,8 @@ def tile_columns(itemsize: int) -> int:
 
 def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
     """LLVM text of the tile product, as documented at :func:`tile`."""
-    code = Code(name, 11, itemsize, lanes)
-    a_rows, depth, k, b, c_rows, c_offset, accumulate, columns, epilogue, soon, soon_step = code.arguments
+    code = Code(name, 9, itemsize, lanes)
+    a_rows, depth, k, b, c_rows, c_offset, accumulate, columns, epilogue = code.arguments
     width = code.width
     a = [code.load_integer(code.at(a_rows, 8 * i)) for i in range(rows)]
     everywhere = range(rows * vectors)
@@ -67,13 +67,10 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
 
     def turn(steps: int):  # type: ignore[no-untyped-def]
         def run(_: Value, variables: list[Value]) -> list[Value]:
-            depth, b, soon, *c = variables
-            for _ in range(steps):  # all at once: LLVM moves nothing across them, and needs room to save registers
-                code.prefetch(soon)
-                soon = code.at(soon, soon_step)
+            depth, b, *c = variables
             for s in range(steps):
                 c = step(code.at(depth, 8 * s), code.at(b, s * TILE_VECTORS * width), c)
-            return [code.at(depth, 8 * steps), code.at(b, steps * TILE_VECTORS * width), soon, *c]
+            return [code.at(depth, 8 * steps), code.at(b, steps * TILE_VECTORS * width), *c]
 
         return run
 
@@ -82,12 +79,12 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
         return [code.at(start, j * width) for start in starts for j in range(vectors)]
 
     for address_of_c in places():  # comes while k runs: a 1x1 convolution of 64 channels takes a fifth less time
-        code.prefetch(address_of_c, to_write=True)
+        code.prefetch_to_write(address_of_c)
 
-    start = [depth, b, soon, *[code.constant(0)] * (rows * vectors)]
+    start = [depth, b, *[code.constant(0)] * (rows * vectors)]
     most = code.times(code.ir.sdiv(k, code.integer(UNROLL)), UNROLL)
     middle = code.loop(code.integer(0), most, UNROLL, start, turn(UNROLL))
-    _, _, _, *c = code.loop(most, k, 1, middle, turn(1))
+    _, _, *c = code.loop(most, k, 1, middle, turn(1))
 
     place = places()
 
@@ -136,7 +133,7 @@ def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS) -> int:
 
     With ``vectors=1`` it computes the first half of the columns only, in half the time.
 
-    It takes eleven integers:
+    It takes nine integers:
 
     - ``a_rows``: address of a table of ``rows`` addresses, the beginnings of the rows of A;
     - ``depth``: address of a table of ``k`` distances in bytes from there;
@@ -148,9 +145,7 @@ def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS) -> int:
     - ``accumulate``: not 0: add to what C holds;
     - ``columns``: how many columns exist from this one on. Memory after the last is neither read nor written;
     - ``epilogue``: 0, or the address of five words: address of the channels' scales, of their biases, bytes from
-      C to a residual laid out like C (0: none), lower and upper bound (the first bytes of the word);
-    - ``soon``, ``soon_step``: an address, and bytes from there to the next. While ``k`` runs, what stands at ``k``
-      of them is fetched into the second cache, for whoever comes next: any memory, or ``b`` with a step of 0.
+      C to a residual laid out like C (0: none), lower and upper bound (the first bytes of the word).
     """
     lanes = host().lanes(itemsize)
     name = f"tile_{rows}x{vectors * lanes}_{8 * itemsize}"

@@ -83,7 +83,7 @@ def _block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
             offset = k * cut.m_plane + p * cut.panel * NUMBER
             for i in range(0, count, cut.tall):
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
-                call(cut.multiply, (a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0, b, 0))
+                call(cut.multiply, (a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0))
     first, last = first_panel * cut.panel, min(cut.out_channels, last_panel * cut.panel)
     step = cut.y_step
     for i in range(count):

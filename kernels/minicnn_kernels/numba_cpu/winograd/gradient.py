@@ -96,7 +96,7 @@ def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-d
             for i in range(0, len(rows), sizes.tall):
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
                 offset, more = p * sizes.d_panel, add or start > 0
-                call(sizes.multiply, (a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0, b, 0))
+                call(sizes.multiply, (a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0))
 
 
 @serial
