@@ -243,6 +243,7 @@ class Plan:
         """Whether the weights are in the memory that the stages read."""
         return all(t._array is array for t, array in zip(self.read, self.arrays, strict=True))
 
+    @np.errstate(all="ignore")
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
         self.known = remember(self.read)
@@ -255,7 +256,7 @@ class Plan:
     def run(self, arrays: Sequence[Any], foreign: Any) -> Any:
         """All calls. ``foreign(i, fetched)`` runs one that has no stages, and returns its results."""
         arena = empty((self.size,), np.uint8)
-        address = arena.ctypes.data
+        address = arena.__array_interface__["data"][0]
         if address != self.address:
             self.address = address
             for launch in self.launches:
