@@ -186,7 +186,8 @@ class Plan:
         self.foreign.add(i)
         for value in call.reads():
             self._keep(value)
-            if value in self.laid and not self.laid[value].buffer.given:
+            by_stages = value in self.laid and not self.laid[value].buffer.given
+            if by_stages and not any(value in put for put in self.put.values()):
                 self.fetch.setdefault(i, []).append(value)
         read = {v for later in self.calls[i + 1 :] if operation_of(later) or joined(later) for v in later.reads()}
         for value in call.outputs:
