@@ -12,9 +12,10 @@ from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..nn import ReLU, ReLU6, Sigmoid, Tanh
 from ..nn.module import Module
+from .figures import new_figure
 from .flow import name_layers
 from .looking import checked_model, innermost, outputs_of
-from .pictures.canvas import Picture, new_figure, table
+from .pictures.canvas import Picture, table
 from .state import MODES, left_as_found
 
 if TYPE_CHECKING:

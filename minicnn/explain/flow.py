@@ -16,8 +16,9 @@ from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from ..nn.functional import cross_entropy
+from .figures import new_figure
 from .looking import checked_model, innermost, outputs_of
-from .pictures.canvas import Picture, new_figure, table
+from .pictures.canvas import Picture, table
 from .state import MODES, left_as_found
 
 if TYPE_CHECKING:
@@ -272,7 +273,7 @@ def gradient_flow(
     for call in calls:
         layer = call.pop("layer")
         seen[id(layer)] += 1
-        facts = _of_weights(layer, grads, steps)
+        facts: dict[str, Any] = _of_weights(layer, grads, steps)
         rows.append(FlowRow(paths[id(layer)], type(layer).__name__, seen[id(layer)], **call, **facts))
     return GradientFlow(type(model).__name__, float(value.detach()), rows)
 

@@ -73,17 +73,6 @@ def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], between: Sequence[
     return [row.rstrip() for row in rows]
 
 
-def text_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Titles, a rule, and rows of aligned cells."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        aligned = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
-        return "  ".join(aligned).rstrip()
-
-    return [line(titles), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)]
-
-
 # ------------------------------------------------------------------------ HTML
 
 
@@ -92,14 +81,13 @@ def html_lines(lines: Sequence[str]) -> str:
     return f"<p>{'<br/>'.join(map(escape, lines))}</p>" if lines else ""
 
 
-def html_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
-    """The table of :func:`text_columns`."""
+def html_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table; the first ``left`` columns to the left, numbers to the right."""
     edge = "padding: 1px 8px; white-space: nowrap; text-align: "
 
     def line(tag: str, cells: Sequence[str]) -> str:
         made = (
-            f'<{tag} style="{edge}{"right" if r else "left"};">{escape(c)}</{tag}>'
-            for c, r in zip(cells, right, strict=True)
+            f'<{tag} style="{edge}{"left" if i < left else "right"};">{escape(c)}</{tag}>' for i, c in enumerate(cells)
         )
         return f"<tr>{''.join(made)}</tr>"
 

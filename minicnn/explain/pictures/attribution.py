@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .canvas import Picture, axes_of, new_figure, show_image, table, visible
+from ..figures import new_figure
+from .canvas import Picture, axes_of, show_image, table, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

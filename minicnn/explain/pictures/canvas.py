@@ -1,4 +1,4 @@
-"""Figures, images and tables: what all pictures are drawn with. matplotlib is loaded when the first one is drawn."""
+"""Figures, images and tables: what all pictures are drawn with."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..printed import text_columns
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches that no window shows."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("figures need matplotlib. Fix: pip install matplotlib") from None
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def html_image(figure: Figure, dpi: int = 110) -> str:
@@ -84,10 +77,4 @@ def axes_of(figure: Any, rows: int, columns: int) -> Any:
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Aligned columns under titles and a rule; the first ``left`` columns to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        pairs = zip(cells, widths, strict=True)
-        return "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(pairs)).rstrip()
-
-    return "\n".join([line(titles), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)])
+    return "\n".join(text_columns(titles, rows, [i >= left for i in range(len(titles))]))

@@ -12,9 +12,10 @@ from ...core.grad_mode import enable_grad
 from ...core.graph import grad
 from ...core.tensor import Tensor
 from ...nn import Module
+from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
 from ..state import left_as_found
-from .canvas import Picture, axes_of, new_figure, show_image, signed, table, visible
+from .canvas import Picture, axes_of, show_image, signed, table, visible
 from .rectifiers import deconvnet_rule, rectifiers_go_back_by
 
 if TYPE_CHECKING:
@@ -149,5 +150,5 @@ def deconvnet(model: Module, x: Tensor, layer: str | Module, channel: int | None
         rows, columns = zip(*positions, strict=True)
         strongest = maps[list(range(n)), chosen, list(rows), list(columns)]  # (N,)
         (found,) = grad(strongest, [batch], grad_outputs=strongest.detach(), materialize_grads=True)
-    arrays = (strongest.detach().numpy(), found.numpy())
+    arrays = (strongest.detach().numpy(), np.asarray(found))
     return Deconvnet(batch.detach().numpy(), path, chosen, positions, *arrays)

@@ -98,8 +98,8 @@ def saliency(model: Module, x: Tensor, target: Any = None, *, classes: Sequence[
     batch = images(x, "saliency")
     with left_as_found(model, "eval"), enable_grad():
         score, targets = class_scores(model(batch), target, "saliency")
-        (found,) = grad(score.sum(), [batch], materialize_grads=True)
-    return Saliency(batch.detach().numpy(), targets, score.detach().numpy(), _largest(found), classes, found.numpy())
+        found = _gradient(score, batch)
+    return Saliency(batch.detach().numpy(), targets, score.detach().numpy(), _largest(found), classes, found)
 
 
 def guided_backprop(
@@ -159,11 +159,17 @@ def guided_backprop(
                 f"guided_backprop: no ReLU runs in {type(model).__name__}, so there is nothing to guide. "
                 "Fix: explain.saliency(model, x)"
             )
-        (found,) = grad(score.sum(), [batch], materialize_grads=True)
+        found = _gradient(score, batch)
     values = score.detach().numpy()
-    return GuidedBackprop(batch.detach().numpy(), targets, values, _largest(found), classes, found.numpy())
+    return GuidedBackprop(batch.detach().numpy(), targets, values, _largest(found), classes, found)
+
+
+def _gradient(score: Tensor, batch: Tensor) -> Any:
+    """Of the scores with respect to the images, (N, C, H, W)."""
+    (found,) = grad(score.sum(), [batch], materialize_grads=True)
+    return np.asarray(found)
 
 
 def _largest(gradient: Any) -> Any:
     """The largest size over the channels, (N, H, W)."""
-    return np.abs(gradient.numpy()).max(axis=1)
+    return np.abs(gradient).max(axis=1)
