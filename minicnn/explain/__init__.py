@@ -6,9 +6,10 @@
 62208
 """
 
+from .autopsy import Autopsy, InputAutopsy, gradient_autopsy
 from .field import Field
 from .result import Summary
 from .rows import ParameterRow, Row
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Row", "Summary", "summary"]
+__all__ = ["Autopsy", "Field", "InputAutopsy", "ParameterRow", "Row", "Summary", "gradient_autopsy", "summary"]

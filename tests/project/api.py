@@ -113,7 +113,7 @@ OURS: dict[str, str] = {
         summary explain models onnx compiling empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
-    "explain": "summary Summary Row ParameterRow Field",
+    "explain": "summary Summary Row ParameterRow Field gradient_autopsy Autopsy InputAutopsy",
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",

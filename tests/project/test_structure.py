@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "ops": {"minicnn_kernels", "core"},
     "nn": {"minicnn_kernels", "core", "ops"},
     "models": {"core", "ops", "nn", "io", "onnx"},
-    "explain": {"core", "ops", "nn"},
+    "explain": {"minicnn_kernels", "core", "ops", "nn"},
     "onnx": {"core", "ops", "nn", "io"},
     "compiling": {"minicnn_kernels", "core", "ops", "nn", "onnx"},
     "optim": {"minicnn_kernels", "core"},
