@@ -11,7 +11,7 @@ from minicnn_kernels import registry
 from minicnn_kernels.cases import draw_case
 
 import minicnn
-from minicnn import nn
+from minicnn import explain, nn
 from minicnn.core.gradcheck import GradcheckError
 from minicnn.explain import gradient_autopsy
 from minicnn.explain.mistakes import MISTAKES, Mistake, close, planted, remarks, results, right, suspects
@@ -181,6 +181,8 @@ def test_the_arrays_and_the_figure_show_where() -> None:
     function, inputs = CONV
     with registry.replaced({"conv2d.grad_input": lambda *a: right("conv2d.grad_input")(*a) * (np.arange(5) != 4)}):
         found = gradient_autopsy(function, inputs)
+    assert isinstance(found, explain.Autopsy)
+    assert all(isinstance(part, explain.InputAutopsy) for part in found.inputs)
     first, *others = found.inputs
     assert all(other.right and other.worst is None for other in others)
     assert first.wrong[..., :4].sum() == 0

@@ -111,9 +111,10 @@ OURS: dict[str, str] = {
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
         summary explain models onnx compiling empty_cache memory_stats
-        set_fusion_enabled is_fusion_enabled
+        set_fusion_enabled is_fusion_enabled lessons exercise exercises
         """,
     "explain": "summary Summary Row ParameterRow Field gradient_autopsy Autopsy InputAutopsy",
+    "lessons": "exercise exercises Answer Task Verdict Problem Timing Training",
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",

@@ -32,7 +32,15 @@ def remarks(got: Array, true: Array, numbers: Mapping[str, float] | None = None)
     """
     if got.shape != true.shape or got.size == 0 or close(got, true):
         return []
-    return list(_of_values(got, true, numbers or {})) or list(_of_place(got, true))
+    with np.errstate(all="ignore"):
+        return list(_of_values(got, true, numbers or {})) or list(_of_place(got, true))
+
+
+def rounded(got: Array, true: Array) -> bool:
+    """Whether the numbers are the right ones without their fractions."""
+    if not np.any(got) or close(got, true):
+        return False
+    return any(close(got, whole(true).astype(true.dtype)) for whole in (np.trunc, np.rint))
 
 
 def numbers_of(arguments: Sequence[Any]) -> dict[str, float]:
@@ -53,7 +61,7 @@ def _of_values(got: Array, true: Array, numbers: Mapping[str, float]) -> Iterato
     if not np.any(got):
         yield "all numbers are 0: is the result filled?"
         return
-    if close(got, np.trunc(true).astype(true.dtype)) or close(got, np.rint(true).astype(true.dtype)):
+    if rounded(got, true):
         yield "the numbers are rounded to integers: was the result made as an array of integers?"
     used = np.abs(true) > 1e-9 * np.abs(true).max()
     ratio = got[used] / true[used]
@@ -86,7 +94,8 @@ def _named(factor: float, numbers: Mapping[str, float]) -> str:
 
 def _of_place(got: Array, true: Array) -> Iterator[str]:
     """Where the wrong numbers are, if they are not everywhere."""
-    wrong = ~np.isclose(got, true, rtol=1e-4, atol=1e-4 * max(float(np.abs(true).max()), 1e-12), equal_nan=True)
+    largest = float(np.abs(true[np.isfinite(true)]).max(initial=1e-12))
+    wrong = ~np.isclose(got, true, rtol=1e-4, atol=1e-4 * largest, equal_nan=True)
     if wrong.all() or not wrong.any():
         return
     for axis in range(true.ndim):
