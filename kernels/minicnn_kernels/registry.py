@@ -25,10 +25,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from .errors import BackendError
+from .switch import Switch
+from .threads import available_threads
 
 _MODULES = {
     "reference": "minicnn_kernels.reference",
@@ -108,7 +109,7 @@ def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
 def missing(backend: str) -> str | None:
     """Why ``backend`` cannot be used here, or None if it can."""
     if backend == "cupy":
-        return "this version of minicnn has no CUDA kernels; its backends run on the CPU"
+        return "this version of minicnn has no CUDA backend; its CUDA kernels run on the CPU, for study (docs/cuda.md)"
     if backend not in _MODULES:
         return f"there is no backend {backend!r}; choose one of {', '.join(map(repr, _MODULES))}"
     if backend == "numba" and importlib.util.find_spec("numba") is None:
@@ -132,8 +133,8 @@ def active_backend() -> str:
     return _active
 
 
-class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with statement
-    """Switch the backend, for good or inside a ``with`` block, for all threads of the process.
+class use_backend(Switch):  # noqa: N801 - reads as a verb, as a call and in a with statement
+    """Switch the backend for all threads: for good, inside a ``with`` block, or for a function (``@use_backend(...)``).
 
     Parameters
     ----------
@@ -152,26 +153,24 @@ class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with stat
     """
 
     def __init__(self, name: str) -> None:
-        global _active
         if (reason := missing(name)) is not None:
             raise BackendError(f"use_backend({name!r}): {reason}")
-        self._before, self._name = _active, name
-        _active = name
+        super().__init__(name)
 
-    def __enter__(self) -> use_backend:
-        global _active
-        _active = self._name
-        return self
+    @classmethod
+    def read(cls) -> str | None:
+        return _active
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @classmethod
+    def write(cls, value: str | None) -> None:
         global _active
-        _active = self._before
+        _active = value
 
 
 def _load(backend: str) -> None:
     """Import the backend's kernels, which registers them; a dictionary look-up after the first time."""
+    if backend == "numba":
+        available_threads()  # refuses what Numba could not be loaded with
     try:
         importlib.import_module(_MODULES[backend])
     except ImportError as error:  # Numba refuses versions of NumPy that it does not know, for one

@@ -158,7 +158,7 @@ class _Builder:
         operations = list(call.operations())
         inside = [item for item in call.items if isinstance(item, Call)]
         facts = self.parameters(module, operations)
-        if not inside and _is_one_thing(module, operations):
+        if not inside and is_one_thing(module, operations):
             main = max(operations, key=lambda o: (o.mult_adds, bool(o.formula)), default=None)
             if main is not None:
                 facts |= {"formula": main.formula, "field_formula": field_formula(main.function, main.saw, main.sees)}
@@ -248,7 +248,7 @@ def _groups(ran: Operation) -> int:
     return getattr(ran.function, "groups", 1)
 
 
-def _is_one_thing(module: Module, operations: list[Operation]) -> bool:
+def is_one_thing(module: Module, operations: list[Operation]) -> bool:
     """Whether a layer without layers in it is shown as one row: the library's own, and those of one operation."""
     own = type(module).__module__.startswith(f"{Module.__module__.rpartition('.')[0]}.")
     return own or (len(operations) <= 1 and all(o.layer is module for o in operations))

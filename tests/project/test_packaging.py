@@ -35,6 +35,11 @@ def test_the_wheel_holds_exactly_two_packages(tmp_path: Path) -> None:
     assert tops == {"minicnn", "minicnn_kernels"}
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "minicnn").rglob("*.py")}
     sources |= {str(p.relative_to(ROOT / "kernels")) for p in (ROOT / "kernels" / "minicnn_kernels").rglob("*.py")}
+    cuda = ROOT / "kernels" / "minicnn_kernels" / "cuda"
+    sources |= {
+        str(p.relative_to(ROOT / "kernels")) for p in cuda.rglob("*") if p.suffix in (".cu", ".cuh", ".h", ".cpp")
+    }
+    assert {"minicnn_kernels/cuda/kernels/im2col.cu", "minicnn_kernels/cuda/on_cpu/shim/cuda_cpu.h"} <= sources
     assert sources <= set(names)
     assert {"minicnn/py.typed", "minicnn_kernels/py.typed"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -1,0 +1,138 @@
+// Max and average pooling, forward and backward.
+//
+// Forward: one thread per output looks at all taps of its window. Max pooling also notes the number a*kernel_w + b of the tap
+// that won: the first of equal values, and a NaN wins over all numbers. If the window sees nothing but -inf (or padding,
+// which counts as -inf), the first tap inside of the plane wins.
+//
+// Backward: windows overlap, so a thread per output that adds to its inputs would race. One thread per input pixel instead
+// visits the windows that see it: tap (a, b) of output (i, j) looks here if i*stride = row + pad - a*dilation, as in
+// col2im (im2col.cu). Max pooling takes the gradients of those windows in which this tap won, average pooling of all, each divided as in the
+// forward pass.
+#include "common.cuh"
+
+#ifndef tap_type
+#define tap_type unsigned char
+#endif
+
+extern "C" __global__ void max_pool2d_forward(
+    const real* __restrict__ x,           // (n, c, h, w)
+    real* __restrict__ y,                 // (n, c, out_h, out_w)
+    tap_type* __restrict__ winner,        // (n, c, out_h, out_w)
+    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dilation_h, int dilation_w, int out_h, int out_w) {
+    const long long outputs = (long long)n * c * out_h * out_w;
+    for (long long o = FIRST; o < outputs; o += STRIDE) {
+        const int top = o / out_w % out_h * stride_h - pad_h;
+        const int left = o % out_w * stride_w - pad_w;
+        const real* plane = x + o / out_w / out_h * h * w;
+        real largest = -INFINITE;
+        int tap = -1;
+        for (int a = 0; a < kernel_h; ++a) {
+            const int row = top + a * dilation_h;
+            if (row < 0 || row >= h) continue;
+            for (int b = 0; b < kernel_w; ++b) {
+                const int column = left + b * dilation_w;
+                if (column < 0 || column >= w) continue;
+                const real value = plane[(long long)row * w + column];
+                if (tap < 0 || value > largest || isnan(value)) {
+                    largest = value;
+                    tap = a * kernel_w + b;
+                }
+            }
+        }
+        y[o] = largest;
+        winner[o] = tap < 0 ? 0 : tap;
+    }
+}
+
+extern "C" __global__ void max_pool2d_grad_input(
+    const real* __restrict__ grad_y,      // (n, c, out_h, out_w)
+    const tap_type* __restrict__ winner,  // (n, c, out_h, out_w)
+    real* __restrict__ grad_x,            // (n, c, h, w)
+    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dilation_h, int dilation_w, int out_h, int out_w) {
+    const long long pixels = (long long)n * c * h * w;
+    for (long long p = FIRST; p < pixels; p += STRIDE) {
+        const int column = p % w;
+        const int row = p / w % h;
+        const long long plane = p / w / h * out_h * out_w;
+        real sum = 0;
+        for (int a = 0; a < kernel_h; ++a) {
+            const int up = row + pad_h - a * dilation_h;
+            const int i = up / stride_h;
+            if (up < 0 || up % stride_h || i >= out_h) continue;
+            for (int b = 0; b < kernel_w; ++b) {
+                const int to_left = column + pad_w - b * dilation_w;
+                const int j = to_left / stride_w;
+                if (to_left < 0 || to_left % stride_w || j >= out_w) continue;
+                const long long o = plane + (long long)i * out_w + j;
+                if (winner[o] == a * kernel_w + b) sum += grad_y[o];
+            }
+        }
+        grad_x[p] = sum;
+    }
+}
+
+// How many of a window's places along one axis count: it is cut off where the padding ends, and, without the padding, at the
+// edges of the plane.
+__device__ int counted(int start, int kernel, int size, int pad_after, int include_pad) {
+    const int end = min(start + kernel, size + pad_after);
+    return include_pad ? end - start : min(end, size) - max(start, 0);
+}
+
+__device__ real divisor(
+    int i, int j, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int pad_bottom, int pad_right, int include_pad, int divisor_override) {
+    if (divisor_override) return divisor_override;
+    return (real)counted(i * stride_h - pad_h, kernel_h, h, pad_bottom, include_pad) *
+           counted(j * stride_w - pad_w, kernel_w, w, pad_right, include_pad);
+}
+
+extern "C" __global__ void avg_pool2d_forward(
+    const real* __restrict__ x,           // (n, c, h, w)
+    real* __restrict__ y,                 // (n, c, out_h, out_w)
+    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int pad_bottom, int pad_right, int out_h, int out_w, int include_pad, int divisor_override) {
+    const long long outputs = (long long)n * c * out_h * out_w;
+    for (long long o = FIRST; o < outputs; o += STRIDE) {
+        const int i = o / out_w % out_h;
+        const int j = o % out_w;
+        const int top = i * stride_h - pad_h;
+        const int left = j * stride_w - pad_w;
+        const real* plane = x + o / out_w / out_h * h * w;
+        real sum = 0;
+        for (int row = max(top, 0); row < min(top + kernel_h, h); ++row)
+            for (int column = max(left, 0); column < min(left + kernel_w, w); ++column)
+                sum += plane[(long long)row * w + column];
+        y[o] = sum / divisor(i, j, h, w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, pad_bottom, pad_right,
+                             include_pad, divisor_override);
+    }
+}
+
+extern "C" __global__ void avg_pool2d_grad_input(
+    const real* __restrict__ grad_y,      // (n, c, out_h, out_w)
+    real* __restrict__ grad_x,            // (n, c, h, w)
+    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int pad_bottom, int pad_right, int out_h, int out_w, int include_pad, int divisor_override) {
+    const long long pixels = (long long)n * c * h * w;
+    for (long long p = FIRST; p < pixels; p += STRIDE) {
+        const int column = p % w;
+        const int row = p / w % h;
+        const real* plane = grad_y + p / w / h * out_h * out_w;
+        real sum = 0;
+        for (int a = 0; a < kernel_h; ++a) {
+            const int up = row + pad_h - a;
+            const int i = up / stride_h;
+            if (up < 0 || up % stride_h || i >= out_h) continue;
+            for (int b = 0; b < kernel_w; ++b) {
+                const int to_left = column + pad_w - b;
+                const int j = to_left / stride_w;
+                if (to_left < 0 || to_left % stride_w || j >= out_w) continue;
+                sum += plane[(long long)i * out_w + j] /
+                       divisor(i, j, h, w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, pad_bottom, pad_right,
+                               include_pad, divisor_override);
+            }
+        }
+        grad_x[p] = sum;
+    }
+}
