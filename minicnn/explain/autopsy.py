@@ -259,12 +259,8 @@ def _with_ties(
 
     def scalar(move: float) -> float:
         moved = [from_numpy(a._array + move) if i == found.position else a for i, a in enumerate(arguments)]
-        results = func(*(t.requires_grad_() if i == found.position else t for i, t in enumerate(moved)))
         rng = np.random.default_rng(seed)  # the direction of the comparison
-        return sum(
-            float(np.vdot(rng.standard_normal(y.shape), y.detach()._array))
-            for y in (results if isinstance(results, (tuple, list)) else (results,))
-        )
+        return sum(float(np.vdot(rng.standard_normal(y.shape), y)) for y in _results(func(*moved)))
 
     slopes = sorted([(scalar(0.0) - scalar(-eps)) / eps, (scalar(eps) - scalar(0.0)) / eps])
     total, allowed = float(found.backward.sum()), 1e-4 * max(1.0, float(np.abs(found.backward).sum()))
@@ -318,15 +314,22 @@ def _explains(made: Array, backward: Array, true: Array) -> bool:
 
 def _check_same(func: Callable[..., Any], like: Callable[..., Any], inputs: Any) -> None:
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    ours, theirs = (np.asarray(f(*arguments).detach()._array) for f in (func, like))
-    if ours.shape != theirs.shape or not np.allclose(
-        ours, theirs, rtol=1e-6, atol=1e-6 * np.abs(theirs).max(initial=1e-12)
-    ):
-        at = f"shapes {ours.shape} and {theirs.shape}"
-        if ours.shape == theirs.shape:
+    for ours, theirs in zip(_results(func(*arguments)), _results(like(*arguments)), strict=True):
+        scale = float(np.abs(theirs).max(initial=1e-12))
+        if ours.shape != theirs.shape:
+            at = f"shapes {ours.shape} and {theirs.shape}"
+        elif np.allclose(ours, theirs, rtol=1e-6, atol=1e-6 * scale):
+            continue
+        else:
             index = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(ours - theirs))), ours.shape))
             at = f"at index {index}: {ours[index]:.6g} and {theirs[index]:.6g}"
         raise ValueError(f"gradient_autopsy: func and like must compute the same; they differ, {at}")
+
+
+def _results(value: Any) -> list[Array]:
+    """The arrays of one result or several, without integers such as indices."""
+    several = value if isinstance(value, (tuple, list)) else (value,)
+    return [np.asarray(y.detach()._array) for y in several if y.is_floating_point()]
 
 
 def _numbers(inputs: Any) -> dict[str, float]:

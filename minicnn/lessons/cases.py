@@ -104,9 +104,8 @@ def cases_of(task: Task, left_out: tuple[str, ...], count: int, seed: int) -> li
         arguments = case.draw()
         if arguments and takes(task, left_out, arguments):
             size = sum(a.size for a in arrays(tuple(arguments.values())))
-            found.append(
-                (len(case.features()) + 9 * (case.batch == 0), size, number, case)
-            )  # that of nothing comes last
+            rank = len(case.features()) + (9 if case.batch == 0 else 0)  # an empty batch teaches little: it comes last
+            found.append((rank, size, number, case))
         if len(found) == MORE * count or number == DRAWS:
             break
     as_they_come = found[: count - count // 2]

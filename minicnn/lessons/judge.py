@@ -45,6 +45,7 @@ def judge(task: Task, function: Callable[[dict[str, Any]], Any], case: Case, fil
     """Call ``function(arguments by name)``, whose code is in ``file``, for one case; None if all is right."""
     given, before = case.draw(), case.draw()
     in_place = task.operation.endswith(".step")
+    got: list[Any] = [array for name in task.results for array in given[name] or ()] if in_place else []
     try:
         with np.errstate(all="ignore"):
             result = function(given)
@@ -55,7 +56,11 @@ def judge(task: Task, function: Callable[[dict[str, Any]], Any], case: Case, fil
             return Problem(
                 "type", case, "it returned something; a step changes its arguments in place and returns nothing", []
             )
-        got: list[Any] = [array for name in task.results for array in given[name] or ()]
+        if any(a is not b for a, b in zip(got, arrays(tuple(given[name] for name in task.results)), strict=False)):
+            text = (
+                "it put new arrays into the lists, where nobody looks. Change the arrays themselves: param[...] = ..."
+            )
+            return Problem("changed", case, text, [])
     else:
         if result is None:
             return Problem("nothing", case, "it returned None. Does it end with a return?", [])

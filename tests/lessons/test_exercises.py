@@ -129,6 +129,14 @@ def test_a_network_computes_with_the_answer_only_inside() -> None:
     assert minicnn.is_fusion_enabled()
 
 
+def test_an_answer_that_returns_nothing_says_so_in_a_network() -> None:
+    x = minicnn.ones(2, requires_grad=True)
+    with minicnn.exercise("relu.grad")(lambda grad_y, y: None).active():
+        y = F.relu(x).sum()
+        with pytest.raises(TypeError, match=r"exercise relu.grad: <lambda> returned None. Fix: run its check\(\)"):
+            y.backward()
+
+
 def test_an_answer_is_the_function() -> None:
     @minicnn.exercise("relu.grad")
     def mine(grad_y, y):

@@ -122,6 +122,14 @@ def adam_in_new_arrays(params, grads, exp_avgs, exp_avg_sqs, step, lr, beta1, be
     return [param - lr * grad for param, grad in zip(params, grads, strict=True)]
 
 
+def sgd_in_new_arrays(params, grads, momentum_buffers, lr, momentum):
+    for i, grad in enumerate(grads):
+        v = grad
+        if momentum_buffers is not None:
+            v = momentum_buffers[i] = momentum * momentum_buffers[i] + grad
+        params[i] = params[i] - lr * v
+
+
 def raising(grad_y, y):
     return grad_y[100, 100, 100]
 
@@ -176,6 +184,7 @@ WRONG = {  # answer -> (exercise, kind of problem, what the text says)
     cross_entropy_overwriting: ("cross_entropy.forward", "changed", ("it changed its argument logits", "logits.copy()")),
     dropout_unscaled: ("dropout.forward", "values", ("not divided by 1 - p",)),
     sgd_without_keeping_the_momentum: ("sgd.step", "values", ("momentum_buffers[0]", "the momentum buffers are not kept")),
+    sgd_in_new_arrays: ("sgd.step", "changed", ("it put new arrays into the lists", "param[...] = ...")),
     adam_uncorrected: ("adam.step", "values", ("not corrected for their start at 0", "m/(1 - beta1^t)")),
     adam_in_new_arrays: ("adam.step", "type", ("a step changes its arguments in place",)),
     raising: ("relu.grad", "exception", ("IndexError", "in line", "return grad_y[100, 100, 100]")),
