@@ -12,6 +12,7 @@ from minicnn_kernels import registry
 
 from ..core.gradcheck import Comparison, compare, gradients
 from ..core.tensor import Tensor, from_numpy
+from .figures import new_figure
 from .mistakes import MISTAKES, Mistake, remarks, right
 from .mistakes.known import Array
 
@@ -109,10 +110,8 @@ class Autopsy:
         -------
         matplotlib.figure.Figure
         """
-        from matplotlib.figure import Figure
-
         shown = [found for found in self.inputs if not found.right] or self.inputs
-        figure = Figure(figsize=(10, 3.2 * len(shown)), layout="constrained")
+        figure = new_figure(10, 3.2 * len(shown))
         axes = figure.subplots(len(shown), 3, squeeze=False)
         for row, found in zip(axes, shown, strict=True):
             largest = max(float(np.abs(found.differences).max(initial=0)), 1e-12)
