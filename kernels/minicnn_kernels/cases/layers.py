@@ -129,7 +129,7 @@ def _(d: Draw) -> tuple[Any, ...]:
 @row("dropout.grad")
 def _(d: Draw) -> tuple[Any, ...]:
     shape = d.planes()
-    return d.array(*shape), d.place(d.rng.random(shape) < 0.5), 0.5
+    return d.array(*shape), d.place(d.rng.random(shape) < 0.5), d.one(0.5, 0.3)
 
 
 @row("softmax.forward", "log_softmax.forward")
