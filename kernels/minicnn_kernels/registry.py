@@ -109,7 +109,7 @@ def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
 def missing(backend: str) -> str | None:
     """Why ``backend`` cannot be used here, or None if it can."""
     if backend == "cupy":
-        return "this version of minicnn has no CUDA kernels; its backends run on the CPU"
+        return "this version of minicnn has no CUDA backend; its CUDA kernels run on the CPU, for study (docs/cuda.md)"
     if backend not in _MODULES:
         return f"there is no backend {backend!r}; choose one of {', '.join(map(repr, _MODULES))}"
     if backend == "numba" and importlib.util.find_spec("numba") is None:

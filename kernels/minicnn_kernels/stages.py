@@ -49,7 +49,11 @@ class Buffer:
         Bytes from the beginning of the arena.
     given : bool
         It is not in the arena: each run has another array there.
+    whole : bool
+        It holds all images of a batch, where a stage is given some of them at a time.
     """
+
+    whole = False
 
     def __init__(self, size: int, call: int, given: bool = False) -> None:
         self.size, self.first, self.last, self.offset = -(-size // LINE) * LINE, call, call, 0
@@ -139,18 +143,26 @@ class Stages:
     ----------
     call : int
         The number of the call that writes now.
+    images : int
+        In the whole batch, of which a call may be given a part at a time.
     runs : list of Stage
     preparations : dict of int to list of (Stage or callable)
         What computes from weights alone, by the calls that need it.
     buffers : list of Buffer
+    store_buffer : Buffer
+        What was prepared; not in the arena, for it stays from run to run.
+    store_size : int
+        Its bytes.
     """
 
     def __init__(self) -> None:
-        self.call = 0
+        self.call = self.images = 0
         self.runs: list[Stage] = []
         self.preparations: dict[int, list[Stage | Callable[[], None]]] = {}
         self.buffers: list[Buffer] = []
         self.scratch_buffer = Buffer(0, 0)
+        self.store_size = 0
+        self.store_buffer = Buffer(0, 0, given=True)
 
     def run(self, loop: int, tasks: int, *words: Word) -> None:
         """Write a stage down."""
@@ -179,6 +191,12 @@ class Stages:
         buffer = self.scratch_buffer
         buffer.size = max(buffer.size, -(-size // LINE) * LINE)
         return Laid(buffer, 0, (), ())
+
+    def store(self, size: int) -> Laid:
+        """So many bytes for what is prepared from weights; all such memory is one piece."""
+        start = self.store_size
+        self.store_size += -(-size // LINE) * LINE
+        return Laid(self.store_buffer, start // ITEMSIZE, (), ())
 
     def lay_out(self) -> int:
         """Give each buffer a place that no other one has at the same time; the size of the arena.
@@ -223,7 +241,7 @@ def stager(operation: str) -> Stager | None:
     return _stagers.get((operation, active_backend()))
 
 
-launchers: dict[str, Callable[[Sequence[Stage]], Any]] = {}
+launchers: dict[str, Callable[..., Any]] = {}
 """By backends: what makes a list of stages ready to run; ``numba_cpu/staged/launch.py`` has the one there is."""
 
 

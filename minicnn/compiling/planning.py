@@ -32,75 +32,10 @@ from minicnn_kernels.stages import (
 )
 
 from ..onnx.tracing import Value
-from ..ops.activations import BOUNDS, Rectifier
-from ..ops.joining import Cat
-from ..ops.linalg import Linear
-from ..ops.pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
-from ..ops.shaping import Reshape
 from .peephole import Call
+from .placing import can_be_laid, joined, may_be_same_memory, operation_of, places_in_joins
+from .slicing import Slices
 from .watching import changed, remember
-
-Place = tuple[Value, int]  # a concatenation, and the first of its channels
-
-
-def operation_of(call: Call) -> tuple[str, tuple[Any, ...]] | None:
-    """The operation whose stages compute a call, and its arguments; None if there are none."""
-    function, inputs = call.made_of, call.arguments
-    if isinstance(call.function, str):
-        return call.function, inputs
-    if isinstance(function, MaxPool2d) and not function.with_indices:
-        return "max_pool2d.values", (*inputs, function.window)
-    if isinstance(function, (AvgPool2d, AdaptiveAvgPool2d)):
-        return f"{function.name_of_kernel}.forward", (*inputs, function.size_or_window, *function.settings)
-    if isinstance(function, Rectifier):
-        return "clamp", (*inputs, *BOUNDS[function.kind])
-    if isinstance(function, Linear):
-        return "linear", (*inputs, None)[:3]
-    if (
-        isinstance(function, Reshape)
-        and len(call.outputs[0].shape) == 2
-        and call.outputs[0].shape[0] == inputs[0].shape[0]
-    ):
-        return "flatten", inputs
-    return None
-
-
-def can_be_laid(value: Any) -> bool:
-    """Whether it can lie in the arena: a result (N, C, H, W) or (N, K) in float32, not empty."""
-    return (
-        isinstance(value, Value) and len(value.shape) in (2, 4) and value.dtype == np.float32 and prod(value.shape) > 0
-    )
-
-
-def is_image(value: Any) -> bool:
-    """Whether it is one of (N, C, H, W)."""
-    return can_be_laid(value) and len(value.shape) == 4
-
-
-def joined(call: Call) -> bool:
-    """Whether a call joins images along their channels."""
-    return isinstance(call.made_of, Cat) and call.made_of.axis in (1, -3) and all(map(is_image, call.arguments))
-
-
-def places_in_joins(calls: Sequence[Call]) -> dict[Value, Place]:
-    """Which values are written into a concatenation, and which concatenations are parts of others."""
-    place: dict[Value, Place] = {}
-    made = {value for call in calls for value in call.outputs}
-    for call in reversed(calls):
-        if not joined(call):
-            continue
-        (whole,), parts = call.outputs, call.arguments
-        starts = np.cumsum([0, *[v.shape[1] for v in parts]]).tolist()
-        known = [place.get(v) for v in parts]
-        if whole not in place and all(p is not None for p in known):
-            parent, first = known[0]  # type: ignore[misc]
-            if known == [(parent, first + start) for start in starts[:-1]]:
-                place[whole] = parent, first
-                continue
-        for v, start in zip(parts, starts, strict=False):
-            if v in made and v not in place and v is not whole:
-                place[v] = whole, start
-    return place
 
 
 class Plan:
@@ -113,8 +48,10 @@ class Plan:
     calls : sequence of Call
     tensors : dict
         By name: parameters and buffers. They must keep their arrays, see :meth:`holds`.
-    folds : dict of Value to Folded
-        By the values of their scales and shifts.
+    folds : dict of Value to array
+        Scales and shifts.
+    slices : Slices, optional
+        How many images each call is given at a time; all of them, if that is not said.
     """
 
     def __init__(
@@ -124,8 +61,11 @@ class Plan:
         outputs: Sequence[Value],
         tensors: dict[str, Any],
         folds: dict[Value, Any],
+        slices: Slices | None = None,
     ) -> None:
+        self.slices = slices or Slices.of_all(calls, outputs)
         self.calls, self.tensors, self.folds = calls, tensors, folds
+        self.strides = [array.strides for _, array in inputs]
         self.place = places_in_joins(calls)
         self.stages = Stages()
         self.laid: dict[Value, Laid] = {}
@@ -137,11 +77,13 @@ class Plan:
         for value, array in inputs:
             buffer = Buffer(0, 0, given=True)
             self.given.append(buffer)
-            if array.dtype == np.float32 and array.ndim == 4 and array.size:
+            buffer.whole = True
+            whole_numbers = all(s % ITEMSIZE == 0 for s in array.strides)
+            if array.dtype == np.float32 and array.ndim == 4 and array.size and whole_numbers:
                 self.laid[value] = Laid(buffer, 0, array.shape, tuple(s // ITEMSIZE for s in array.strides))
         self.ends: list[int] = []  # how many stages are written down after each call
         for i, call in enumerate(calls):
-            self.stages.call = i
+            self.stages.call, self.stages.images = i, len(inputs[0][1]) if inputs[0][1].ndim else 1
             if not self._staged(call):
                 self._foreign(i, call)
             self.ends.append(len(self.stages.runs))
@@ -155,18 +97,25 @@ class Plan:
         return len(self.calls) - len(self.foreign)
 
     def _place(self, value: Value) -> Laid:
-        """Where a result lies."""
+        """Where a result lies: those images of it that the call at work is given."""
+        i = self.stages.call
         if value not in self.laid:
             if value in self.place:
                 whole, first = self.place[value]
                 self.laid[value] = self._place(whole).part(first, value.shape[1])
             else:
-                buffer = self.stages.buffer(prod(value.shape) * ITEMSIZE)
+                whole_batch = value in self.slices.kept
+                n = value.shape[0] if whole_batch else self.slices.images(i, value)
+                buffer = self.stages.buffer(n * prod(value.shape[1:]) * ITEMSIZE)
+                buffer.whole = whole_batch
+                if whole_batch:  # other slices may still read what lay there before
+                    buffer.first = self.slices.segment(i)[0]
                 lie = pixels_of_channels if len(value.shape) == 4 else rows_of_numbers
                 self.laid[value] = lie(buffer, *value.shape)  # type: ignore[operator]
         found = self.laid[value]
-        found.buffer.last = max(found.buffer.last, self.stages.call)
-        return found
+        last = self.slices.segment(i)[1] if found.buffer.whole else i
+        found.buffer.last = max(found.buffer.last, last)
+        return found._replace(shape=(self.slices.images(i, value), *value.shape[1:]))
 
     def _argument(self, argument: Any) -> Any:
         """What a stager is given: for a result where it lies, for a constant or a parameter its array."""
@@ -209,17 +158,12 @@ class Plan:
     def _is_same_memory(self, call: Call) -> bool:
         """Whether the result is the argument, seen with another shape."""
         value, (x, *_) = call.outputs[0], call.arguments
-        if not isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)) or x not in self.laid or value in self.place:
+        if not may_be_same_memory(call) or x not in self.laid or value in self.place:
             return False
         laid = self.laid[x]
-        if value.shape == x.shape:
-            seen = laid
-        elif len(value.shape) == 2 and x.shape[2:] == (1, 1) and laid.whole:
-            seen = rows_of_numbers(laid.buffer, *value.shape)._replace(start=laid.start)
-        else:
+        if laid.buffer.given or (value.shape != x.shape and not laid.whole):
             return False
-        if laid.buffer.given:
-            return False
+        seen = laid if value.shape == x.shape else Laid(laid.buffer, laid.start, value.shape, (laid.strides[0], 1))
         self.laid[value] = seen
         self._place(x)
         return True
@@ -264,24 +208,32 @@ class Plan:
         self.parts: list[Any] = []  # launches, and numbers of foreign calls
         first = 0
         for i, end in enumerate(self.ends):
-            if i in self.foreign:
+            if i in self.foreign or i == self.slices.segment(i)[1]:
                 if end > first:
-                    self.parts.append(launch(self.stages.runs[first:end]))
-                self.parts.append(i)
+                    images, turns = self.slices.turns(i)
+                    self.parts.append(launch(self.stages.runs[first:end], images, turns))
+                if i in self.foreign:
+                    self.parts.append(i)
                 first = end
-        if len(self.stages.runs) > first:
-            self.parts.append(launch(self.stages.runs[first:]))
         self.launches = [part for part in self.parts if not isinstance(part, int)]
+        self.store = empty((self.stages.store_size,), np.uint8)
         self.address = -1
         self.prepared: dict[int, Any] = dict.fromkeys(self.stages.preparations)
         self.preparing = {
             i: [launch([step]) if isinstance(step, tuple) else step for step in steps]
             for i, steps in self.stages.preparations.items()
         }
+        preparing = [step for steps in self.preparing.values() for step in steps if hasattr(step, "lie_at")]
+        for launched in (*self.launches, *preparing):
+            launched.lie_at(self.stages.store_buffer, self.store.ctypes.data)
         names = {v.name for call in self.calls for v in _all_reads(call) if v.name is not None}
         self.read = [self.tensors[name] for name in names]
         self.arrays = [t._array for t in self.read]
         self.known: list[Any] | None = None
+
+    def takes(self, arrays: Sequence[Any]) -> bool:
+        """Whether these arguments lie in memory as those do that the stages read."""
+        return [array.strides for array in arrays] == self.strides
 
     def current(self) -> bool:
         """Whether all that was computed from the weights still holds."""
@@ -314,7 +266,7 @@ class Plan:
                 launch.lie_at(buffer, place)
 
         def seen(value: Value) -> Any:
-            laid = self.laid[value]
+            laid = self.laid[value]._replace(shape=value.shape)
             start = laid.buffer.offset + laid.start * ITEMSIZE
             return np.ndarray(laid.shape, np.float32, arena, start, [s * ITEMSIZE for s in laid.strides])
 

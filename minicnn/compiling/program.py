@@ -29,6 +29,7 @@ from ..onnx.tracing import Value
 from .folding import Folded
 from .peephole import Call, calls_of
 from .planning import Plan
+from .slicing import Slices, plan_batch
 from .watching import Watched, may_be_read_unseen
 
 
@@ -132,7 +133,7 @@ class Program:
         """The outputs for other inputs."""
         if any(watched.changed() for watched in self.watched):
             raise StaleError
-        if self._plan is not None and self._turn.acquire(blocking=False):
+        if self._plan is not None and self._plan.takes(arrays) and self._turn.acquire(blocking=False):
             try:
                 if not self._plan.current():
                     self._plan = self._up_to_date(self._plan, arrays)
@@ -183,7 +184,13 @@ class Program:
         for fold, numbers in zip(folded, self.folds, strict=True):
             folds[fold.scale], folds[fold.shift] = numbers.numbers
         inputs = list(zip(self._recording.inputs, arrays, strict=True))
-        return Plan(inputs, self._calls, self._recording.outputs, self._known, folds)
+        described = inputs, self._calls, self._recording.outputs, self._known, folds
+        plan, batch = Plan(*described), plan_batch(self._recording, self._calls)
+        if plan.complete and batch > 1:
+            slices = Slices.near(self._calls, self._recording.outputs, batch)
+            if slices.several:
+                plan = Plan(*described, slices)
+        return plan
 
     def _up_to_date(self, plan: Plan, arrays: Sequence[Any]) -> Plan:
         """The plan for the tensors of the model as they are now."""

@@ -9,6 +9,8 @@
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
 from .columns import Im2col, im2col
+from .comparing import Comparison, compare
+from .cost_table import Cost, CostComparison, compare_cost, cost
 from .element import Pixel
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
@@ -24,13 +26,17 @@ from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, salien
 from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
+from .seeing import ReceptiveField, receptive_field
 from .summarise import summary
 
 __all__ = [
     "ActivationRow",
     "ActivationStats",
     "Attribution",
+    "Comparison",
     "ConfusionMatrix",
+    "Cost",
+    "CostComparison",
     "Deconvnet",
     "FeatureMaps",
     "Field",
@@ -47,11 +53,15 @@ __all__ = [
     "Page",
     "ParameterRow",
     "Pixel",
+    "ReceptiveField",
     "Row",
     "Saliency",
     "Summary",
     "activation_stats",
+    "compare",
+    "compare_cost",
     "confusion_matrix",
+    "cost",
     "deconvnet",
     "feature_maps",
     "filters",
@@ -65,6 +75,7 @@ __all__ = [
     "occlusion",
     "page",
     "pixel",
+    "receptive_field",
     "saliency",
     "summary",
 ]

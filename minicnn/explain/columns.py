@@ -130,10 +130,7 @@ class Im2col:
         titles = ["c a b", *(f"{marks.get(k, '')} {k // across},{k % across}".strip() for k in shown)]
         cells = cells_of(self.columns[:height][:, shown], np.ones((height, len(shown)), bool))
         rows = [[" ".join(map(str, tap)), *row] for tap, row in zip(self.taps, cells, strict=False)]
-        return [
-            *text_columns(titles, rows, [False] + [True] * len(shown)),
-            *_left_out(count - height, wide - len(shown)),
-        ]
+        return [text_columns(titles, rows), *_left_out(count - height, wide - len(shown))]
 
     def _marked_columns(self) -> list[int]:
         return [self.column(*at) for at in self.marked]

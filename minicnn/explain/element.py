@@ -121,18 +121,18 @@ class Pixel:
     def lines(self, full: bool = True) -> list[str]:
         """Every product on a line of its own, with where its factors are from."""
         t = self.terms
-        every = [tuple(where) for where in np.argwhere(t.real).tolist()]
+        every = np.argwhere(t.real)
         shown = every if full or len(every) <= LINES else every[: LINES - 1]
         texts = []
-        for p in shown:
+        for p in map(tuple, shown.tolist()):
             first = place(t.names[0], t.first_at[p].tolist())
             second = f" * {place(t.names[1], t.second_at[p].tolist())}" if t.names[1] else ""
             texts.append((first + second, f"{self._product(p, ' * ')} = {number(t.products[p])}"))
         width = max((len(where) for where, _ in texts), default=0)
         found = [f"{where.ljust(width)} : {numbers}" for where, numbers in texts]
         if len(every) > len(shown):
-            rest = sum(t.products[p] for p in every[len(shown) :])
-            found.append(f"... and {len(every) - len(shown):,} more, which add up to {number(rest)}")
+            rest = t.products[t.real][len(shown) :]
+            found.append(f"... and {len(rest):,} more, which add up to {number(rest.sum())}")
         return found or ["no product: nothing reaches this element"]
 
     def _product(self, p: tuple[int, ...], sign: str = "*") -> str:
@@ -174,10 +174,10 @@ class Pixel:
     def sum_line(self) -> str:
         """``50*30 + 20*30 = 2100``, without products that are 0."""
         t = self.terms
-        used = [tuple(p) for p in np.argwhere(t.products != 0).tolist()]
+        used = np.argwhere(t.products != 0)
         count, total = int(t.real.sum()), number(t.products.sum())
         zeros = f" ({count - len(used)} products are 0)" if count > len(used) else ""
-        written = " + ".join(map(self._product, used)) if 0 < len(used) <= SUMMANDS else ""
+        written = " + ".join(self._product(tuple(p)) for p in used) if len(used) <= SUMMANDS else ""
         if written and len(written) <= WIDTH:
             return f"sum = {written} = {total}{zeros}"
         return f"sum of {count:,} products = {total}"

@@ -1,4 +1,7 @@
-"""Figures: matplotlib is loaded when one is asked for, and a figure is returned, never shown."""
+"""What figures are made of: matrices with their numbers, planes, and boxes around pixels.
+
+matplotlib is loaded when a figure is asked for, and a figure is returned, never shown.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ MARK = "tab:orange"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure that no window shows; a notebook draws it where it is returned."""
+    """A figure of this size in inches that no window shows; a notebook draws it where it is returned."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

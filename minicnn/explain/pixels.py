@@ -25,7 +25,7 @@ from . import terms_conv, terms_norm, terms_pool  # noqa: F401 - each enters its
 from .element import RESULTS, Pixel
 from .state import left_as_found
 from .terms import Given, Index, terms
-from .trace import name_of
+from .trace import name_of, tensors
 
 NAMES = "conv2d, conv_transpose2d, linear, max_pool2d, avg_pool2d, the adaptive poolings, batch_norm"
 KINDS = tuple(kind for kind in terms.registry if issubclass(kind, Function))
@@ -99,6 +99,7 @@ def pixel(
     >>> print(minicnn.explain.pixel(F.conv2d, x, w, at=(0, 0, 0, 1), of="grad_input"))
     conv2d: grad_x[0, 0, 0, 1], one element of grad_input (1, 1, 3, 3)
     grad_x[n, c, h, w] = sum over o, a, b of grad_y[n, o, i, j] * weight[o, c, a, b], where h = i + a and w = j + b
+    the first tap meets the last position: what is gathered is read backwards, as by a filter turned by 180 degrees
     <BLANKLINE>
     grad_y[0, 0, 0, 1] * weight[0, 0, 0, 0] : 1 * 1 = 1
     grad_y[0, 0, 0, 0] * weight[0, 0, 0, 1] : 1 * 2 = 2
@@ -126,8 +127,9 @@ def pixel(
         value, shape, inner = y._array, tuple(y.shape), tuple(step.outputs[0].shape)
     else:
         value, calls = gradient(step, of, bias, grad, name)
-        shape = tuple(next(t for t in inputs if isinstance(t, Tensor)).shape) if of == "grad_input" else value.shape
-        inner = value.shape
+        shape, inner = value.shape, value.shape
+        if of == "grad_input":  # in the shape that was given: (C, H, W) without a batch, or rows of more dimensions
+            shape = next((tuple(t.shape) for t in tensors((inputs, options)) if t.numel() == value.size), inner)
     place = checked("pixel", at, shape, f"the {of} of {name}", "at")
     at_inner = tuple(map(int, np.unravel_index(int(np.ravel_multi_index(place, shape)), inner)))
     given = Given(step, *(None if t is None else t._array for t in (bias, grad)))
@@ -145,7 +147,15 @@ def run(asked: str, operation: Any, inputs: Any, options: Any) -> tuple[Tensor, 
     unchanged = left_as_found(operation, "same") if isinstance(operation, Module) else nullcontext()
     with unchanged, no_grad(), record() as steps, watch(calls.append):
         y = operation(*inputs, **options)
-    return (y[0] if isinstance(y, tuple) else y), steps, calls
+    return first_tensor(asked, y), steps, calls
+
+
+def first_tensor(asked: str, y: Any) -> Tensor:
+    """The result, the first one if there are several."""
+    found = tensors(y)
+    if not found:
+        raise TypeError(f"{asked}: expected a layer or a function that gives a tensor; it gave {describe(y)}")
+    return found[0]
 
 
 def main_step(asked: str, steps: list[Step], kinds: tuple[type, ...], names: str) -> int:

@@ -73,15 +73,15 @@ def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], between: Sequence[
     return [row.rstrip() for row in rows]
 
 
-def text_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Titles, a rule, and rows of aligned cells."""
+def text_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table: titles, a rule, and aligned cells; the first ``left`` columns to the left, numbers to the right."""
     widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
-        aligned = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
-        return "  ".join(aligned).rstrip()
+        pairs = zip(cells, widths, strict=True)
+        return "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(pairs)).rstrip()
 
-    return [line(titles), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)]
+    return "\n".join([line(titles), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)])
 
 
 # ------------------------------------------------------------------------ HTML
@@ -92,14 +92,13 @@ def html_lines(lines: Sequence[str]) -> str:
     return f"<p>{'<br/>'.join(map(escape, lines))}</p>" if lines else ""
 
 
-def html_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
+def html_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """The table of :func:`text_columns`."""
     edge = "padding: 1px 8px; white-space: nowrap; text-align: "
 
     def line(tag: str, cells: Sequence[str]) -> str:
         made = (
-            f'<{tag} style="{edge}{"right" if r else "left"};">{escape(c)}</{tag}>'
-            for c, r in zip(cells, right, strict=True)
+            f'<{tag} style="{edge}{"left" if i < left else "right"};">{escape(c)}</{tag}>' for i, c in enumerate(cells)
         )
         return f"<tr>{''.join(made)}</tr>"
 

@@ -22,6 +22,10 @@ from minicnn_kernels.geometry import Window2d
 from ..ops import conv, linalg
 from .terms import Array, Given, Index, Terms, columns, places, planes, rows, summed, taken, terms
 
+TURNED = (
+    "the first tap meets the last position: what is gathered is read backwards, as by a filter turned by 180 degrees"
+)
+
 
 class Axis(NamedTuple):
     """How a window slides along rows or columns: ``input = output*stride + tap*dilation - before``."""
@@ -122,6 +126,7 @@ def _(function: Any, of: str, at: Index, given: Given) -> Terms:
         second_at,
         meet.real,
         formula(function.window, function.groups, transposed, wanted),
+        [TURNED] if plays[wanted] == "x" and max(function.window.kernel_size) > 1 else [],
         bias=None if of != "output" or given.bias is None else float(given.bias[at[1]]),
         whole=first,
     )

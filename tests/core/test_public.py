@@ -64,7 +64,7 @@ def test_no_gpu_is_said_where_one_is_needed_and_nowhere_else() -> None:
         lambda: minicnn.zeros(1, device="cuda:1"),
         lambda: minicnn.Generator("cuda"),
     ):
-        with pytest.raises(DeviceError, match="cannot be used: this version of minicnn has no CUDA kernels"):
+        with pytest.raises(DeviceError, match="cannot be used: this version of minicnn has no CUDA backend"):
             needs()
     minicnn.backends.cudnn.benchmark = True  # as programs for GPUs do
     minicnn.use_deterministic_algorithms(True)

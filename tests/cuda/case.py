@@ -8,11 +8,12 @@ the same cases.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from minicnn_kernels import call, use_backend
+from minicnn_kernels.cuda.catalog import Kernel
 
 Drawn = tuple[dict[str, Any], dict[str, np.ndarray]]
 Maker = Callable[["Draw"], Iterator[Drawn]]
@@ -83,3 +84,11 @@ def poison(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 def vectorized(operation: str, *arguments: Any) -> Any:
     with use_backend("numpy"):
         return call(operation, *arguments)
+
+
+def few_threads(kernel: Kernel) -> Kernel:
+    """The kernel with fewer threads than elements, if it is one whose threads then take several."""
+    body = kernel.text.partition(f" {kernel.function}(")[2].partition('extern "C"')[0]
+    if "STRIDE" not in body:
+        return kernel
+    return replace(kernel, grid=lambda values: (2 if kernel.grid(values)[0] else 0, 1, 1), block=(32, 1, 1))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import pytest
 from minicnn_kernels.cuda.catalog import Kernel
 
 OPTIONS = ("-std=c++17", "--ptxas-options=-v")
@@ -22,20 +20,6 @@ class Resources:
     shared: int
     stack: int
     spills: int
-
-
-def nvrtc() -> Any:
-    """The module cupy.cuda.nvrtc; without the wheels a test skips, or fails where MINICNN_REQUIRE_DATA=1 asks."""
-    try:
-        from cupy.cuda import nvrtc as module
-
-        module.getVersion()
-    except Exception as error:  # a wheel that is missing, or a library that it does not find
-        reason = f"no NVRTC ({error}). Fix: pip install cupy-cuda13x nvidia-cuda-nvrtc"
-        if os.environ.get("MINICNN_REQUIRE_DATA") == "1":
-            pytest.fail(f"{reason}, and MINICNN_REQUIRE_DATA=1")
-        pytest.skip(reason)
-    return module
 
 
 def compiled(module: Any, kernel: Kernel, architecture: int) -> Resources:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from . import cases_channels, cases_elementwise, cases_planes, cases_windows  # noqa: F401 - they register their cases
-from .case import MAKERS, Case, drawn
+from . import (  # noqa: F401 - they register their cases
+    cases_channels,
+    cases_convolution,
+    cases_elementwise,
+    cases_planes,
+    cases_windows,
+)
+from .case import MAKERS, Case, drawn, few_threads
 
-__all__ = ["MAKERS", "Case", "drawn"]
+__all__ = ["MAKERS", "Case", "drawn", "few_threads"]

@@ -7,7 +7,8 @@ from math import prod
 import pytest
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
 
-from .nvrtc import compiled, nvrtc
+from .needs import nvrtc
+from .nvrtc import compiled
 
 REGISTERS = 65536  # of a multiprocessor, shared by its blocks
 SHARED = 48 << 10  # bytes that a block may declare

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import os
-import shutil
+import pickle
+import signal
 import subprocess
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from minicnn_kernels.cuda import on_cpu
+from minicnn_kernels.cuda import on_cpu, source
 from minicnn_kernels.cuda.on_cpu import CompileError, KernelError, Program, build
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None and os.environ.get("MINICNN_REQUIRE_DATA") != "1", reason="no g++"
-)
+from . import needs
 
-WRONG = Program(r"""
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiler() -> None:
+    needs.compiler()
+
+
+@cache
+def program(text: str) -> Program:
+    """Compiled at the first test that needs it."""
+    return Program(text)
+
+
+WRONG = r"""
 extern "C" __global__ void past_the_end(const float* x, float* y, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i <= n) y[i] = x[i];
@@ -106,7 +118,7 @@ __device__ int deeper(int n, int* y) {
 extern "C" __global__ void recurses(int* y) {
     y[0] = deeper(0, y);
 }
-""")
+"""
 
 
 def floats(n: int = 64) -> np.ndarray:
@@ -148,7 +160,7 @@ def test_it_finds(
     kernel: str, grid: int, block: int, arguments: tuple[Any, ...], kind: str, says: tuple[str, ...]
 ) -> None:
     with pytest.raises(KernelError) as raised:
-        WRONG.launch(kernel, grid, block, arguments, shared_memory=64 if kernel == "dynamic" else 0)
+        program(WRONG).launch(kernel, grid, block, arguments, shared_memory=64 if kernel == "dynamic" else 0)
     assert raised.value.kind == kind
     for words in says:
         assert words in str(raised.value), str(raised.value)
@@ -156,7 +168,7 @@ def test_it_finds(
 
 def test_a_race_names_both_threads_and_the_element() -> None:
     with pytest.raises(KernelError) as raised:
-        WRONG.launch("no_second_barrier", 1, 64, (floats(),))
+        program(WRONG).launch("no_second_barrier", 1, 64, (floats(),))
     error = raised.value
     assert (error.kernel, error.array) == ("no_second_barrier", "s")
     assert {error.line, error.other_line} == {24, 26}
@@ -166,7 +178,7 @@ def test_a_race_names_both_threads_and_the_element() -> None:
     assert error.index in [(error.thread[0],), (error.other_thread[0],)]
 
 
-RIGHT = Program(r"""
+RIGHT = r"""
 __constant__ float table[4] = {1, 2, 3, 4};
 template <class T> __device__ T twice(T v) {
     __shared__ T s[64];
@@ -220,41 +232,41 @@ extern "C" __global__ void sizes(int* y) {
 }
 extern "C" __global__ void tells(int n) { printf("%d of %d\n", threadIdx.x, n); }
 extern "C" __global__ void in_place(float* x, const float* y) { x[threadIdx.x] = y[threadIdx.x] + 1; }
-""")
+"""
 
 
 def test_shared_memory_barriers_and_templates() -> None:
     x, y = np.arange(64, dtype=np.float32), floats()
     for order in ("forward", "backward", 5):
-        RIGHT.launch("reversed", 1, 64, (x, y), order=order)
+        program(RIGHT).launch("reversed", 1, 64, (x, y), order=order)
         np.testing.assert_array_equal(y, 2 * x[::-1])
 
 
 def test_atomics() -> None:
     x = np.random.default_rng(0).integers(0, 10, 128).astype(np.int32)
     y = np.zeros(10, np.int32)
-    RIGHT.launch("histogram", 4, 32, (x, y))
+    program(RIGHT).launch("histogram", 4, 32, (x, y))
     np.testing.assert_array_equal(y, np.bincount(x, minlength=10))
     y = np.array([0, 99, 0, -1, 0, 0, 0], np.int32)
     x = np.arange(5, 37, dtype=np.int32)
     with pytest.raises(KernelError, match="race"):  # reads y[6] beside the atomics of others
-        RIGHT.launch("extremes", 1, 32, (x, y))
+        program(RIGHT).launch("extremes", 1, 32, (x, y))
     y = np.array([0, 99, 0, -1, 0, 0, 0], np.int32)
-    Program(RIGHT.source, checked=False).launch("extremes", 1, 32, (x, y))
+    Program(RIGHT, checked=False).launch("extremes", 1, 32, (x, y))
     bits = [np.bitwise_or.reduce(x), np.bitwise_and.reduce(x), np.bitwise_xor.reduce(x)]
     assert y.tolist() == [36, 5, *bits, -x.sum(), x.sum()]
 
 
 def test_constants_and_local_arrays() -> None:
     y = floats()
-    RIGHT.launch("constants", 1, 64, (y,))
+    program(RIGHT).launch("constants", 1, 64, (y,))
     t = np.arange(64)
     np.testing.assert_array_equal(y, t * 3 % 8 * (1 + t % 4))
 
 
 def test_shuffles_and_votes() -> None:
     y, lane = np.zeros((5, 32), np.int32), np.arange(32)
-    RIGHT.launch("shuffles", 1, 32, (y,))
+    program(RIGHT).launch("shuffles", 1, 32, (y,))
     v = lane**2
     np.testing.assert_array_equal(y[0], v[lane // 8 * 8 + (lane + 3) % 8])
     np.testing.assert_array_equal(y[1], v[lane ^ 5])
@@ -262,30 +274,30 @@ def test_shuffles_and_votes() -> None:
     np.testing.assert_array_equal(y[3], v[np.where(lane >= 2, lane - 2, lane)])
     assert set(y[4].view(np.uint32).tolist()) == {sum(1 << int(i) for i in lane if i % 3 == 0)}
     y = np.zeros((3, 40), np.int32)
-    RIGHT.launch("votes", 1, 40, (y,))
+    program(RIGHT).launch("votes", 1, 40, (y,))
     assert [set(row.tolist()) for row in y] == [{14}, {1}, {1}]
 
 
 def test_vectors_and_sizes() -> None:
     x = np.arange(32, dtype=np.float32)
     y, z = np.zeros_like(x), floats(16)
-    RIGHT.launch("vectors", 1, 8, (x, y, z))
+    program(RIGHT).launch("vectors", 1, 8, (x, y, z))
     np.testing.assert_array_equal(y.reshape(8, 4), x.reshape(8, 4)[:, ::-1])
     np.testing.assert_array_equal(z, x.reshape(16, 2).sum(1))
     y = np.zeros(7, np.int32)
-    RIGHT.launch("sizes", (2, 3), (4, 2, 3), (y,))
+    program(RIGHT).launch("sizes", (2, 3), (4, 2, 3), (y,))
     assert y[:6].tolist() == [2, 3, 1, 4, 2, 3]
     assert y[6] == 6 * 24 * (1.5 + 5 + 100) + 144 * (500 + 10000)
 
 
 def test_printf(capsys: pytest.CaptureFixture[str]) -> None:
-    RIGHT.launch("tells", 1, 2, (7,))
+    program(RIGHT).launch("tells", 1, 2, (7,))
     assert capsys.readouterr().out == "0 of 7\n1 of 7\n"
 
 
 def test_an_array_may_be_given_twice_where_nothing_forbids_it() -> None:
     x = floats(4)
-    RIGHT.launch("in_place", 1, 4, (x, x))
+    program(RIGHT).launch("in_place", 1, 4, (x, x))
     np.testing.assert_array_equal(x, 1)
 
 
@@ -293,8 +305,8 @@ def test_a_failed_launch_leaves_the_program_usable() -> None:
     y = floats()
     for _ in range(3):
         with pytest.raises(KernelError):
-            WRONG.launch("two_barriers", 1, 64, (y,))
-        WRONG.launch("blocks_meet", 1, 1, (y,))
+            program(WRONG).launch("two_barriers", 1, 64, (y,))
+        program(WRONG).launch("blocks_meet", 1, 1, (y,))
 
 
 def test_threads_of_python_take_turns() -> None:
@@ -304,7 +316,7 @@ def test_threads_of_python_take_turns() -> None:
         x = np.random.default_rng(seed).standard_normal(64).astype(np.float32)
         for _ in range(20):
             y = floats()
-            RIGHT.launch("reversed", 1, 64, (x, y))
+            program(RIGHT).launch("reversed", 1, 64, (x, y))
             if not np.array_equal(y, 2 * x[::-1]):
                 wrong.append(seed)
 
@@ -318,7 +330,7 @@ def test_threads_of_python_take_turns() -> None:
 
 def test_trace() -> None:
     y = floats()
-    steps = on_cpu.trace(RIGHT, "reversed", 1, 64, (np.arange(64, dtype=np.float32), y), thread=3)
+    steps = on_cpu.trace(program(RIGHT), "reversed", 1, 64, (np.arange(64, dtype=np.float32), y), thread=3)
     assert [(s.kind, s.array, s.index, s.value) for s in steps] == [
         ("load", "x", (3,), 3),
         ("store", "s", (3,), 3),
@@ -328,14 +340,16 @@ def test_trace() -> None:
     ]
     assert steps[1].line is not None
     assert steps[1].line.text == "s[threadIdx.x] = v;"
-    steps = on_cpu.trace(RIGHT, "vectors", 1, 8, (np.arange(32, dtype=np.float32), floats(32), floats(16)), thread=2)
+    steps = on_cpu.trace(
+        program(RIGHT), "vectors", 1, 8, (np.arange(32, dtype=np.float32), floats(32), floats(16)), thread=2
+    )
     moved = {s.array: np.ravel(s.value).tolist() for s in steps if s.kind == "store"}
     assert "x" in {s.array for s in steps}
     assert set(moved) == {"y", "z"}
     with pytest.raises(ValueError, match="not among"):
-        on_cpu.trace(RIGHT, "reversed", 1, 64, (floats(), floats()), thread=64)
+        on_cpu.trace(program(RIGHT), "reversed", 1, 64, (floats(), floats()), thread=64)
     with pytest.raises(ValueError, match="checked"):
-        on_cpu.trace(Program(RIGHT.source, checked=False), "tells", 1, 1, (1,))
+        on_cpu.trace(Program(RIGHT, checked=False), "tells", 1, 1, (1,))
 
 
 def test_launches_that_no_device_can_do() -> None:
@@ -347,13 +361,13 @@ def test_launches_that_no_device_can_do() -> None:
         (1, 1, 2**20, "bytes of shared memory"),
     ):
         with pytest.raises(ValueError, match=says):
-            RIGHT.launch("tells", grid, block, (1,), shared_memory=shared)
+            program(RIGHT).launch("tells", grid, block, (1,), shared_memory=shared)
     with pytest.raises(TypeError, match="one to three ints"):
-        RIGHT.launch("tells", 1.5, 1, (1,))  # type: ignore[arg-type]
+        program(RIGHT).launch("tells", 1.5, 1, (1,))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="has no kernel 'tell'"):
-        RIGHT.launch("tell", 1, 1, (1,))
+        program(RIGHT).launch("tell", 1, 1, (1,))
     with pytest.raises(ValueError, match="seed of a random order"):
-        RIGHT.launch("tells", 1, 1, (1,), order="sideways")
+        program(RIGHT).launch("tells", 1, 1, (1,), order="sideways")
 
 
 def test_sources_that_are_none() -> None:
@@ -411,3 +425,88 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
     x = floats(1)
     Program('extern "C" __global__ void f(float* x) { x[0] = 3; }').launch("f", 1, 1, (x,))
     assert x[0] == 3
+
+
+TENSOR_CORES = """
+extern "C" __global__ void product(
+    const float* a,    // (16, 8)
+    const float* b,    // (8, 8)
+    float* c) {        // (16, 8)
+    const int group = threadIdx.x / 4, quad = threadIdx.x % 4;
+    float x[4], y[2], d[4];
+    for (int e = 0; e < 4; ++e) x[e] = a[(group + e % 2 * 8) * 8 + quad + e / 2 * 4];
+    for (int e = 0; e < 2; ++e) y[e] = b[(quad + e * 4) * 8 + group];
+    for (int e = 0; e < 4; ++e) d[e] = c[(group + e / 2 * 8) * 8 + quad * 2 + e % 2];
+    mma_tf32(d, x, y);
+    for (int e = 0; e < 4; ++e) c[(group + e / 2 * 8) * 8 + quad * 2 + e % 2] = d[e];
+}
+extern "C" __global__ void half_a_product(float* c) {
+    float x[4] = {}, y[2] = {}, d[4] = {};
+    mma_tf32(d, x, y);
+    c[threadIdx.x] = d[0];
+}
+extern "C" __global__ void rounded(float* x) { x[threadIdx.x] = to_tf32(x[threadIdx.x]); }
+extern "C" __global__ void copies(const float* x, float* y, int wait, int taken) {
+    __shared__ __align__(16) float s[128];
+    cp_async<16>(s + threadIdx.x * 4, x + threadIdx.x * 4, threadIdx.x < taken);
+    cp_async_commit();
+    if (wait) cp_async_wait<0>(); else cp_async_wait<1>();
+    __syncthreads();
+    for (int i = 0; i < 4; ++i) y[threadIdx.x * 4 + i] = s[127 - threadIdx.x * 4 - i];
+}
+extern "C" __global__ void misaligned(const float* x) {
+    __shared__ __align__(16) float s[128];
+    cp_async<16>(s + threadIdx.x * 4, x + 1, true);
+}
+"""
+
+
+def tensor_cores() -> Program:
+    return program(source.read("tensor_cores.cuh") + TENSOR_CORES)
+
+
+def test_the_model_of_the_tensor_cores() -> None:
+    rng = np.random.default_rng(3)
+    a, b, c = (rng.standard_normal(shape).astype(np.float32) for shape in ((16, 8), (8, 8), (16, 8)))
+    cut = [(x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float64) for x in (a, b)]
+    expected = (c + cut[0] @ cut[1]).astype(np.float32)
+    tensor_cores().launch("product", 1, 32, (a, b, c))
+    np.testing.assert_array_equal(c, expected)
+    with pytest.raises(KernelError, match=r"mma\.sync needs all 32 lanes"):
+        tensor_cores().launch("half_a_product", 1, 24, (floats(),))
+
+
+def test_rounding_to_tf32() -> None:
+    unit = np.float32(2**-10)  # the last bit of a number from 1 to 2
+    x = np.array([1 + 0.49 * unit, 1 + 0.5 * unit, 1 + 1.5 * unit, -1 - 0.5 * unit, 3.0, np.inf], np.float32)
+    tensor_cores().launch("rounded", 1, 6, (x,))
+    np.testing.assert_array_equal(x, np.array([1, 1 + unit, 1 + 2 * unit, -1 - unit, 3, np.inf], np.float32))
+
+
+def test_asynchronous_copies_land_when_they_are_waited_for() -> None:
+    x, y = np.arange(128, dtype=np.float32), floats(128)
+    tensor_cores().launch("copies", 1, 32, (x, y, 1, 32))
+    np.testing.assert_array_equal(y, x[::-1])
+    tensor_cores().launch("copies", 1, 32, (x, y, 1, 3))
+    np.testing.assert_array_equal(y[::-1], np.where(x < 12, x, 0))
+    with pytest.raises(KernelError, match=r"reads s\[127\], which no thread has written"):
+        tensor_cores().launch("copies", 1, 32, (x, y, 0, 32))
+    with pytest.raises(KernelError, match="multiple of 16"):
+        tensor_cores().launch("misaligned", 1, 1, (x,))
+
+
+def test_ctrl_c_ends_a_kernel_that_does_not_end() -> None:
+    waits = 'extern "C" __global__ void waits(float* x) { volatile float* v = x; while (v[0] == 0); }'
+    kernel = program(waits)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        kernel.launch("waits", 1, 1, (floats(),))
+    timer.join()
+
+
+def test_an_error_survives_pickling() -> None:
+    with pytest.raises(KernelError) as raised:
+        program(WRONG).launch("far_away", 1, 1, (floats(),))
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (str(copy), copy.kind, copy.line) == (str(raised.value), "bounds", raised.value.line)

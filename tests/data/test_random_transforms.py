@@ -21,6 +21,7 @@ from minicnn.data.transforms import functional as F
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (24, 20, 3), np.uint8)
 PHOTO = Image.fromarray(PIXELS)
+OF_MODE = {mode: Image.new(mode, (3, 3)) for mode in ("P", "LA", "LAB", "RGBA", "I")}
 AUGMENTATIONS: list[Callable[[Any], Any]] = [
     T.RandomCrop(16, padding=2),
     T.RandomResizedCrop(16),
@@ -73,6 +74,27 @@ def test_each_follows_its_sample_and_takes_every_kind_of_image(transform: Callab
     np.testing.assert_array_equal(values(planes), PIXELS.transpose(2, 0, 1))  # what came in is as it was
     np.testing.assert_array_equal(values(PHOTO), PIXELS)
     assert repr(pickle.loads(pickle.dumps(transform))) == repr(transform)  # for workers that are processes
+
+
+BYTES_ONLY = (T.RandomEqualize, T.RandomPosterize, T.RandomSolarize)  # the last: its threshold here
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (3, 2), (2, 30), (17, 5)])
+@pytest.mark.parametrize("transform", AUGMENTATIONS[1:], ids=lambda t: type(t).__name__)
+def test_small_and_odd_images_of_every_kind(transform: Callable[[Any], Any], size: tuple[int, int]) -> None:
+    pixels = RNG.integers(0, 256, (*size, 3), np.uint8)
+    kinds: list[Any] = [pixels, from_numpy(pixels.transpose(2, 0, 1).copy()), Image.fromarray(pixels)]
+    if not isinstance(transform, BYTES_ONLY):
+        floats = pixels.astype(np.float32) / 255
+        kinds += [floats, floats.astype(np.float64), from_numpy(np.stack([floats.transpose(2, 0, 1)] * 2))]
+    if not isinstance(transform, T.PCAColorNoise):
+        kinds += [pixels[:, :, 0], Image.fromarray(pixels[:, :, 0])]
+    for image in kinds:
+        with randomness_of(3, SAMPLE, 0, 0):
+            out = transform(image)
+        assert type(out) is type(image) or isinstance(out, Image.Image)
+        assert values(out).dtype == values(image).dtype
+        assert values(out).ndim == values(image).ndim
 
 
 class Photos(Dataset):
@@ -157,6 +179,20 @@ def test_grey_images() -> None:
         assert function(flat, 0.2) is flat  # no colour, nothing to do
 
 
+def test_transparency_stays() -> None:
+    alpha = Image.fromarray(RNG.integers(0, 256, (24, 20), np.uint8))
+    photo = PHOTO.copy()
+    photo.putalpha(alpha)
+    for change in (
+        lambda image: F.adjust_hue(image, 0.3),
+        lambda image: F.adjust_gamma(image, 2.0),
+        lambda image: F.adjust_saturation(image, 2.0),
+    ):
+        changed = change(photo)
+        np.testing.assert_array_equal(values(changed.getchannel("A")), values(alpha))
+        np.testing.assert_array_equal(values(changed.convert("RGB")), values(change(PHOTO)))
+
+
 def test_hue_turns_all_the_way_round() -> None:
     x = RNG.random((2, 3, 5, 6))
     turned = from_numpy(x)
@@ -220,7 +256,7 @@ def test_salt_and_pepper_hits_whole_pixels() -> None:
 def test_random_erasing_draws_what_its_paper_says() -> None:
     image = np.ones((60, 40))
     minicnn.manual_seed(0)
-    parts = np.array([T.RandomErasing.get_params(image, (0.1, 0.3), (0.5, 2.0)) for _ in range(1000)])
+    parts = np.array([T.RandomErasing.get_params(image, (0.1, 0.3), (0.5, 2.0), [0])[:4] for _ in range(1000)])
     top, left, height, width = parts.T
     assert (top.min(), left.min()) == (0, 0)
     assert (top + height).max() == 60
@@ -229,7 +265,7 @@ def test_random_erasing_draws_what_its_paper_says() -> None:
     assert 0.09 < area.min() < 0.11
     assert 0.28 < area.max() < 0.31
     assert 1.7 < (height / width).max() < 2.3
-    assert T.RandomErasing.get_params(image, (1, 1), (1, 1)) == (0, 0, 0, 0)  # none fits
+    assert T.RandomErasing.get_params(image, (1, 1), (1, 1))[:4] == (0, 0, 0, 0)  # none fits
     np.testing.assert_array_equal(T.RandomErasing(1.0, (1, 1), (1, 1))(image), image)
     erased = T.RandomErasing(1.0, value=(1, 2, 3))(np.zeros((20, 20, 3)))
     assert {tuple(c) for c in erased.reshape(-1, 3).tolist()} == {(0, 0, 0), (1, 2, 3)}
@@ -270,6 +306,10 @@ def test_probabilities() -> None:
     assert orders == {"ab", "ba"}
 
 
+def test_inverting_bits() -> None:
+    assert F.invert(np.array([[True, False]])).tolist() == [[False, True]]
+
+
 def test_texts() -> None:
     for transform, text in (
         (
@@ -293,6 +333,16 @@ def test_texts() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
+        (lambda: F.adjust_brightness(OF_MODE["P"], 2.0), ValueError, r"of mode P .*Fix: image\.convert\('RGB'\)"),
+        (lambda: F.adjust_hue(OF_MODE["LAB"], 0.2), ValueError, "adjust_hue: Pillow does not do this .* mode LAB"),
+        (lambda: F.adjust_gamma(OF_MODE["LA"], -2), ValueError, "adjust_gamma: the factor must not be negative"),
+        (lambda: F.adjust_sharpness(OF_MODE["I"], 2), ValueError, "adjust_sharpness: Pillow .* mode I"),
+        (lambda: F.autocontrast(OF_MODE["RGBA"]), ValueError, "autocontrast: Pillow .* mode RGBA"),
+        (lambda: F.equalize(OF_MODE["I"]), ValueError, "equalize: Pillow .* mode I"),
+        (lambda: F.invert(OF_MODE["I"]), ValueError, "invert: Pillow .* mode I"),
+        (lambda: F.posterize(OF_MODE["RGBA"], 2), ValueError, "posterize: Pillow .* mode RGBA"),
+        (lambda: F.solarize(OF_MODE["RGBA"], 2), ValueError, "solarize: Pillow .* mode RGBA"),
+        (lambda: T.RandomGrayscale(1.0)(OF_MODE["RGBA"]), ValueError, "RandomGrayscale: expected an image of 1 or 3"),
         (lambda: T.ColorJitter(brightness=-1), ValueError, "brightness is a number from 0 on.*got -1"),
         (lambda: T.ColorJitter(hue=0.7), ValueError, r"hue .* within -0\.5 and 0\.5; got \(-0\.7, 0\.7\)"),
         (lambda: T.ColorJitter(contrast=(2, 1)), ValueError, r"contrast .*got \(2, 1\)"),

@@ -209,6 +209,14 @@ def test_axes_that_are_not_there_and_rows_of_a_linear_layer() -> None:
     assert found.value == float(layer(rows)[1, 0, 1])
 
 
+def test_inputs_may_be_named() -> None:
+    x, w = minicnn.randn(1, 2, 5, 5), minicnn.randn(3, 2, 3, 3)
+    a = pixel(F.conv2d, input=x, weight=w, at=(0, 1, 2, 2), of="grad_input")
+    assert a.total == pixel(F.conv2d, x, w, at=(0, 1, 2, 2), of="grad_input").total
+    with pytest.raises(TypeError, match="a function that gives a tensor; it gave"):
+        pixel(lambda x: 3, x, at=(0,))
+
+
 def test_the_layer_is_left_as_it_was() -> None:
     layer = nn.Conv2d(1, 2, 3)
     layer.weight.requires_grad_(False)

@@ -115,6 +115,48 @@ def _activations() -> Iterator[Kernel]:
         yield Kernel(f"{name}.grad", "activations.cu", "activation_grad", per_element("size"), defines=defines)
 
 
+TILE = 64  # rows and columns of a tile of convolution.cu
+
+
+def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], depth: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
+    """One block for each tile of a matrix whose sides are products of sizes, and for each part of its depth."""
+
+    def grid(values: Sizes) -> Grid:
+        x, y, z = (prod(int(values[size]) for size in sizes) for sizes in (rows, columns, depth))
+        return ceil(x / TILE), ceil(y / TILE), z
+
+    return grid
+
+
+def _convolutions() -> Iterator[Kernel]:
+    """In TF32 and, ``strict``, in float's full precision; copying 4 channels at a time, or 1."""
+    grids = {
+        "forward": per_tile(("n", "out_h", "out_w"), ("k",)),
+        "grad_input": per_tile(("n", "h", "w"), ("c",)),
+        "grad_weight": per_tile(("k",), ("kernel_h", "kernel_w", "c"), ("splits",)),
+    }
+    for precision, strict in (("tf32", "0"), ("strict", "1")):
+        for vector in ("4", "1"):
+            for what, grid in grids.items():
+                yield Kernel(
+                    f"conv2d.{what}.{precision}.{vector}",
+                    "convolution.cu",
+                    f"conv2d_{what}",
+                    grid,
+                    block=(128, 1, 1),
+                    defines={"STRICT": strict, "VECTOR": vector},
+                    architectures=(80, 90),
+                )
+    yield Kernel(
+        "conv2d.sum_splits",
+        "convolution.cu",
+        "sum_splits",
+        per_element("size"),
+        defines={"STRICT": "0", "VECTOR": "4"},
+        architectures=(80, 90),
+    )
+
+
 KERNELS = (
     Kernel("im2col", "im2col.cu", "im2col", per_element("n", "c", "kernel_h", "kernel_w", "out_h", "out_w")),
     Kernel("col2im", "im2col.cu", "col2im", per_element(*PLANES)),
@@ -136,6 +178,7 @@ KERNELS = (
     Kernel("dropout.forward", "dropout.cu", "dropout_forward", per_element("n", "pixels", "c")),
     Kernel("dropout.grad", "dropout.cu", "dropout_grad", per_element("size")),
     *_activations(),
+    *_convolutions(),
     Kernel("resize_nearest.forward", "resize.cu", "resize_nearest_forward", per_element("planes", "out_h", "out_w")),
     Kernel("resize_nearest.grad_input", "resize.cu", "resize_nearest_grad_input", per_element("planes", "h", "w")),
     Kernel("resize_bilinear.forward", "resize.cu", "resize_bilinear_forward", per_element("planes", "out_h", "out_w")),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import ShapeError
 from .chance import check_number
-from .images import get_dimensions, is_pil, on_planes
+from .images import by_pillow, get_dimensions, is_pil, on_planes
 from .values import blend, convert, floating, within
 
 LUMA = np.array([0.2989, 0.587, 0.114], np.float32)  # how bright red, green and blue look: ITU-R BT.601
@@ -24,12 +24,20 @@ def check_factor(value: Any, who: str) -> float:
     return check_number(value, f"{who}: the factor must not be negative, 1 leaves the image as it is")
 
 
-def _channels(img: Any, who: str) -> int:
+def check_channels(img: Any, who: str) -> int:
     """1 or 3; anything else is an error."""
     channels = get_dimensions(img)[0]
     if channels not in (1, 3):
         raise ShapeError(f"{who}: expected an image of 1 or 3 channels; got {channels}. Fix: image.convert('RGB')")
     return channels
+
+
+def _like(image: Any, changed: Any) -> Any:
+    """A changed PIL image in the mode of the first one, with its transparency."""
+    result = changed.convert(image.mode)
+    if "A" in image.getbands():
+        result.putalpha(image.getchannel("A"))
+    return result
 
 
 def grey(planes: NDArray[Any]) -> NDArray[Any]:
@@ -61,7 +69,7 @@ def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
 
         luma = img.convert("L")
         return luma if num_output_channels == 1 else Image.merge("RGB", [luma] * 3)
-    colourful = _channels(img, "Grayscale") == 3
+    colourful = check_channels(img, "Grayscale") == 3
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:
         one = grey(planes) if colourful else planes
@@ -97,8 +105,8 @@ def adjust_brightness(img: Any, brightness_factor: float) -> Any:
     if is_pil(img):
         from PIL import ImageEnhance
 
-        return ImageEnhance.Brightness(img).enhance(factor)
-    _channels(img, "adjust_brightness")
+        return by_pillow("adjust_brightness", img, lambda image: ImageEnhance.Brightness(image).enhance(factor))
+    check_channels(img, "adjust_brightness")
     return on_planes(img, lambda planes: within(factor * floating(planes), planes.dtype))
 
 
@@ -115,8 +123,8 @@ def adjust_contrast(img: Any, contrast_factor: float) -> Any:
     if is_pil(img):
         from PIL import ImageEnhance
 
-        return ImageEnhance.Contrast(img).enhance(factor)
-    colourful = _channels(img, "adjust_contrast") == 3
+        return by_pillow("adjust_contrast", img, lambda image: ImageEnhance.Contrast(image).enhance(factor))
+    colourful = check_channels(img, "adjust_contrast") == 3
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:
         luma = floating(grey(planes) if colourful else planes)
@@ -138,8 +146,8 @@ def adjust_saturation(img: Any, saturation_factor: float) -> Any:
     if is_pil(img):
         from PIL import ImageEnhance
 
-        return ImageEnhance.Color(img).enhance(factor)
-    if _channels(img, "adjust_saturation") == 1:
+        return by_pillow("adjust_saturation", img, lambda image: ImageEnhance.Color(image).enhance(factor))
+    if check_channels(img, "adjust_saturation") == 1:
         return img
     return on_planes(img, lambda planes: blend(planes, grey(planes), factor))
 
@@ -160,8 +168,8 @@ def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
 
     if is_pil(img):
         levels = convert(curve(np.arange(256) / 255), np.uint8).tolist()
-        return img.convert("RGB").point(levels * 3).convert(img.mode)
-    _channels(img, "adjust_gamma")
+        return by_pillow("adjust_gamma", img, lambda image: _like(image, image.convert("RGB").point(levels * 3)))
+    check_channels(img, "adjust_gamma")
     return on_planes(img, lambda planes: convert(curve(convert(planes, floating(planes).dtype)), planes.dtype))
 
 
@@ -180,11 +188,14 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
             return img
         from PIL import Image
 
-        hue, saturation, value = img.convert("HSV").split()
-        steps = int(hue_factor * 255)
-        turned = hue.point([(level + steps) % 256 for level in range(256)])
-        return Image.merge("HSV", (turned, saturation, value)).convert(img.mode)
-    if _channels(img, "adjust_hue") == 1:
+        def turn(image: Any) -> Any:
+            hue, saturation, value = image.convert("HSV").split()
+            steps = int(hue_factor * 255)
+            turned = hue.point([(level + steps) % 256 for level in range(256)])
+            return _like(image, Image.merge("HSV", (turned, saturation, value)))
+
+        return by_pillow("adjust_hue", img, turn)
+    if check_channels(img, "adjust_hue") == 1:
         return img
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:

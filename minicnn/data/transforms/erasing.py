@@ -102,35 +102,45 @@ class RandomErasing(RandomTransform):
         self.inplace = inplace
 
     @staticmethod
-    def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
-        """Draw a rectangle (top, left, height, width); one of no size if none fits."""
-        _, h, w = get_dimensions(img)
+    def get_params(
+        img: Any, scale: Sequence[float], ratio: Sequence[float], value: Sequence[float] | None = None
+    ) -> tuple[int, int, int, int, Any]:
+        """Draw (top, left, height, width, values), for :func:`~minicnn.data.transforms.functional.erase`.
+
+        ``value`` is one number or one per channel; None draws noise. If none fits, the rectangle has no size.
+        """
+        channels, h, w = get_dimensions(img)
         for _ in range(10):
             area = h * w * uniform(scale)
             aspect = math.exp(uniform((math.log(ratio[0]), math.log(ratio[1]))))
             height, width = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if height < h and width < w:
+                values = _noise(img, (channels, height, width)) if value is None else _spread(value, channels)
                 top, left = (int(sample_rng().integers(n + 1)) for n in (h - height, w - width))
-                return top, left, height, width
-        return 0, 0, 0, 0
+                return top, left, height, width, values[0] if channels == 1 else values
+        return 0, 0, 0, 0, 0.0
 
     def change(self, img: Any) -> Any:
         """The image without the rectangle."""
-        channels, _, _ = get_dimensions(img)
-        top, left, height, width = self.get_params(img, self.scale, self.ratio)
-        if self.value != "random":
-            values: Any = np.reshape(colour(self.value, channels), (-1, 1, 1))
-        elif is_pil(img) or np.asarray(img).dtype.kind in "iu":
-            values = sample_rng().integers(256, size=(channels, height, width))
-        else:
-            values = sample_rng().standard_normal((channels, height, width))
-        return erase(img, top, left, height, width, values[0] if channels == 1 else values, self.inplace)
+        value = None if self.value == "random" else self.value if isinstance(self.value, Sequence) else [self.value]
+        return erase(img, *self.get_params(img, self.scale, self.ratio, value), self.inplace)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(p={self.p}, scale={self.scale}, ratio={self.ratio}, value={self.value}, "
             f"inplace={self.inplace})"
         )
+
+
+def _spread(value: Any, channels: int) -> NDArray[Any]:
+    """A colour as (C, 1, 1)."""
+    return np.reshape(colour(value, channels), (-1, 1, 1))
+
+
+def _noise(img: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Normally distributed, or any byte in an image of whole numbers."""
+    whole = is_pil(img) or np.asarray(img).dtype.kind in "iu"
+    return sample_rng().integers(256, size=shape) if whole else sample_rng().standard_normal(shape)
 
 
 class Cutout:
@@ -168,8 +178,8 @@ class Cutout:
         channels, h, w = get_dimensions(img)
         if min(h, w) < 1:
             raise ShapeError(f"Cutout: an image of {h} x {w} has no pixels")
-        values = np.array(colour(self.fill, channels))
-        fill: Any = values[0] if channels == 1 else values[:, None, None]
+        values = _spread(self.fill, channels)
+        fill: Any = values[0] if channels == 1 else values
         for _ in range(self.n_holes):
             y, x = (int(sample_rng().integers(n)) - self.length // 2 for n in (h, w))
             top, left = max(y, 0), max(x, 0)

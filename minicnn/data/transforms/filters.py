@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .chance import finite_numbers
 from .colours import check_factor
-from .images import is_pil, on_pil_planes, on_planes
+from .images import by_pillow, is_pil, on_pil_planes, on_planes
 from .values import blend, floating
 
 
@@ -96,7 +96,7 @@ def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
     if is_pil(img):
         from PIL import ImageEnhance
 
-        return ImageEnhance.Sharpness(img).enhance(factor)
+        return by_pillow("adjust_sharpness", img, lambda image: ImageEnhance.Sharpness(image).enhance(factor))
     return on_planes(img, lambda planes: blend(planes, _smooth(planes), factor))
 
 

@@ -69,6 +69,16 @@ def on_planes(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     return change(img.transpose(2, 0, 1)).transpose(1, 2, 0).copy(order="C")
 
 
+def by_pillow(who: str, img: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` done to a PIL image, or the reason why Pillow does not do it for this kind of image."""
+    try:
+        return change(img)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"{who}: Pillow does not do this with an image of mode {img.mode} ({error}). Fix: image.convert('RGB')"
+        ) from error
+
+
 def on_pil(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     """``change``, a function of arrays (H, W) or (H, W, C), done to a PIL image; mode and palette stay."""
     from PIL import Image

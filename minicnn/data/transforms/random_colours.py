@@ -138,7 +138,7 @@ class RandomGrayscale(RandomTransform):
 
     def change(self, img: Any) -> Any:
         """The grey image."""
-        return colours.rgb_to_grayscale(img, get_dimensions(img)[0])
+        return colours.rgb_to_grayscale(img, colours.check_channels(img, type(self).__name__))
 
 
 # Eigenvalues and eigenvectors (columns) of the covariance of ImageNet's red, green and blue, from 0 to 1, as published

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import DTypeError
 from .chance import check_number
-from .images import is_pil, on_planes
+from .images import by_pillow, is_pil, on_planes
 from .values import floating, largest
 
 
@@ -26,11 +26,13 @@ def invert(img: Any) -> Any:
     if is_pil(img):
         from PIL import ImageOps
 
-        return ImageOps.invert(img)
+        return by_pillow("invert", img, lambda image: ImageOps.invert(image))
     return on_planes(img, _inverted)
 
 
 def _inverted(planes: NDArray[Any]) -> NDArray[Any]:
+    if planes.dtype == np.bool_:
+        return ~planes
     return planes.dtype.type(largest(planes.dtype)) - planes
 
 
@@ -56,7 +58,7 @@ def posterize(img: Any, bits: int) -> Any:
             return img.point([0] * 256 * len(img.getbands()))
         from PIL import ImageOps
 
-        return ImageOps.posterize(img, int(bits))
+        return by_pillow("posterize", img, lambda image: ImageOps.posterize(image, int(bits)))
     return on_planes(img, lambda planes: _bytes(planes, "posterize") & np.uint8(mask))
 
 
@@ -73,7 +75,7 @@ def solarize(img: Any, threshold: float) -> Any:
     if is_pil(img):
         from PIL import ImageOps
 
-        return ImageOps.solarize(img, threshold)  # type: ignore[arg-type]
+        return by_pillow("solarize", img, lambda image: ImageOps.solarize(image, threshold))  # type: ignore[arg-type]
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:
         white = largest(planes.dtype)
@@ -99,7 +101,7 @@ def autocontrast(img: Any) -> Any:
     if is_pil(img):
         from PIL import ImageOps
 
-        return ImageOps.autocontrast(img)
+        return by_pillow("autocontrast", img, lambda image: ImageOps.autocontrast(image))
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:
         white, x = largest(planes.dtype), floating(planes)
@@ -125,7 +127,7 @@ def equalize(img: Any) -> Any:
     if is_pil(img):
         from PIL import ImageOps
 
-        return ImageOps.equalize(img)
+        return by_pillow("equalize", img, lambda image: ImageOps.equalize(image))
     return on_planes(img, lambda planes: _each_channel(_bytes(planes, "equalize"), _equalised))
 
 

@@ -17,6 +17,7 @@ from . import geometry
 from .chance import SMALLEST, check_number, finite_numbers
 from .images import get_dimensions, is_pil, on_pil_planes, on_planes
 from .resampling import InterpolationMode, as_mode, pil_number
+from .values import floating
 
 FILL_MODES = ("constant", "nearest", "reflect", "wrap")
 
@@ -189,37 +190,44 @@ def _warp(
     )  # (height, width)
 
     def change(planes: NDArray[Any]) -> NDArray[Any]:
-        values = np.array(colour[0] if len(set(colour)) == 1 else np.reshape(colour, (-1, 1, 1)))
+        planes = np.ascontiguousarray(planes)
+        fills = np.array(colour[0] if len(set(colour)) == 1 else np.reshape(colour, (-1, 1, 1)))
         if mode is InterpolationMode.NEAREST:
             # Rounded first, so that from a place halfway between two pixels the second is taken, as in Pillow.
-            y, x = np.floor(sy.round(9) + 0.5), np.floor(sx.round(9) + 0.5)
-            return _take(planes, y, x, values.astype(planes.dtype), fill_mode)
+            y, x = (_fold(np.floor(place.round(9) + 0.5), n, fill_mode) for place, n in ((sy, h), (sx, w)))
+            return _take(planes, y, x, fills.astype(planes.dtype))
+        kind = floating(planes[:0]).dtype
         top, left = np.floor(sy), np.floor(sx)
-        low, far = sy - top, sx - left  # parts of a pixel
-        result: Any = 0.0
-        for dy, wy in ((0, 1 - low), (1, low)):
-            for dx, wx in ((0, 1 - far), (1, far)):
-                result = result + wy * wx * _take(planes, top + dy, left + dx, values, fill_mode)
-        return (np.rint(result) if planes.dtype.kind in "iub" else result).astype(planes.dtype)
+        low, far = (sy - top).astype(kind), (sx - left).astype(kind)  # parts of a pixel
+        rows, columns = ([_fold(first + d, n, fill_mode) for d in (0, 1)] for first, n in ((top, h), (left, w)))
+        result: Any = kind.type(0)
+        for y, share_y in zip(rows, (1 - low, low), strict=True):
+            for x, share_x in zip(columns, (1 - far, far), strict=True):
+                result = result + share_y * share_x * _take(planes, y, x, fills.astype(kind))
+        return (np.rint(result) if planes.dtype.kind in "iub" else result).astype(planes.dtype, copy=False)
 
     return on_pil_planes(img, change) if is_pil(img) else on_planes(img, change)
 
 
-def _take(planes: NDArray[Any], y: NDArray[Any], x: NDArray[Any], fill: NDArray[Any], fill_mode: str) -> NDArray[Any]:
+Places = tuple[NDArray[np.intp], NDArray[np.bool_] | None]  # indices, and which of them were inside (None: all count)
+
+
+def _take(planes: NDArray[Any], y: Places, x: Places, fill: NDArray[Any]) -> NDArray[Any]:
     """``planes[..., y, x]``, with a value for places outside."""
     h, w = planes.shape[-2:]
-    rows, columns = _fold(y.astype(np.intp), h, fill_mode), _fold(x.astype(np.intp), w, fill_mode)
-    values = planes[..., rows, columns]
-    if fill_mode != "constant":
-        return values
-    return np.where((rows == y) & (columns == x), values, fill)
+    # One index into the rows laid end to end takes a fifth of the time of two indices (80 and 440 us at 227 x 227).
+    values = np.take(planes.reshape(*planes.shape[:-2], h * w), y[0] * w + x[0], axis=-1)
+    return values if y[1] is None or x[1] is None else np.where(y[1] & x[1], values, fill)
 
 
-def _fold(index: NDArray[np.intp], n: int, fill_mode: str) -> NDArray[np.intp]:
-    """Places outside 0 .. n - 1 as places inside."""
+def _fold(index: NDArray[np.float64], n: int, fill_mode: str) -> Places:
+    """Places outside 0 .. n - 1 as places inside. (In floating point: remainders of whole numbers are slow.)"""
+    if fill_mode == "constant":
+        inside = (index >= 0) & (index < n)
+        return index.clip(0, n - 1).astype(np.intp), inside
     if fill_mode == "wrap":
-        return index % n
-    if fill_mode == "reflect":
-        index = index % (2 * n)
-        return np.minimum(index, 2 * n - 1 - index)
-    return index.clip(0, n - 1)
+        index = index - n * np.floor(index / n)
+    elif fill_mode == "reflect":
+        index = index - 2 * n * np.floor(index / (2 * n))
+        index = np.minimum(index, 2 * n - 1 - index)
+    return index.clip(0, n - 1).astype(np.intp), None

@@ -13,8 +13,7 @@ __device__ unsigned drawn(unsigned long long seed, long long position) {
     unsigned long long z = seed + (position + 1) * 0x9E3779B97F4A7C15ull;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    z = z ^ (z >> 31);
-    return z >> 40;                                // 24 bits
+    return z >> 40;                                // 24 bits; the hash's last step changes only lower ones
 }
 
 extern "C" __global__ void dropout_forward(

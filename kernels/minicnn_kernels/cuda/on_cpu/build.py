@@ -109,7 +109,7 @@ def _headers() -> str:
 
 
 def _runtime() -> Path:
-    files = [str(SHIM / name) for name in ("runtime.cpp", "checker.cpp")]
+    files = [str(SHIM / name) for name in ("launch.cpp", "threads.cpp", "memory.cpp", "checker.cpp")]
 
     def make(path: str) -> None:
         _run([*FLAGS, "-O2", "-Wall", "-nostdlib", "-r", "-o", path, *files], None, "the runtime of the executor")

@@ -26,7 +26,7 @@ class KernelError(RuntimeError):
         ``(x, y, z)`` of the two.
     """
 
-    def __init__(self, message: str, kind: str, kernel: str) -> None:
+    def __init__(self, message: str, kind: str = "", kernel: str = "") -> None:
         super().__init__(message)
         self.kind, self.kernel = kind, kernel
         self.line: int | None = None

@@ -6,6 +6,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class Program:
         self._library.cuda_cpu_shared_type.restype = ctypes.c_char_p
         self._library.cuda_cpu_events.restype = ctypes.c_size_t
         self._fibers = needs_fibers(without_comments(source))
-        self._lock = threading.Lock()  # the runtime's state is one for the library
+        self._lock = _lock_of(self._path)
         self.lines = Lines(Path(self._path), source, file)
 
     def __repr__(self) -> str:
@@ -216,6 +217,8 @@ class Program:
             output = self._library.cuda_cpu_output().decode(errors="replace")
         if output:
             sys.stdout.write(output)
+        if failed and report.kind == b"interrupted":
+            raise KeyboardInterrupt
         if failed:
             raise self._error(kernel, report, values)
         return values
@@ -268,6 +271,12 @@ class Program:
         if array:
             error.array, error.index = array, place(report.element, values.get(array))
         return error
+
+
+@cache
+def _lock_of(path: Path) -> threading.RLock:
+    """One for each library, for its runtime has one state; whoever loads the same source again shares it."""
+    return threading.RLock()
 
 
 def _at(line: Line | None) -> str:

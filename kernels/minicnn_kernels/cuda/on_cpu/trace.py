@@ -103,9 +103,10 @@ def trace(
     grid3, block3 = _three(grid), _three(block)
     thread3, of_block3 = _index(thread, block3, "thread"), _index(of_block, grid3, "of_block")
     traced = _number(of_block3, grid3), _number(thread3, block3)
-    values = program._launch(kernel, grid, block, arguments, named or {}, shared_memory, "forward", traced)
     title = f"thread {thread3} of block {of_block3} in {kernel}"
-    return Trace(title, _steps(program, values))
+    with program._lock:  # the library keeps the steps until its next launch
+        values = program._launch(kernel, grid, block, arguments, named or {}, shared_memory, "forward", traced)
+        return Trace(title, _steps(program, values))
 
 
 def _index(index: Size, sizes: Sequence[int], name: str) -> tuple[int, int, int]:

@@ -8,112 +8,25 @@ import numpy as np
 from numba import carray
 
 from ...arrays import Array
-from ...conv_algorithms import choose
+from ...conv_algorithms import active_conv_algorithm, choose
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
-from ...memory import empty
-from ...stages import Distance, Laid, Stages, Within, contiguous_numbers, staged
+from ...stages import Laid, Stages, Within, contiguous_numbers, staged
 from ...threads import available_threads
-from .. import blocks
 from ..addresses import _pointer as pointer
-from ..blocks import task as product_task
 from ..conv import _depthwise
 from ..depthwise import _correlate_row as correlate_row
 from ..depthwise import _plan as depthwise_plan
 from ..depthwise import _windows as depthwise_windows
-from ..jit import serial
 from ..layout import flat
-from ..product import TASKS, _Cut, _cut, _neutral
-from ..product import _add_parts_of_rows as add_parts_of_rows
-from ..product import _pack_panel as pack_panel
-from ..vector.tile import tile_columns
-from ..vector.winograd import PLANES
+from ..vector.winograd import PLANES, SIDE
 from ..winograd.convolution import Memory
 from ..winograd.convolution import _block as winograd_block
 from ..winograd.cut import NUMBER, Cut, _kind, cut_convolution, record
 from ..winograd.filters import filters_of_panel
 from .launch import integers, loop, numbers
-from .planes import bounds_as_words, padded
-
-PLAN, FLOAT = blocks.PLAN, np.dtype(np.float32)
-
-
-@serial
-def _table(address, rows):  # type: ignore[no-untyped-def]
-    return integers(address, rows * 4).reshape(rows, 4)
-
-
-@loop
-def _pack(task, worker, words):  # type: ignore[no-untyped-def]
-    """One panel of B."""
-    at = integers(words, 6)
-    packed, b, panels = numbers(at[0], 1), numbers(at[1], 1), at[2]
-    pack_panel(packed, b, task, panels, _table(at[3], at[4]), integers(at[5], PLAN))
-
-
-@loop
-def _multiply(task, worker, words):  # type: ignore[no-untyped-def]
-    """One task of a product."""
-    at = integers(words, 12)
-    c, a, b, scratch = numbers(at[0], 1), numbers(at[1], 1), numbers(at[2], 1), numbers(at[3], 1)
-    product_task(task, c, a, b, scratch, at[4:9], _table(at[9], at[10]), integers(at[11], PLAN))
-
-
-@loop
-def _add(task, worker, words):  # type: ignore[no-untyped-def]
-    """Some rows of the sum of a product's parts."""
-    at = integers(words, 14)
-    c, parts = numbers(at[0], 1), numbers(at[1], 1)
-    start, split, m, n, chunk = at[2], at[3], at[4], at[5], at[6]
-    first = task * chunk
-    add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, at[7:10], at[10:14])
-
-
-def epilogue_words(y: Laid, columns: int, bias: Array | None, epilogue: Epilogue) -> tuple[Any, ...]:
-    """The five words of an epilogue, as ``product.epilogue_words``."""
-    if bias is None and epilogue is NONE:
-        return 0, 0, 0, 0, 0
-    scale = _neutral(1, columns, FLOAT) if epilogue.scale is None else epilogue.scale
-    shift = _neutral(0, columns, FLOAT) if bias is None else bias
-    residual: Any = epilogue.residual
-    return scale, shift, 0 if residual is None else Distance(residual, y), *bounds_as_words(epilogue)
-
-
-def product(
-    stages: Stages,
-    y: Laid,
-    a: Laid,
-    b: Array,
-    *,
-    n: int,
-    a_sizes: tuple[int, ...],
-    a_strides: tuple[int, ...],
-    b_strides: tuple[int, ...],
-    c_strides: tuple[int, ...],
-    bias: Array | None,
-    epilogue: Epilogue,
-    starts: tuple[tuple[int, ...], ...] = ((0, 0, 0, 0),),
-) -> None:
-    """As ``product.product``, with B packed beforehand."""
-    plain = bias is None and epilogue is NONE
-    cut: _Cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), 4, plain)
-    plan = cut.plan.copy()
-    plan[blocks.PACKED] = 1
-    table = np.array(starts, np.int64)
-    packed = empty((len(starts) * cut.panels * cut.k * tile_columns(4),), np.float32)
-    stages.prepare(_pack(), len(starts) * cut.panels, packed, b, cut.panels, table, len(table), plan)
-    scratch = stages.scratch(available_threads() * cut.scratch * 4)
-    if cut.split > 1:
-        target = stages.temporary(1, 1, 1, cut.split * cut.m * n)
-        places = table.copy()
-        places[0, 0] = 0
-        stages.run(_multiply(), cut.tasks, target, a, packed, scratch, 0, 0, 0, 0, 0, places, len(places), plan)
-        chunk = max(1, min(128, -(-cut.m // TASKS)))
-        sizes = starts[0][0], cut.split, cut.m, n, chunk, *a_sizes[:3], *c_strides
-        stages.run(_add(), -(-cut.m // chunk), y, target, *sizes)
-        return
-    words = epilogue_words(y, max(start[3] for start in starts) + n, bias, epilogue)
-    stages.run(_multiply(), cut.tasks, y, a, packed, scratch, *words, table, len(table), plan)
+from .planes import padded
+from .products import epilogue_words, product
 
 
 def _direct(
@@ -143,6 +56,8 @@ def _direct(
     )
 
 
+TILES = 8  # with fewer, and more weights than SMALL, reading U takes longer than the multiplications that it saves
+SMALL = 64 * 1024
 _MEMORY, _CUT = np.empty(0, _kind(Memory._fields)), np.empty(0, _kind(Cut._fields))
 _FIELDS = len(Memory._fields)
 
@@ -176,7 +91,7 @@ def _winograd(
     steps = {"x_step": x.strides[3] * NUMBER, "y_step": y.strides[3] * NUMBER}
     cut = cut_convolution(x.shape[0], c, o, *sizes)._replace(own_filters=0, **steps)
     memory, (so, sc, sh, sw) = flat(w)
-    u = empty((cut.panels * PLANES * cut.u_plane // NUMBER,), np.float32)
+    u = stages.store(cut.panels * PLANES * cut.u_plane)
     zeros, table = np.zeros(cut.channels, np.float32), record(cut)
     tasks = -(-cut.tiles // cut.block) * -(-cut.panels // cut.panels_per_task)
     size = PLANES * (cut.v_plane + cut.m_plane)
@@ -219,6 +134,17 @@ def _all_channels(
     stages.run(_depthwise_row(), x.shape[0] * plan.sizes[0], y, x, windows, shift, bounds, *tables, *plan.sizes)
 
 
+def _algorithm(images: int, x_shape: tuple[int, ...], w: Array, window: Window2d, groups: int) -> str:
+    """As the kernel's; but Winograd's U, made beforehand, is larger than the weights and must be read from memory."""
+    algorithm, _ = choose("forward", (images, *x_shape[1:]), w.shape, window, groups, w.dtype)
+    if algorithm == "winograd" and active_conv_algorithm() == "auto":
+        side = SIDE + 1 - window.kernel_size[0]
+        tiles = x_shape[0] * -(-window.output_size[0] // side) * -(-window.output_size[1] // side)
+        if tiles < TILES and w.size > SMALL:
+            return "direct"
+    return algorithm
+
+
 @staged("conv2d.forward", "numba")
 def conv2d_stages(
     stages: Stages,
@@ -238,7 +164,7 @@ def conv2d_stages(
         return False
     if residual is not None and (not isinstance(residual, Laid) or not residual.lies_like(y)):
         return False
-    algorithm, _ = choose("forward", x.shape, w.shape, window, groups, w.dtype)
+    algorithm = _algorithm(stages.images, x.shape, w, window, groups)
     if algorithm == "winograd":
         _winograd(stages, y, x, w, bias, window, epilogue)
     elif algorithm != "direct":

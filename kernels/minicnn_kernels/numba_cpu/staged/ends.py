@@ -23,9 +23,9 @@ from ..pooling import _averages as windows
 from ..resample import Sparse
 from ..resample import _row as resample_row
 from ..vector.dot import ROWS, dot
-from .convolution import product
 from .launch import integers, loop, numbers
 from .planes import TASK, bounds_as_words, copy_stages, padded
+from .products import product
 
 _DOUBLES = np.empty(0, np.float64)
 CHANNELS = 64  # in one task of a copy to the order (C, H, W)

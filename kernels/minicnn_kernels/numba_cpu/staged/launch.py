@@ -170,15 +170,26 @@ def _offset(x: Laid) -> int:
     return x.buffer.offset + x.start * ITEMSIZE
 
 
+def _step(word: Any, images: int) -> int:
+    """How many bytes further the next images are."""
+    if isinstance(word, Distance):
+        return _step(word.to, images) - _step(word.start, images)
+    if isinstance(word, Laid) and word.buffer.whole:
+        return images * word.strides[0] * ITEMSIZE
+    return 0
+
+
 class Launch:
     """Stages with all addresses, ready to run.
 
     Parameters
     ----------
     stages : sequence of Stage
+    images, turns : int
+        The stages are run several times, each time for the next so many images of the batch.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], images: int = 0, turns: int = 1) -> None:
         self.stages = list(stages)  # keep the arrays alive
         self.table = np.zeros((len(self.stages), 3), np.int64)
         words: list[int] = []
@@ -186,9 +197,13 @@ class Launch:
         self.buffers: dict[int, Any] = {}
         starts: list[int] = []
         within: list[tuple[int, int]] = []
+        further: list[tuple[int, int]] = []  # words that are other ones for the next images: by how much
         for stage in self.stages:
             starts.append(len(words))
             for word in stage.words:
+                step = _step(word, images)
+                if step:
+                    further.append((len(words), step))
                 if isinstance(word, Distance):
                     words.append(_offset(word.to) - _offset(word.start))
                 elif isinstance(word, Within):
@@ -203,6 +218,7 @@ class Launch:
                     words.append(word.ctypes.data if isinstance(word, np.ndarray) else int(word))
             words += [0] * (-len(words) % 8)
         self.words = np.array(words, np.int64)
+        self.turns, self._further = turns, np.array(further, np.int64).reshape(-1, 2).T
         for at, number in within:
             self.words[at] = self.words.ctypes.data + number * WORD
         self.table[:, 0] = [stage.loop for stage in self.stages]
@@ -225,9 +241,14 @@ class Launch:
 
     def __call__(self) -> None:
         """Run all stages."""
-        if len(self.table):
+        at, steps = self._further
+        for turn in range(self.turns):
+            if turn:
+                self.words[at] += steps
             self.counts.fill(0)
             _follow(self.table, self.counts, _let_others_run())
+        if self.turns > 1:
+            self.words[at] -= steps * (self.turns - 1)
 
 
 launchers["numba"] = Launch

@@ -12,7 +12,6 @@ from ...geometry import Pads, Window2d
 from ...stages import Laid, Stages, contiguous_numbers, staged
 from ..columnwise import or_default
 from ..jit import serial_no_alias, unsigned
-from ..layout import _pad_row as pad_row
 from ..max_pooling import spans
 from .launch import integers, loop, numbers
 
@@ -20,10 +19,57 @@ TASK = 16384  # numbers in one task of a loop over pixels, about
 NO_PADS = ((0, 0), (0, 0))
 
 
+@serial_no_alias
+def _zeros(out, p, count):  # type: ignore[no-untyped-def]
+    for j in range(unsigned(p), unsigned(p + count)):
+        out[j] = 0
+
+
+@serial_no_alias
+def _run_of_numbers(out, x, p, q, count):  # type: ignore[no-untyped-def]
+    p, q = unsigned(p), unsigned(q)
+    for j in range(unsigned(count)):
+        out[p + j] = x[q + j]
+
+
+@serial_no_alias
+def _three_planes(out, a, b, c, pixels):  # type: ignore[no-untyped-def]
+    """Pixels of three colours that lie in a plane each."""
+    for j in range(unsigned(pixels)):
+        p = unsigned(j * 3)
+        out[p], out[p + unsigned(1)], out[p + unsigned(2)] = a[j], b[j], c[j]
+
+
+@serial_no_alias
+def _any_order(out, x, p, q, pixels, channels, sw, sc):  # type: ignore[no-untyped-def]
+    channels = unsigned(channels)
+    for j in range(unsigned(pixels)):
+        for k in range(channels):
+            out[unsigned(p) + j * channels + k] = x[unsigned(q + np.int64(j) * sw + np.int64(k) * sc)]
+
+
 @loop
 def _pad(task, worker, words):  # type: ignore[no-untyped-def]
+    """One row of the padded images: zeros, the pixels in channels-last order, zeros; or zeros alone."""
     at = integers(words, 13)
-    pad_row(numbers(at[0], 1), numbers(at[1], 1), task, at[2:])
+    out, x, h, w, c = numbers(at[0], 1), numbers(at[1], 1), at[2], at[3], at[4]
+    sn, sh, sw, sc, top, bottom, left, right = at[5], at[6], at[7], at[8], at[9], at[10], at[11], at[12]
+    n, i = task // (top + h + bottom), task % (top + h + bottom) - top
+    p, q = task * (left + w + right) * c, n * sn + i * sh
+    if not 0 <= i < h:
+        _zeros(out, p, (left + w + right) * c)
+        return
+    _zeros(out, p, left * c)
+    p += left * c
+    if sc == 1 and sw == c:
+        _run_of_numbers(out, x, p, q, w * c)
+    elif c == 3 and sw == 1:
+        planes = at[1] + q * 4
+        second, third = numbers(planes + sc * 4, 1), numbers(planes + sc * 8, 1)
+        _three_planes(numbers(at[0] + p * 4, 1), numbers(planes, 1), second, third, w)
+    else:
+        _any_order(out, x, p, q, w, c, sw, sc)
+    _zeros(out, p + w * c, right * c)
 
 
 def padded(stages: Stages, x: Laid, pads: Pads = NO_PADS, contiguous: bool = False) -> Laid:

@@ -160,9 +160,10 @@ void note(int kind, long long pc) {
 
 void check(const void* address, int bytes, Access access, long long pc) {
     if (!current.checked) return;
+    if (interrupted) fail("interrupted", pc, "interrupted");
     settle();
     const char* at = (const char*)address;
-    if (local(at) || (own_image(at) && !(at >= slot_at(0) && at < slot_at(256 << 10)))) return;
+    if (local(at) || (own_image(at) && !(at >= slot_at(0) && at < slot_at(ARENA)))) return;
     for (size_t i = 0; i < shared.size(); ++i)
         if (at >= shared[i].begin && at < shared[i].end) return check_range(shared[i], SHARED + (int)i, at, bytes, access, pc);
     for (size_t i = 0; i < given.size(); ++i)

@@ -1,4 +1,4 @@
-// What runtime.cpp and checker.cpp tell each other.
+// What the four parts of the runtime tell each other.
 #pragma once
 #include "runtime.h"
 
@@ -7,6 +7,7 @@ namespace cuda_cpu {
 const size_t STACK = 128 << 10;              // bytes of a fiber's stack
 const int SHARED = 1000;                     // Event::range of the first shared array
 const int MAX_THREADS = 1024;
+const size_t ARENA = 256 << 10;              // bytes for declared shared arrays
 
 struct Slot {                                // a `__shared__` array
     size_t offset, bytes, element;
@@ -14,6 +15,7 @@ struct Slot {                                // a `__shared__` array
 };
 
 extern Launch current;
+extern volatile int interrupted;             // Ctrl-C was pressed
 extern long long block_number;               // of the block that runs
 extern int self_number;                      // of the thread that runs, in its block
 extern const char* fiber_stack;              // of that thread; null where threads are plain calls
@@ -24,7 +26,19 @@ extern unsigned warp_epoch[MAX_THREADS / 32];
 Report report_of(const char* kind, long long pc);
 void place_of(long long block, int thread, Side& side);
 
-// the checker
+// launch.cpp
+uint3 index_of(int thread);
+void run_thread();                                           // the thread self_number, to its end
+
+// threads.cpp
+void run_fibers(int threads, unsigned& random);
+void abandon_fibers();                                       // after a failure: their stacks are left as they are
+
+// memory.cpp
+void memory_block(int threads);                              // a block begins
+void memory_block_ends();
+
+// checker.cpp
 void checker_start();                                        // a launch
 void checker_block(const char* dynamic, size_t bytes);       // a block: shared memory is unwritten again
 void checker_slot(const Slot& slot);                         // a shared array is declared

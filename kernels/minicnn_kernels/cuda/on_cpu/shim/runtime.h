@@ -1,4 +1,4 @@
-// What the executor's runtime (runtime.cpp, checker.cpp) and the code of a kernel (cuda_cpu.h) share.
+// What the executor's runtime (launch.cpp, threads.cpp, memory.cpp, checker.cpp) and the code of a kernel (cuda_cpu.h) share.
 #pragma once
 #include <cstddef>
 
@@ -20,7 +20,7 @@ struct Side {                     // one of the two who disagree
     int writes;
 };
 struct Report {                   // why a launch failed; call.py makes the message from it
-    char kind[16];                // "race", "bounds", "unwritten", "barrier", "warp", "fault", "failed"
+    char kind[16];                // "race", "bounds", "unwritten", "barrier", "warp", "fault", "failed", "interrupted"
     Side me, other;
     char array[64];
     long long element;

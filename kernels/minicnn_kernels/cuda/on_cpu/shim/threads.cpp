@@ -1,30 +1,21 @@
-// Runs the threads of a CUDA kernel on one thread of the CPU.
+// The threads of a block: fibers that take turns, and what they do together.
 //
-// Blocks run one after another. The threads of a block are plain calls; where the kernel has barriers or warp
-// functions, they are fibers: each has its own stack, runs until it must wait, and the scheduler takes the next one.
+// A fiber has its own stack, runs until it must wait, and the scheduler takes the next one. Where a kernel has no barriers
+// and no warp functions, its threads are plain calls (launch.cpp).
 #include "internal.h"
 
 #include <algorithm>
 #include <csetjmp>
-#include <csignal>
-#include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <dlfcn.h>
 #include <string>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <vector>
 
-uint3 threadIdx, blockIdx;
-dim3 blockDim, gridDim;
-
 namespace cuda_cpu {
 
-Launch current;
-long long block_number;
-int self_number;
 const char* fiber_stack;
 unsigned epoch, warp_epoch[MAX_THREADS / 32];
 
@@ -43,38 +34,16 @@ struct Fiber {
     long long pc;
     char* stack;
 };
-struct Async {                               // a cp.async that has not landed
-    void* to;
-    const void* from;
-    int bytes, taken, group;
-    long long pc;
-};
 
 std::vector<Fiber*> fibers;
 Fiber* self;                                 // null where threads are plain calls
-jmp_buf scheduler, failed;
-Report* report;
-void (*body)(void**);
-void** arguments;
+jmp_buf scheduler;
 char published[MAX_THREADS][32];             // what each lane shows to its warp
-std::vector<Async> flying[MAX_THREADS];
-int groups[MAX_THREADS];
 int votes, voters, verdict[3];
-std::vector<Slot> slots;
-alignas(128) char arena[256 << 10];          // the declared shared arrays, each with a gap behind it
-size_t arena_end = 64;
-std::vector<char> dynamic;
-std::string output;
-
-uint3 index_of(int thread) {
-    const unsigned t = thread;
-    return {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
-}
 
 void fiber_main() {
     for (;;) {
-        body(arguments);
-        settle();
+        run_thread();
         self->state = DONE;
         if (!_setjmp(self->place)) _longjmp(scheduler, 1);
     }
@@ -82,6 +51,7 @@ void fiber_main() {
 
 void park(State state, const char* where, long long pc) {
     if (!self) fail("failed", pc, "%s in a kernel that was started without fibers", where);
+    if (interrupted) fail("interrupted", pc, "interrupted");
     settle();
     self->state = state;
     self->where = where;
@@ -181,7 +151,9 @@ void release_block(int threads, int done) {
     ++epoch;
 }
 
-void run_fibers(int threads, uint32_t& random) {
+}  // namespace
+
+void run_fibers(int threads, unsigned& random) {
     make_fibers(threads);
     std::vector<int> order(threads);
     for (int i = 0; i < threads; ++i) order[i] = current.order == 1 ? threads - 1 - i : i;
@@ -214,122 +186,12 @@ void run_fibers(int threads, uint32_t& random) {
     }
 }
 
-void run_block(int threads, uint32_t& random) {
-    memset(arena, 0xff, sizeof arena);                       // all bits set is a NaN: shared memory starts undefined
-    memset(dynamic.data(), 0xff, dynamic.size());
-    ++epoch;
-    checker_block((char*)dynamic_shared(), current.shared_bytes);
-    for (int i = 0; i < threads; ++i) {
-        flying[i].clear();
-        groups[i] = 0;
-    }
-    if (current.fibers) {
-        run_fibers(threads, random);
-    } else {
-        for (int i = 0; i < threads; ++i) {
-            self_number = current.order == 1 ? threads - 1 - i : i;
-            threadIdx = index_of(self_number);
-            body(arguments);
-            settle();
-        }
-    }
-    const char* end = (char*)dynamic_shared() + current.shared_bytes;
-    if (std::any_of(end, end + 64, [](char c) { return c != (char)0xff; }))
-        fail("bounds", -1, "wrote past the %zu bytes of dynamic shared memory", current.shared_bytes);
+void abandon_fibers() {
+    for (Fiber* f : fibers) f->started = false;
+    self = nullptr;
+    fiber_stack = nullptr;
+    votes = voters = 0;
 }
-
-void on_fault(int number, siginfo_t* info, void* context) {
-    const mcontext_t& machine = ((ucontext_t*)context)->uc_mcontext;
-#if defined(__x86_64__)
-    const void* pc = (const void*)(machine.gregs[REG_RIP] + 1);
-#elif defined(__aarch64__)
-    const void* pc = (const void*)(machine.pc + 1);
-#else
-    const void* pc = nullptr;
-    (void)machine;
-#endif
-    const char* at = (const char*)info->si_addr;
-    if (number == SIGFPE)
-        fail("fault", offset_of(pc), "an integer division by zero");
-    if (fiber_stack && at >= fiber_stack - 4096 && at < fiber_stack)
-        fail("fault", offset_of(pc), "the local variables need more than the %zu bytes of a thread's stack", STACK);
-    fail("fault", offset_of(pc), "an access to memory that does not exist");
-}
-
-const int FAULTS[] = {SIGFPE, SIGSEGV, SIGBUS};
-
-}  // namespace
-
-// ---- failing ---------------------------------------------------------------------------------------------------------
-
-long long offset_of(const void* pc) {
-    static const char* base;
-    if (!base) {
-        Dl_info mine;
-        dladdr((void*)&current, &mine);
-        base = (const char*)mine.dli_fbase;
-    }
-    return pc ? (const char*)pc - base - 1 : -1;             // inside the call, not behind it
-}
-
-void place_of(long long block, int thread, Side& side) {
-    const uint3 t = index_of(thread);
-    const unsigned at[3] = {(unsigned)(block % gridDim.x), (unsigned)(block / gridDim.x % gridDim.y),
-                            (unsigned)(block / gridDim.x / gridDim.y)};
-    memcpy(side.block, at, sizeof at);
-    memcpy(side.thread, &t, sizeof t);
-}
-
-Report report_of(const char* kind, long long pc) {
-    Report r = {};
-    snprintf(r.kind, sizeof r.kind, "%s", kind);
-    place_of(block_number, self_number, r.me);
-    r.me.pc = pc;
-    r.other.pc = -1;
-    r.element = -1;
-    return r;
-}
-
-void fail_with(const Report& r) {
-    *report = r;
-    for (Fiber* f : fibers) f->started = false;              // their stacks are abandoned
-    _longjmp(failed, 1);
-}
-
-void fail(const char* kind, long long pc, const char* format, ...) {
-    Report r = report_of(kind, pc);
-    va_list list;
-    va_start(list, format);
-    vsnprintf(r.text, sizeof r.text, format, list);
-    va_end(list);
-    fail_with(r);
-}
-
-int print(const char* format, ...) {
-    char line[1024];
-    va_list list;
-    va_start(list, format);
-    const int n = vsnprintf(line, sizeof line, format, list);
-    va_end(list);
-    output += line;
-    return n;
-}
-
-// ---- shared memory ---------------------------------------------------------------------------------------------------
-
-size_t shared_slot(const char* name, const char* type, size_t bytes, size_t element) {
-    const size_t offset = arena_end;
-    if (offset + bytes + 128 > sizeof arena) fail("failed", -1, "%s: more shared memory than a GPU has", name);
-    arena_end = (offset + bytes + 127) / 64 * 64;
-    slots.push_back({offset, bytes, element, name, type});
-    checker_slot(slots.back());
-    return offset;
-}
-
-char* slot_at(size_t offset) { return arena + offset; }
-void* dynamic_shared() { return dynamic.data() + (128 - (uintptr_t)dynamic.data() % 128); }
-
-// ---- threads together ------------------------------------------------------------------------------------------------
 
 int thread_number() { return self_number; }
 
@@ -405,92 +267,4 @@ __attribute__((noinline)) void warp_mma_tf32(float* d, const float* a, const flo
     wait_for_warp(~0u, where, false, pc);
 }
 
-// ---- memory ----------------------------------------------------------------------------------------------------------
-
-__attribute__((noinline)) void atomic_load(void* value, const void* from, size_t bytes) {
-    check(from, (int)bytes, ATOMIC, offset_of(__builtin_return_address(0)));
-    memcpy(value, from, bytes);
-}
-
-void atomic_store(void* to, const void* value, size_t bytes) { memcpy(to, value, bytes); }
-
-// cp.async: the bytes land when their group is waited for, so that a missing wait finds unwritten memory.
-__attribute__((noinline)) void async_copy(void* to, const void* from, int bytes, int taken) {
-    const long long pc = offset_of(__builtin_return_address(0));
-    if ((uintptr_t)to % bytes || (uintptr_t)from % bytes)
-        fail("bounds", pc, "cp.async of %d bytes from or to an address that is not a multiple of %d", bytes, bytes);
-    check(to, bytes, PROMISE, pc);
-    flying[self_number].push_back({to, from, bytes, taken, groups[self_number], pc});
-}
-
-void async_commit() { ++groups[self_number]; }
-
-void async_wait(int pending) {
-    std::vector<Async>& queue = flying[self_number];
-    size_t kept = 0;
-    for (const Async& a : queue) {
-        if (a.group >= groups[self_number] - pending) {
-            queue[kept++] = a;
-            continue;
-        }
-        if (a.taken) check(a.from, a.taken, READ, a.pc);
-        check(a.to, a.bytes, WRITE, a.pc);
-        memcpy(a.to, a.from, a.taken);
-        memset((char*)a.to + a.taken, 0, a.bytes - a.taken);
-        settle();
-    }
-    queue.resize(kept);
-}
-
 }  // namespace cuda_cpu
-
-// ---- what Python calls -----------------------------------------------------------------------------------------------
-
-#define EXPORT extern "C" __attribute__((visibility("default")))
-
-EXPORT const char* cuda_cpu_output() { return cuda_cpu::output.c_str(); }
-
-// Returns 0, or 1 with the reason in `report`.
-EXPORT int cuda_cpu_launch(void (*kernel)(void**), const cuda_cpu::Launch* launch, void** arguments, cuda_cpu::Report* report) {
-    using namespace cuda_cpu;
-    current = *launch;
-    cuda_cpu::report = report;
-    cuda_cpu::arguments = arguments;
-    body = kernel;
-    output.clear();
-    gridDim = {launch->grid[0], launch->grid[1], launch->grid[2]};
-    blockDim = {launch->block[0], launch->block[1], launch->block[2]};
-    const int threads = blockDim.x * blockDim.y * blockDim.z;
-    const long long blocks = (long long)gridDim.x * gridDim.y * gridDim.z;
-    self = nullptr;
-    fiber_stack = nullptr;
-    votes = voters = 0;
-    dynamic.resize(launch->shared_bytes + 256);
-    checker_start();
-
-    static char alternate[64 << 10];
-    stack_t other = {}, before;
-    other.ss_sp = alternate;
-    other.ss_size = sizeof alternate;
-    sigaltstack(&other, &before);
-    struct sigaction action = {}, old[3];
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    for (int i = 0; i < 3; ++i) sigaction(FAULTS[i], &action, old + i);
-
-    int wrong = _setjmp(failed);
-    if (!wrong) {
-        uint32_t random = launch->order;
-        for (long long b = 0; b < blocks; ++b) {
-            // in random order every block comes once if the factor, a prime, has no common divisor with their number
-            const bool mixed = launch->order > 1 && blocks % 2654435761LL;
-            block_number = launch->order == 1 ? blocks - 1 - b : mixed ? (b % blocks * 2654435761LL + launch->order) % blocks : b;
-            blockIdx = {(unsigned)(block_number % gridDim.x), (unsigned)(block_number / gridDim.x % gridDim.y),
-                        (unsigned)(block_number / gridDim.x / gridDim.y)};
-            run_block(threads, random);
-        }
-    }
-    for (int i = 0; i < 3; ++i) sigaction(FAULTS[i], old + i, nullptr);
-    sigaltstack(&before, nullptr);
-    return wrong;
-}

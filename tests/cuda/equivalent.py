@@ -1,0 +1,48 @@
+"""Mutants that compute the same as the original, and why: (file, line, line with the change) -> reason."""
+
+from __future__ import annotations
+
+_WARP = "for (int distance = 16; distance > 0; distance /= 2) value += __shfl_xor_sync(~0u, value, distance);"
+
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        "tile_product.cuh",
+        "float sums[2][4][4] = {};",
+        "float sums[3][4][4] = {};",
+    ): "registers that nobody uses",
+    (
+        "reduce.cuh",
+        _WARP,
+        _WARP.replace("16", "17"),
+    ): "17, 8, 4, 2 and 1 also combine to all 32 lanes",
+    (
+        "reduce.cuh",
+        "if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;",
+        "if (threadIdx.x % 33 == 0) parts[threadIdx.x / 32] = value;",
+    ): "all lanes have the sum, and the multiples of 33 below 256 lie in the eight warps",
+    (
+        "reduce.cuh",
+        "if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;",
+        "if (threadIdx.x % 32 == 1) parts[threadIdx.x / 32] = value;",
+    ): "all lanes have the sum",
+    (
+        "channels.cu",
+        "if (threadIdx.x == 0) sums[channel] = sum;",
+        "if (threadIdx.x == 1) sums[channel] = sum;",
+    ): "all threads have the sum",
+    (
+        "activations.cu",
+        "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 0); }",
+        "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 1); }",
+    ): "the second argument is not used",
+    (
+        "batch_norm.cu",
+        "var[channel] = mine.m2 / fmax(mine.count, real(1));",
+        "var[channel] = mine.m2 / fmax(mine.count, real(2));",
+    ): "m2 of one number is 0",
+    (
+        "batch_norm.cu",
+        "if (b.count == 0) return;",
+        "if (a.count == 0) return;",
+    ): "a lane before another has at least as many numbers, and merging none changes nothing",
+}

@@ -1,0 +1,33 @@
+"""What the tests of CUDA kernels need, and what happens where it is not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import Any
+
+import pytest
+
+
+def compiler() -> None:
+    """g++ must be there."""
+    if shutil.which("g++") is None:
+        absent("no g++. Fix: apt install g++")
+
+
+def nvrtc() -> Any:
+    """The module cupy.cuda.nvrtc; it needs two wheels, and no GPU."""
+    try:
+        from cupy.cuda import nvrtc as module
+
+        module.getVersion()
+    except Exception as error:  # a wheel that is missing, or a library that it does not find
+        absent(f"no NVRTC ({error}). Fix: pip install cupy-cuda13x nvidia-cuda-nvrtc")
+    return module
+
+
+def absent(reason: str) -> None:
+    """Skip, or fail where MINICNN_REQUIRE_DATA=1 asks for everything."""
+    if os.environ.get("MINICNN_REQUIRE_DATA") == "1":
+        pytest.fail(f"{reason}, and MINICNN_REQUIRE_DATA=1")
+    pytest.skip(reason)
