@@ -36,6 +36,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 1); }",
     ): "the second argument is not used",
     (
+        "activations.cu",
+        "const real s = sigmoid::forward(x, 0);",
+        "const real s = sigmoid::forward(x, 1);",
+    ): "the second argument is not used",
+    (
+        "activations.cu",
+        "static __device__ real forward(real x, real alpha) { return x > 0 ? x : alpha * expm1(x); }",
+        "static __device__ real forward(real x, real alpha) { return x >= 0 ? x : alpha * expm1(x); }",
+    ): "expm1 of 0 is 0",
+    (
         "batch_norm.cu",
         "var[channel] = mine.m2 / fmax(mine.count, real(1));",
         "var[channel] = mine.m2 / fmax(mine.count, real(2));",
