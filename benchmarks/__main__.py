@@ -3,6 +3,7 @@
 python -m benchmarks --write                      everything, into RESULTS.md
 python -m benchmarks networks                     training and inference of whole networks
 python -m benchmarks training --only resnet       one part, and of it what is named so
+python -m benchmarks loading                      photos for AlexNet ($MINICNN_DATA holds them, or generated ones)
 python -m benchmarks layers --only resnet50       every kernel of a training step; --inference 1 of inference
 """
 
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PARTS = ("training", "inference", "layers", "scaling", "startup", "operations")
+PARTS = ("training", "inference", "layers", "scaling", "startup", "loading", "operations")
 GROUPS = {"networks": ("training", "inference")}
 
 

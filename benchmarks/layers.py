@@ -1,8 +1,7 @@
 """Where a training step, or inference, spends its time: every kernel call, beside what the machine could do at best.
 
-The registry gives each kernel to its caller; here it gives a kernel that is timed. Calls of the same operation on the
-same shapes are one row. Its *limit* is the time that the machine needs at least, by its measured peaks (the
-*roofline*: Williams, Waterman & Patterson, 2009)::
+Calls of the same operation on the same shapes are one row. Its *limit* is the time that the machine needs at least,
+by its measured peaks (the *roofline*: Williams, Waterman & Patterson, 2009)::
 
     limit = max(floating-point operations / peak FLOP/s, bytes of all arrays / peak bytes/s)
 
@@ -14,15 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
-from math import prod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from minicnn_kernels import registry
+from minicnn_kernels.watching import Call, watch
 
 from .networks import Network
 from .sides import Inference, Training
@@ -49,73 +44,6 @@ class Profile:
     step: float
 
 
-def arrays(value: Any) -> Iterator[np.ndarray]:
-    """All arrays in an argument or a result."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from arrays(part)
-
-
-def describe(operation: str, arguments: tuple[Any, ...], result: Any) -> tuple[str, float]:
-    """What a call works on, and its floating-point operations (0 where memory is what counts)."""
-    shapes = [a.shape for a in arrays(arguments)]
-    if operation in _FILTERS:
-        w_shape, y_shape = _FILTERS[operation](arguments, result)
-        window, groups = next((a, b) for a, b in pairwise(arguments) if hasattr(a, "stride"))
-        return _convolution(w_shape, y_shape, window, groups), 2.0 * prod(y_shape) * prod(w_shape[1:])
-    if operation == "matmul":
-        a, b = shapes[0], shapes[1]
-        return " @ ".join("x".join(map(str, shape)) for shape in (a, b)), 2.0 * prod(result.shape) * a[-1]
-    return "x".join(map(str, max(shapes, key=prod))) if len(shapes) < _MANY else f"{len(shapes)} arrays", 0.0
-
-
-_MANY = 9  # more arrays are a list of parameters
-_FILTERS: dict[str, Callable[[tuple[Any, ...], Any], tuple[Any, Any]]] = {  # shapes of w and y
-    "conv2d.forward": lambda arguments, y: (arguments[1].shape, y.shape),
-    "conv2d.grad_input": lambda arguments, _: (arguments[1].shape, arguments[0].shape),
-    "conv2d.grad_weight": lambda arguments, grad_w: (grad_w.shape, arguments[0].shape),
-}
-
-
-def _convolution(w: tuple[int, ...], y: tuple[int, ...], window: Any, groups: int) -> str:
-    text = f"{w[2]}x{w[3]} {w[1] * groups}->{w[0]} at {window.input_size[0]}x{window.input_size[1]}"
-    if window.stride != (1, 1):
-        text += f" /{window.stride[0]}"
-    return text + (f", {groups} groups" if groups > 1 else "")
-
-
-@contextmanager
-def timed_kernels(record: Callable[[str, tuple[Any, ...], Any, float], None]) -> Iterator[None]:
-    """Let ``record`` see every kernel call: operation, arguments, result, seconds; but no call inside a call."""
-    select, inside = registry.select, False
-
-    def timed(operation: str, arguments: tuple[Any, ...]) -> tuple[Any, str]:
-        found, why = select(operation, arguments)
-
-        def function(*arguments: Any) -> Any:
-            nonlocal inside
-            if inside:
-                return found.function(*arguments)
-            inside = True
-            before = time.perf_counter()
-            try:
-                result = found.function(*arguments)
-            finally:
-                inside = False
-            record(operation, arguments, result, time.perf_counter() - before)
-            return result
-
-        return dataclasses.replace(found, function=function), why
-
-    registry.select = timed
-    try:
-        yield
-    finally:
-        registry.select = select
-
-
 class Profiled:
     """One network in a process of its own, with its kernels timed: a training step, or inference with a batch."""
 
@@ -134,19 +62,19 @@ class Profiled:
         whole, all_calls = [], []
         for _ in range(steps):
             calls: list[tuple[str, str, float, float, float]] = []
-
-            def record(operation: str, arguments: tuple[Any, ...], result: Any, seconds: float) -> None:
-                what, flops = describe(operation, arguments, result)
-                moved = {a.ctypes.data: a.nbytes for a in arrays((arguments, result))}  # in place: once
-                calls.append((operation, what, seconds, flops, float(sum(moved.values()))))  # noqa: B023
-
-            with timed_kernels(record):
+            with watch(lambda call: calls.append(summed_up(call))):  # noqa: B023
                 self.step()
             all_calls.append(calls)
             before = time.perf_counter()
             self.step()
             whole.append(time.perf_counter() - before)
         return Profile(self.name, gather(all_calls), float(np.median(whole)))
+
+
+def summed_up(call: Call) -> tuple[str, str, float, float, float]:
+    """Operation, what it works on, seconds, floating-point operations, bytes; the arrays are let go of."""
+    what, flops = call.describe()
+    return call.operation, what, call.seconds, flops, float(call.moved)
 
 
 def gather(all_calls: list[list[tuple[str, str, float, float, float]]]) -> list[Row]:

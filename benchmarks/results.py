@@ -13,6 +13,7 @@ from pathlib import Path
 from .harness import Timing
 from .inference import EAGER, OURS, InferenceRow
 from .layers import Profile, Row
+from .loading import BATCH, PIXELS, SIDE, LoadingRow
 from .machine import Peak
 from .operations import OperationRow
 from .scaling import WAY, Sweep
@@ -26,7 +27,7 @@ Written by `python -m benchmarks --write`. All figures are in float32. A ratio i
 minicnn's: above 1, minicnn is faster. The sides take turns on a machine that is waited for until it is idle; a time is
 the median of single calls, with the quartiles in brackets. Networks run in one process per side, each library with its
 own threads, their outputs compared before (same weights, same images)."""
-ORDER = ("Machine", "Training", "Inference", "Layers", "Growth", "Start-up", "Operations")
+ORDER = ("Machine", "Training", "Inference", "Layers", "Growth", "Start-up", "Loading", "Operations")
 SMALL = 0.005  # of a step: kernels below it are added up
 
 
@@ -207,6 +208,29 @@ def startup(found: Startup) -> str:
         "`examples/mnist_convnet.py`, from its launch until its first training step is done, reading 60 MB of images "
         f"included:\n\n- with an empty cache of compiled kernels: {found.first:.1f} s\n"
         f"- with the kernels on the disk: {found.cached:.2f} s"
+    )
+
+
+def loading(what: str, rows: Sequence[LoadingRow]) -> str:
+    """What loading costs a training step."""
+    alone = rows[0].step.median
+    table = markdown(
+        ("loading", "workers", "images/s, alone", "step ms", "step / step without loading"),
+        [
+            (
+                row.name,
+                "" if row.workers is None else row.workers,
+                "" if row.workers is None else f"{row.rate:.0f}",
+                spread(row.step),
+                f"{row.step.median / alone:.2f}",
+            )
+            for row in rows
+        ],
+    )
+    return (
+        f"JPEGs of {PIXELS} x {PIXELS} pixels ({what}), decoded and brought to {SIDE} x {SIDE} by a `DataLoader`, and "
+        f"AlexNet's training step on {BATCH} of them. It needs {BATCH / alone:.0f} images/s.\n\n{table}\n\n"
+        f"{disturbance(row.step for row in rows)}"
     )
 
 

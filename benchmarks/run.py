@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import inference, operations, results, scaling, startup, training
+from . import inference, loading, operations, results, scaling, startup, training
 from .layers import Profiled
 from .networks import NETWORKS, Network, weights_path, write_weights
 from .settings import Settings
@@ -72,6 +72,9 @@ class Run:
 
     def startup(self) -> None:
         self.section("Start-up", results.startup(startup.measure(self.folder, self.settings)))
+
+    def loading(self) -> None:
+        self.section("Loading", results.loading(*loading.measure(self.folder, self.settings)))
 
     def operations(self) -> None:
         rows = [operations.row(case, self.settings) for case in operations.cases() if self.chosen(case.name)]

@@ -6,7 +6,8 @@
 
 The network: conv 5x5 (1 -> 32) - ReLU - max-pool, conv 5x5 (32 -> 64) - ReLU -
 max-pool, dropout, fully connected 3136 -> 1000 -> 10; Adam with learning rate
-0.001, a tenth of it after 3 epochs; batches of 100.
+0.001, a tenth of it after 3 epochs; batches of 100. The loop is written out here;
+minicnn.train.fit (docs/training.md) is the same loop, ready to be used.
 
 MNIST is looked for in --data-dir, $MINICNN_DATA and the cache, then
 downloaded. Without a network the same program trains on the 1,797 smaller

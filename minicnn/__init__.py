@@ -229,7 +229,7 @@ _MODULES = (
         "models",
         "nn",
     ),
-    *("onnx", "optim", "transforms", "utils"),
+    *("onnx", "optim", "train", "transforms", "utils"),
 )
 _ELSEWHERE = {
     "save": "minicnn.io",

@@ -1,4 +1,4 @@
-"""The command line: ``minicnn summary resnet50``, ``minicnn models 'resnet*'``, ``minicnn config``.
+"""The command line: ``minicnn summary resnet50``, ``minicnn explain resnet50 cat.jpg``, ``minicnn models`` ...
 
 Every command is one function: it adds its arguments to a parser and returns what runs on the parsed arguments.
 Models are imported when a command needs them, so that ``--help`` answers at once.
@@ -77,6 +77,55 @@ def summary(parser: argparse.ArgumentParser) -> Run:
             ) from None
         if args.json:
             print(json.dumps(found.to_dict(), indent=2))
+
+    return run
+
+
+@command
+def explain(parser: argparse.ArgumentParser) -> Run:
+    """Write a page about a model: architecture, layers, receptive fields, filters, and what decides on an image."""
+    parser.add_argument("model", help="a name that `minicnn models` lists")
+    parser.add_argument("image", nargs="?", help="a picture; it is resized and cut as the model's images are")
+    parser.add_argument("--weights", metavar="FILE", help="trained weights: .pth, .safetensors, .npz (default: random)")
+    parser.add_argument("--output", metavar="FILE", help="the page to write (default: MODEL.html)")
+    parser.add_argument("--classes", metavar="FILE", help="names of the classes, one in a line, as synset_words.txt")
+    parser.add_argument("--target", type=int, metavar="K", help="class to explain (default: the most probable)")
+    parser.add_argument("--num-classes", type=int, metavar="K", help="number of classes (default: the model's)")
+    parser.add_argument("--in-channels", type=int, metavar="C", help="channels of the image (default: the model's)")
+    parser.add_argument("--size", type=int, metavar="S", help="height and width of the image (default: the model's)")
+    parser.add_argument(
+        "--mean", type=float, nargs="+", metavar="M", help="of the images' channels (default: ImageNet's)"
+    )
+    parser.add_argument("--std", type=float, nargs="+", metavar="S", help="their standard deviations")
+    parser.add_argument(
+        "--depth", type=int, metavar="D", help="open blocks down to this depth (default: what is legible)"
+    )
+    parser.add_argument(
+        "--occlusion", action="store_true", help="also hide one part of the image after the other (slow)"
+    )
+
+    def run(args: argparse.Namespace) -> None:
+        from . import explain, models
+        from .explaining import about, class_names, picture
+
+        config = {"num_classes": args.num_classes, "in_channels": args.in_channels, "weights": args.weights}
+        net = models.get_model(args.model, **{name: value for name, value in config.items() if value is not None})
+        channels, height, width = image_of(args.model)
+        size = (args.in_channels or channels, args.size or height, args.size or width)
+        x = picture(args.image, size, args.mean, args.std) if args.image else size
+        output = args.output or f"{args.model}.html"
+        found = explain.page(
+            net,
+            x,
+            output,
+            title=args.model,
+            target=args.target,
+            classes=class_names(args.classes) if args.classes else None,
+            depth=args.depth,
+            hide=args.occlusion,
+            note=f"weights of {os.path.basename(args.weights)}" if args.weights else "random weights",
+        )
+        print("\n".join([*about(found), f"written to {output}"]))
 
     return run
 

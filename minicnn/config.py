@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import os
 import platform
 
 import numpy as np
@@ -17,6 +18,22 @@ def _version(package: str) -> str:
         return "not installed"
 
 
+def _compiled() -> list[str]:
+    """Whose threads the compiled kernels use, and where they are kept once they are compiled."""
+    if registry.missing("numba") is not None:
+        return []
+    registry.operations("numba")  # loads them
+    import numba
+    from minicnn_kernels.numba_cpu.cache import folders
+
+    try:
+        layer: str = numba.threading_layer()
+    except ValueError:
+        layer = "chosen when the first kernel runs"
+    kept = os.path.commonpath(folders) if folders else "nowhere, compiled anew in every process"
+    return [f"threading layer: {layer}", f"compiled kernels: {kept}"]
+
+
 def config_text() -> str:
     """The text that :func:`show_config` prints."""
     from . import __version__
@@ -27,6 +44,7 @@ def config_text() -> str:
         f"numpy {np.__version__}, numba {_version('numba')}, pillow {_version('pillow')}, "
         f"safetensors {_version('safetensors')}, matplotlib {_version('matplotlib')}",
         f"threads: {threads.get_num_threads()}",
+        *_compiled(),
         "memory of large arrays: {:.0f} MiB in use, {:.0f} idle, {:.0f} at most".format(
             *(size / 2**20 for size in memory.memory_stats()[:3])
         ),
@@ -55,6 +73,8 @@ def show_config() -> None:
     minicnn ..., Python ...
     numpy ...
     threads: ...
+    threading layer: ...
+    compiled kernels: ...
     memory of large arrays: ... MiB in use, ... idle, ... at most
     backends:
       reference  ... kernels...

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from minicnn_kernels.cuda import on_cpu
+from PIL import Image
 
 import minicnn
-from minicnn import datasets, models, nn, optim
+from minicnn import datasets, models, nn, optim, train
 from minicnn import transforms as T
-from minicnn.data import DataLoader, TensorDataset
+from minicnn.data import CachedDataset, DataLoader, TensorDataset, stratified_split
 from minicnn.nn import functional as F
 
 
@@ -224,14 +225,184 @@ TRANSFER = [
     Mistake("a folder that is not there", "datasets.ImageFolder('train')", FileNotFoundError, ("train", "does not exist")),
     Mistake("a class without images", "Path('cat').mkdir(); datasets.ImageFolder('.')", FileNotFoundError, ("cat", ".jpg", "allow_empty")),
     Mistake("a web page saved as a picture", """
-        Path('cat').mkdir()
+        Path('cat').mkdir(); Path('dog').mkdir()
+        Path('dog/1.jpg').touch()
         Path('cat/1.jpg').write_text('<html>')
         datasets.ImageFolder('.')[0]
         """, RuntimeError, ("1.jpg", "image")),
+    Mistake("numbers instead of brightness", """
+        Path('cat').mkdir(); Path('dog').mkdir()
+        for name in ('cat/1.tif', 'dog/1.tif'):
+            Image.fromarray(np.zeros((2, 2), np.float32)).save(name)
+        datasets.ImageFolder('.')[0]
+        """, RuntimeError, ("1.tif", "32 bits", "loader")),
+    Mistake("an image and a map of another size", """
+        Path('val').mkdir(); Path('valannot').mkdir()
+        Image.new('RGB', (4, 3)).save('val/1.png')
+        Image.new('L', (3, 4)).save('valannot/1.png')
+        datasets.CamVid('.', 'val')[0]
+        """, RuntimeError, ("valannot/1.png", "4 x 3", "3 x 4", "belong together")),
+    Mistake("transform and transforms", "datasets.CamVid('.', 'val', T.ToTensor(), transforms=print)", ValueError,
+            ("transforms", "target_transform", "not both")),
+    Mistake("a list of VOC that is not there", """
+        Path('JPEGImages').mkdir(); Path('ImageSets/Main').mkdir(parents=True)
+        Path('ImageSets/Main/trainval.txt').touch()
+        datasets.VOCDetection('.', image_set='test')
+        """, FileNotFoundError, ("test.txt", "trainval")),
+    Mistake("a stratified split of a dataset without classes", "stratified_split([3, 4], [1, 1])", ValueError,
+            ("targets", "[label for _, label in dataset]")),
+    Mistake("augmentation inside of a cache", """
+        CachedDataset(datasets.FakeData(3, (3, 8, 8), transform=T.RandomCrop(4)))[0]
+        """, RuntimeError, ("draws random numbers", "transform=")),
+    Mistake("a cache of one gigabyte, in words", "CachedDataset([1], max_bytes='1GB')", ValueError, ("'1GB'", "2**30")),
+    Mistake("a class of transforms instead of one", "T.Compose([T.ToTensor, T.Normalize((0.5,), (0.5,))])", TypeError,
+            ("transform 0", "ToTensor(...)")),
+    Mistake("an angle the wrong way round", "T.RandomRotation((10, -10))", ValueError, ("smallest, largest", "10")),
+    Mistake("Keras's shift as a number", "T.RandomAffine(0, translate=0.2)", TypeError, ("translate", "two parts", "0.2")),
+    Mistake("an even window", "T.GaussianBlur(4)", ValueError, ("odd", "4")),
+    Mistake("a factor below 0", "T.ColorJitter(brightness=-0.1)", ValueError, ("brightness", "-0.1")),
+    Mistake("mixing without the number of classes", "T.MixUp()(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]))", ValueError,
+            ("MixUp(num_classes=10)",)),
+    Mistake("mixing one image", "T.CutMix(num_classes=2)(torch.zeros(3, 4, 4), torch.tensor([0]))", ValueError,
+            ("(N, C, H, W)", "(3, 4, 4)")),
+    Mistake("a preset of an unknown network", "T.presets.for_model('efficientnet_b0')", ValueError, ("'efficientnet_b0'", "imagenet_eval")),
+    Mistake("posterising behind ToTensor", "T.RandomPosterize(2, p=1.0)(torch.zeros(3, 4, 4))", TypeError,
+            ("uint8", "float32", "before ToTensor()")),
     Mistake("interpolation by name", "T.Resize(8, 'bicubic')", TypeError, ("InterpolationMode.BICUBIC", "'bicubic'")),
     Mistake("a crop larger than the image", "T.RandomCrop(8)(torch.zeros(3, 4, 4))", ValueError, ("8 x 8", "4 x 4", "pad_if_needed")),
     Mistake("a probability in percent", "T.RandomHorizontalFlip(50)", ValueError, ("50", "0 to 1")),
     Mistake("an unknown padding mode", "T.Pad(1, padding_mode='mirror')", ValueError, ("'mirror'", "'reflect'")),
+    Mistake("pixel of a network", "torch.explain.pixel(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), torch.zeros(1, 1, 2, 2), at=(0, 0, 0, 0))",
+            ValueError, ("one operation", "what ran is conv2d, relu", "net[0]")),
+    Mistake("pixel that is not there", "torch.explain.pixel(nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 5, 5), at=(0, 0, 3, 0))", ValueError,
+            ("at=(0, 0, 3, 0)", "(1, 1, 3, 3)", "0 to 2")),
+    Mistake("pixel with too few numbers", "torch.explain.pixel(nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 5, 5), at=(0, 0))", ValueError,
+            ("at=(0, 0)", "expected 4 whole numbers")),
+    Mistake("pixel of what", "torch.explain.pixel(nn.Conv2d(1, 1, 3), torch.zeros(1, 1, 5, 5), at=(0,), of='bias')", ValueError,
+            ("'bias'", "'grad_bias'")),
+    Mistake("a gradient that there is not", "torch.explain.pixel(nn.MaxPool2d(2), torch.zeros(1, 1, 4, 4), at=(0,), of='grad_weight')",
+            ValueError, ("max_pool2d has no weight",)),
+    Mistake("a gradient of another shape", """
+        torch.explain.pixel(nn.Linear(2, 3), torch.zeros(1, 2), at=(0, 0), of='grad_input', grad_output=torch.zeros(3))
+        """, ValueError, ("grad_output", "(1, 3)", "(3,)")),
+    Mistake("pixel of a layer's name", "torch.explain.pixel('conv1', torch.zeros(1, 1, 4, 4), at=(0, 0, 0, 0))", TypeError,
+            ("a layer or a function", "got str")),
+    Mistake("im2col of a layer without a window", "torch.explain.im2col(nn.Linear(2, 2), torch.zeros(1, 2))", ValueError,
+            ("conv2d, max_pool2d", "what ran is linear")),
+    Mistake("im2col of a sample that is not there", "torch.explain.im2col(nn.MaxPool2d(2), torch.zeros(1, 1, 4, 4), sample=1)", ValueError,
+            ("sample=1", "0 to 0")),
+    Mistake("comparing what computes nothing", "torch.explain.compare(nn.Flatten(), torch.zeros(1, 2, 2))", ValueError, ("no kernel",)),
+    Mistake("a negative time", "torch.explain.compare(nn.ReLU(), torch.zeros(2), seconds=-1)", ValueError, ("seconds", "-1")),
+    Mistake("costs without a size", "torch.explain.compare_cost({'a': nn.Conv2d(1, 1, 1)})", ValueError, ("'a' has no size", "(C, H, W)")),
+    Mistake("costs without names", "torch.explain.compare_cost([nn.Conv2d(1, 1, 1)], (1, 2, 2))", ValueError, ("names and designs",)),
+    Mistake("receptive field of a layer that is not there", "torch.explain.receptive_field(nn.Sequential(nn.ReLU()), 'relu', (1, 4, 4))",
+            ValueError, ("'relu' is no layer", "'0'")),
+    Mistake("receptive field of an output that is not there",
+            "torch.explain.receptive_field(nn.Conv2d(1, 1, 3), None, (1, 5, 5), at=(3, 0))", ValueError, ("at=(3, 0)", "0 to 2")),
+]  # fmt: skip
+
+FIT = "x = torch.randn(8, 4); y = torch.arange(8) % 3; net = nn.Linear(4, 3); o = optim.SGD(net.parameters(), lr=0.1)\n"
+
+FITTING = [
+    Mistake("a dataset instead of batches", FIT + "train.fit(net, TensorDataset(x, y), optimizer=o, epochs=1)", TypeError,
+            ("TensorDataset", "DataLoader(dataset, batch_size=32)")),
+    Mistake("tensors instead of batches", FIT + "train.fit(net, x, optimizer=o, epochs=1)", TypeError,
+            ("DataLoader(TensorDataset(inputs, targets)",)),
+    Mistake("an iterator, which ends", FIT + "train.fit(net, iter([(x, y)]), optimizer=o, epochs=2)", TypeError, ("empty after one pass",)),
+    Mistake("batches without targets", FIT + "train.fit(net, [x], optimizer=o, epochs=1)", TypeError, ("pair (inputs, targets)", "Tensor")),
+    Mistake("no batch at all", FIT + "train.fit(net, [], optimizer=o, epochs=1)", ValueError, ("no batch", "dataset empty")),
+    Mistake("the class of an optimiser", FIT + "train.fit(net, [(x, y)], optimizer=optim.Adam, epochs=1)", TypeError,
+            ("Adam(model.parameters(), ...)",)),
+    Mistake("the optimiser of another model", FIT + "train.fit(nn.Linear(4, 3), [(x, y)], optimizer=o, epochs=1)", ValueError,
+            ("none of the parameters of this Linear", "after its last layer")),
+    Mistake("no epochs", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=0)", ValueError, ("epochs", "0")),
+    Mistake("a loss that is not reduced", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, loss=nn.CrossEntropyLoss(reduction='none'))",
+            ValueError, ("one number", "(8,)", "reduction='mean'")),
+    Mistake("the class of a loss", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, loss=nn.CrossEntropyLoss)", TypeError,
+            ("nn.CrossEntropyLoss()",)),
+    Mistake("labels that are no classes", FIT + "train.fit(net, [(x, y + 1)], optimizer=o, epochs=1)", ValueError, ("label 3", "0 to 2")),
+    Mistake("an unknown metric", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, metrics=['acuracy'])", ValueError,
+            ("'acuracy'", "'accuracy'")),
+    Mistake("an unknown callback", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, callbacks=['early_stoping'])", ValueError,
+            ("'early_stoping'", "'early_stopping'")),
+    Mistake("a metric twice", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, metrics=['f1', 'f1'])", ValueError,
+            ("two metrics are called 'f1'",)),
+    Mistake("a number that is not there to be watched",
+            FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, callbacks=[train.EarlyStopping('val_loss')])", ValueError,
+            ("'val_loss'", "no validation data")),
+    Mistake("resuming without checkpoints", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, resume=True)", ValueError,
+            ("ModelCheckpoint",)),
+    Mistake("replacing the checkpoint of another training",
+            FIT + "for _ in '12': train.fit(net, [(x, y)], optimizer=o, epochs=1, callbacks=[train.ModelCheckpoint('a')])",
+            FileExistsError, ("resume=True", "overwrite=True")),
+    Mistake("resuming with another network", FIT + """
+train.fit(net, [(x, y)], optimizer=o, epochs=1, callbacks=[train.ModelCheckpoint('a')])
+net = nn.Linear(4, 5)
+train.fit(net, [(x, y)], optimizer=optim.SGD(net.parameters(), lr=0.1), epochs=2, resume='a')
+""", ValueError, ("another network", "weight is (3, 4) in the checkpoint, (5, 4) in the model")),
+    Mistake("weights that are no checkpoint of a training", FIT + """
+torch.save(net.state_dict(), 'a.mcnn')
+train.fit(net, [(x, y)], optimizer=o, epochs=1, resume='a.mcnn')
+""", ValueError, ("a.mcnn", "load_state_dict")),
+    Mistake("evaluating nothing", FIT + "train.evaluate(net, [])", ValueError, ("no batch",)),
+    Mistake("predicting without a model", "train.predict('net', torch.zeros(1))", TypeError, ("nn.Module", "str")),
+]  # fmt: skip
+
+NET = """
+class Net(nn.Module):
+    def __init__(self, features):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2))
+        self.body = nn.Sequential(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        self.fc = nn.Linear(features, 10)
+    def forward(self, x):
+        x = self.body(self.features(x))
+        return self.fc(self.rows(x))
+    def rows(self, x):
+        return x.flatten(1)
+"""
+BLOCK = """
+class Block(nn.Module):
+    def __init__(self, **how):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, **how)
+    def forward(self, x):
+        return self.join(self.conv(x), x)
+    def join(self, y, x):
+        return y + x
+"""
+
+IN_A_NETWORK = [  # with the layer, the sizes up to there, and the number to write
+    Mistake("a convolution after one with other channels",
+            "nn.Sequential(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), nn.Conv2d(8, 8, 3))(torch.zeros(1, 1, 9, 9))", ValueError,
+            ("in layer '1': Conv2d", "input           (1, 1, 9, 9)", "0 (Sequential)  (1, 4, 7, 7)", "1 (Conv2d)      got (1, 4, 7, 7)")),
+    Mistake("the number of features after flatten", NET + "Net(1024)(torch.zeros(2, 3, 28, 28))", ValueError,
+            ("in_features = 784, Linear(784, 10)", "in layer 'fc'", "input                  (2, 3, 28, 28)",
+             "features (Sequential)  (2, 8, 14, 14)", "fc (Linear)            got (2, 784), flattened: 16*7*7 = 784")),
+    Mistake("a Flatten layer", """
+        nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(100, 10))(torch.zeros(2, 1, 8, 8))
+        """, ValueError, ("Linear(144, 10)", "2 (Linear)   got (2, 144), flattened: 4*6*6 = 144")),
+    Mistake("flatten forgotten", NET + "net = Net(784); net.rows = lambda x: x; net(torch.zeros(2, 3, 28, 28))", ValueError,
+            ("x.flatten(1) before it, which makes (N, 16*7*7 = 784)", "fc (Linear)            got (2, 16, 7, 7)")),
+    Mistake("view with the wrong number", NET + "net = Net(400); net.rows = lambda x: x.view(-1, 400); net(torch.zeros(2, 3, 28, 28))",
+            ValueError, ("1568 / 400 is no integer", "(2, 16*7*7 = 784)", "in layer Net", "body (Sequential)      (2, 16, 7, 7)")),
+    Mistake("a batch norm for other channels", "nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(4))(torch.zeros(2, 1, 5, 5))", ValueError,
+            ("C=4", "Fix: BatchNorm2d(2)", "0 (Conv2d)       (2, 2, 3, 3)")),
+    Mistake("the batch norm of images on features", "nn.Sequential(nn.Flatten(), nn.BatchNorm2d(4))(torch.zeros(2, 4))", ValueError,
+            ("(2, 4)", "Fix: BatchNorm1d(4)")),
+    Mistake("pooled away deep in a network", "nn.Sequential(*[nn.MaxPool2d(2) for _ in range(12)])(torch.zeros(1, 1, 512, 512))", ValueError,
+            ("= floor((1 + 0 - 1*(2 - 1) - 1) / 2) + 1 = 0", "... 2 layers before", "9 (MaxPool2d)        got (1, 1, 1, 1)")),
+    Mistake("a shortcut of another size", BLOCK + "nn.Sequential(Block(stride=2, padding=1))(torch.zeros(2, 3, 28, 28))", ValueError,
+            ("nn.Conv2d(3, 8, kernel_size=1, stride=2) on the second", "3 to 8 channels, 28 x 28 to 14 x 14", "0 (Block)        got (2, 3, 28, 28)",
+             "0.conv (Conv2d)  (2, 8, 14, 14)")),
+    Mistake("a shortcut around a convolution without padding", BLOCK + "Block()(torch.zeros(2, 3, 28, 28))", ValueError,
+            ("(2, 8, 26, 26)", "padding=(kernel_size - 1)//2 keeps 28 x 28", "conv (Conv2d)  (2, 8, 26, 26)")),
+    Mistake("branches of two sizes", BLOCK + """
+block = Block(stride=2, padding=1)
+block.join = lambda y, x: torch.cat([y, x], 1)
+block(torch.zeros(2, 3, 28, 28))
+""", ValueError, ("cat", "nn.Conv2d(3, 3, kernel_size=1, stride=2) on the second", "28 x 28 to 14 x 14")),
+    Mistake("one number per channel", "torch.zeros(2, 64, 8, 8) * torch.ones(64)", ValueError, ("x.reshape(1, 64, 1, 1)",)),
 ]  # fmt: skip
 
 CUDA_X = "np.zeros((1, 2, 3, 3), np.float32)"
@@ -255,7 +426,7 @@ KERNELS = [
         """, ValueError, ("x and sums are the same memory", "__restrict__")),
 ]  # fmt: skip
 
-MISTAKES = [*SHAPES, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER, *KERNELS]
+MISTAKES = [*SHAPES, *IN_A_NETWORK, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER, *FITTING, *KERNELS]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda m: m.name)
@@ -263,7 +434,8 @@ def test_the_message_teaches(mistake: Mistake, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     scope: dict[str, Any] = {
         "torch": minicnn, "nn": nn, "F": F, "optim": optim, "T": T, "np": np, "Path": Path,
-        "DataLoader": DataLoader, "TensorDataset": TensorDataset, "models": models, "datasets": datasets, "on_cpu": on_cpu,
+        "DataLoader": DataLoader, "TensorDataset": TensorDataset, "models": models, "datasets": datasets,
+        "CachedDataset": CachedDataset, "stratified_split": stratified_split, "Image": Image, "train": train, "on_cpu": on_cpu,
     }  # fmt: skip
     with pytest.raises(mistake.error) as caught:
         exec(textwrap.dedent(mistake.code), scope)

@@ -28,12 +28,12 @@ meant. A 5 x 5 window (tiles of 2 x 2) gains 1.5 to 2.3 there.
 from __future__ import annotations
 
 from functools import lru_cache
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from .geometry import Window2d
+from .switch import Switch
 
 ALGORITHMS = ("auto", "direct", "im2col", "winograd")
 CHANNELS = 16  # at least, for Winograd
@@ -54,8 +54,8 @@ def active_conv_algorithm() -> str:
     return _active
 
 
-class set_conv_algorithm:  # noqa: N801 - reads as a verb, as a call and in a with statement
-    """Say how the compiled backend computes convolutions, for good or inside a ``with`` block, for all threads.
+class set_conv_algorithm(Switch):  # noqa: N801 - reads as a verb, as a call and in a with statement
+    """Say how the compiled backend computes convolutions, for all threads: for good, in a ``with`` block or a function.
 
     Parameters
     ----------
@@ -79,23 +79,19 @@ class set_conv_algorithm:  # noqa: N801 - reads as a verb, as a call and in a wi
     """
 
     def __init__(self, name: str) -> None:
-        global _active
         if name not in ALGORITHMS:
             known = ", ".join(map(repr, ALGORITHMS))
             raise ValueError(f"set_conv_algorithm({name!r}): there is no such algorithm; choose one of {known}")
-        self._before, self._name = _active, name
-        _active = name
+        super().__init__(name)
 
-    def __enter__(self) -> set_conv_algorithm:
-        global _active
-        _active = self._name
-        return self
+    @classmethod
+    def read(cls) -> str:
+        return _active
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @classmethod
+    def write(cls, value: str) -> None:
         global _active
-        _active = self._before
+        _active = value
 
 
 def _winograd_declines(direction: str, window: Window2d, groups: int, dtype: Any) -> str | None:

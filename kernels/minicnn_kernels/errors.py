@@ -14,12 +14,26 @@ class LayerError(Exception):
     layer: str | None = None
 
     def __str__(self) -> str:
-        message = super().__str__()
-        return message if self.layer is None else f"{message}\n  in layer {self.layer}"
+        return "\n  ".join([super().__str__(), *self.where()])
+
+    def where(self) -> list[str]:
+        """The lines of the message that say where it happened."""
+        return [] if self.layer is None else [f"in layer {self.layer}"]
 
 
 class ShapeError(LayerError, ValueError):
-    """Sizes that do not fit together, or a geometry that makes no sense."""
+    """Sizes that do not fit together, or a geometry that makes no sense.
+
+    Inside of a network ``sizes`` tells how they came about: the input and the layers passed, with their results.
+    """
+
+    sizes: tuple[tuple[str, str], ...] = ()
+
+    def where(self) -> list[str]:
+        """The layer, and the sizes up to there."""
+        width = max((len(layer) for layer, _ in self.sizes), default=0)
+        table = [f"  {layer.ljust(width)}  {size}".rstrip() for layer, size in self.sizes]
+        return [*super().where(), *(["sizes so far:", *table] if table else [])]
 
 
 class DTypeError(LayerError, TypeError):

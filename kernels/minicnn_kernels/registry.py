@@ -22,12 +22,14 @@ import importlib
 import importlib.util
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from .errors import BackendError
+from .switch import Switch
+from .threads import available_threads
 
 _MODULES = {
     "reference": "minicnn_kernels.reference",
@@ -72,6 +74,38 @@ def kernel(
     return register
 
 
+@contextmanager
+def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Let other functions compute some operations, inside a ``with`` block and on the backend that is active then.
+
+    As :class:`use_backend`, for all threads of the process. A function is called with the kernel's arguments, an
+    epilogue among them where the network adds one.
+
+    Raises
+    ------
+    BackendError
+        If there is no such operation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with replaced({"relu.forward": lambda x, out=None: np.abs(x)}):
+    ...     call("relu.forward", np.array([-1.0, 2.0]))
+    array([1., 2.])
+    """
+    backend = active_backend()
+    before = {operation: _find(operation, backend) for operation in functions}
+    unknown = [operation for operation, kernel in before.items() if kernel is None]
+    if unknown:
+        raise _no_kernel(unknown[0])
+    for operation, function in functions.items():
+        _table[operation, backend] = Kernel(operation, backend, function, None)
+    try:
+        yield
+    finally:
+        _table.update({(operation, backend): kernel for operation, kernel in before.items() if kernel is not None})
+
+
 def missing(backend: str) -> str | None:
     """Why ``backend`` cannot be used here, or None if it can."""
     if backend == "cupy":
@@ -99,8 +133,8 @@ def active_backend() -> str:
     return _active
 
 
-class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with statement
-    """Switch the backend, for good or inside a ``with`` block, for all threads of the process.
+class use_backend(Switch):  # noqa: N801 - reads as a verb, as a call and in a with statement
+    """Switch the backend for all threads: for good, inside a ``with`` block, or for a function (``@use_backend(...)``).
 
     Parameters
     ----------
@@ -119,26 +153,24 @@ class use_backend:  # noqa: N801 - reads as a verb, as a call and in a with stat
     """
 
     def __init__(self, name: str) -> None:
-        global _active
         if (reason := missing(name)) is not None:
             raise BackendError(f"use_backend({name!r}): {reason}")
-        self._before, self._name = _active, name
-        _active = name
+        super().__init__(name)
 
-    def __enter__(self) -> use_backend:
-        global _active
-        _active = self._name
-        return self
+    @classmethod
+    def read(cls) -> str | None:
+        return _active
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @classmethod
+    def write(cls, value: str | None) -> None:
         global _active
-        _active = self._before
+        _active = value
 
 
 def _load(backend: str) -> None:
     """Import the backend's kernels, which registers them; a dictionary look-up after the first time."""
+    if backend == "numba":
+        available_threads()  # refuses what Numba could not be loaded with
     try:
         importlib.import_module(_MODULES[backend])
     except ImportError as error:  # Numba refuses versions of NumPy that it does not know, for one
@@ -166,10 +198,14 @@ def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
         why = f"the {backend!r} kernel declines: {reason}"
     fallback = _find(operation, FALLBACK)
     if fallback is None:
-        near = difflib.get_close_matches(operation, operations(), n=1)
-        hint = f". Did you mean {near[0]!r}?" if near else f"; known operations: {', '.join(operations())}"
-        raise BackendError(f"no kernel computes {operation!r}{hint}")
+        raise _no_kernel(operation)
     return fallback, f"{why}, so the {FALLBACK!r} kernel computes it"
+
+
+def _no_kernel(operation: str) -> BackendError:
+    near = difflib.get_close_matches(operation, operations(), n=1)
+    hint = f". Did you mean {near[0]!r}?" if near else f"; known operations: {', '.join(operations())}"
+    return BackendError(f"no kernel computes {operation!r}{hint}")
 
 
 def call(operation: str, *arguments: Any) -> Any:

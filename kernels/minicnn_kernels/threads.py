@@ -18,10 +18,24 @@ def available_threads() -> int:
     """The most threads the kernels can use: the cores this process may run on, capped by ``NUMBA_NUM_THREADS``.
 
     Both are read once, as Numba does, which starts its threads once.
+
+    Raises
+    ------
+    ValueError
+        If ``NUMBA_NUM_THREADS`` is below 1.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("NUMBA_NUM_THREADS", "")
-    return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores
+    try:
+        most = int(asked)
+    except ValueError:
+        return cores
+    if most < 1:
+        raise ValueError(
+            f"NUMBA_NUM_THREADS={asked}: expected the most threads that the kernels may use, 1 or more. "
+            "Fix: set it to such a number, or unset it to use all cores"
+        )
+    return min(cores, most)
 
 
 def get_num_threads() -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.tensor import Tensor
 from ..ops.normalisation import scale_and_shift
+from .watching import changed, remember
 
 
 class Folded:
@@ -27,29 +28,25 @@ class Folded:
 
     def __init__(self, sources: Sequence[Any], eps: float, dtype: np.dtype[Any], places: tuple[int, int]) -> None:
         self.sources, self.eps, self.dtype, self.places = sources, eps, dtype, places
-        self.known: tuple[Any, ...] | None = None  # what it was computed from, and the two vectors
+        self.known: list[Any] | None = None  # what they were computed from
+        self.numbers = np.empty((2, self._channels()), dtype)  # scale and shift; always this memory
+
+    def _channels(self) -> int:
+        mean = self.sources[1]
+        return (mean._array if isinstance(mean, Tensor) else mean).size
+
+    def update(self) -> None:
+        """Compute scale and shift anew if the array of a source is another one or its memory was written to."""
+        if self.known is None or changed(self.known):
+            self.compute()
 
     def fill(self, slots: list[Any]) -> None:
-        """Scale and shift, computed anew if the array of a source is another one or its memory was written to."""
-        if self.known is None or self.changed(self.known[0]):
-            self.known = self.compute()
-        slots[self.places[0]], slots[self.places[1]] = self.known[1]
+        """Put scale and shift, as they are now, into their slots."""
+        self.update()
+        slots[self.places[0]], slots[self.places[1]] = self.numbers
 
-    @staticmethod
-    def changed(known: Sequence[Any]) -> bool:
-        """Whether a source is not what it was; or may not be, because somebody has it as a NumPy array."""
-        for t, array, memory, writes in known:
-            now = t._versions
-            if now.shares is not None:
-                now = now.memory
-            if t._array is not array or now is not memory or now.writes != writes or now.exposed:
-                return True
-        return False
-
-    def compute(self) -> tuple[Any, ...]:
-        """The sources as they are now, and scale and shift."""
-        tensors = [t for t in self.sources if isinstance(t, Tensor)]
-        known = [(t, t._array, memory, memory.writes) for t in tensors for memory in (t._versions.memory,)]
+    def compute(self) -> None:
+        """Scale and shift from the sources as they are now."""
+        self.known = remember([t for t in self.sources if isinstance(t, Tensor)])
         before, mean, var, weight, bias = [t._array if isinstance(t, Tensor) else t for t in self.sources]
-        exact = scale_and_shift(before, mean, var, weight, bias, self.eps)
-        return known, [numbers.astype(self.dtype) for numbers in exact]
+        self.numbers[...] = scale_and_shift(before, mean, var, weight, bias, self.eps)

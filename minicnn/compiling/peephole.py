@@ -61,6 +61,8 @@ class Call:
     outputs : tuple of Value
     fold, residual, low, high
         The epilogue, for kernels that take one.
+    made_of : Function, optional
+        The operation that it began with.
     """
 
     function: str | Callable[..., Any]
@@ -70,6 +72,7 @@ class Call:
     residual: Value | None = None
     low: float = -inf
     high: float = inf
+    made_of: Function | None = None
 
     @property
     def open(self) -> bool:
@@ -101,6 +104,7 @@ class _Peephole:
         for operation in self.program.operations:
             call = self.swallow(operation) or plain(operation)
             call.outputs = operation.outputs
+            call.made_of = call.made_of or operation.function
             self.calls[operation.outputs[0]] = call
         return list(self.calls.values())
 

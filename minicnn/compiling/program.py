@@ -12,6 +12,7 @@ result serves the next ones. That is all that happens between two kernels::
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from math import inf
 from operator import itemgetter
@@ -19,13 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from minicnn_kernels.epilogue import Epilogue
-from minicnn_kernels.registry import select
+from minicnn_kernels.registry import active_backend, select
+from minicnn_kernels.stages import launchers
 
 from ..core.tensor import Tensor
 from ..onnx.tracing import Program as Recording
 from ..onnx.tracing import Value
 from .folding import Folded
 from .peephole import Call, calls_of
+from .planning import Plan
+from .slicing import Slices, plan_batch
 from .watching import Watched, may_be_read_unseen
 
 
@@ -62,11 +66,16 @@ class Program:
         self.inputs = [self._slot(v) for v in recording.inputs]
         self.folds: list[Folded] = []
         listing: list[Step] = []
-        for call in calls_of(recording):
+        self._calls, self._ends = calls_of(recording), [0]  # after each call, how many steps there are
+        for call in self._calls:
             self._write(call, listing)
+            self._ends.append(len(listing))
         self.outputs = [self._slot(v) for v in recording.outputs]
         self._listing = self._with_last_reads(listing)
         self._steps: list[Step] | None = None
+        self._recording = recording
+        self._plan: Plan | None = None
+        self._turn = threading.Lock()  # held by who uses the plan
         self._shared: list[int] = []
         read = {v.name for operation in recording.operations for v in operation.inputs if v is not None}
         self.watched = [Watched(t) for name, t in members.items() if name not in read and may_be_read_unseen(name, t)]
@@ -124,25 +133,90 @@ class Program:
         """The outputs for other inputs."""
         if any(watched.changed() for watched in self.watched):
             raise StaleError
-        slots = self.template.copy()
-        for slot, array in zip(self.inputs, arrays, strict=True):
-            slots[slot] = array
-        for slot, tensor, shape, dtype in self.members:
-            array = slots[slot] = tensor._array
-            if array.shape != shape or array.dtype != dtype:
-                raise StaleError
-        for fold in self.folds:
-            fold.fill(slots)
+        if self._plan is not None and self._plan.takes(arrays) and self._turn.acquire(blocking=False):
+            try:
+                if not self._plan.current():
+                    self._plan = self._up_to_date(self._plan, arrays)
+                return self._by_plan(self._plan, arrays)
+            finally:
+                self._turn.release()
+        slots = self._filled(arrays)
         if self._steps is None:
             self._steps = self._first_run(slots)
+            if active_backend() in launchers:
+                plan = self._planned(arrays)
+                self._plan = plan if len(plan) else None
         else:
-            for function, arguments, result, last_reads in self._steps:
-                slots[result] = function(*arguments(slots))
-                for slot in last_reads:
-                    slots[slot] = None
+            self._run_steps(self._steps, slots)
         results = [slots[slot] for slot in self.outputs]
         for i in self._shared:  # constants, which the caller may change
             results[i] = results[i].copy(order="K")
+        return results
+
+    def _check_members(self) -> None:
+        for _, tensor, shape, dtype in self.members:
+            if tensor._array.shape != shape or tensor._array.dtype != dtype:
+                raise StaleError
+
+    def _filled(self, arrays: Sequence[Any]) -> list[Any]:
+        """Slots with the inputs, and the tensors of the model as they are now."""
+        self._check_members()
+        slots = self.template.copy()
+        for slot, array in zip(self.inputs, arrays, strict=True):
+            slots[slot] = array
+        for slot, tensor, _, _ in self.members:
+            slots[slot] = tensor._array
+        for fold in self.folds:
+            fold.fill(slots)
+        return slots
+
+    @staticmethod
+    def _run_steps(steps: Sequence[Step], slots: list[Any]) -> None:
+        for function, arguments, result, last_reads in steps:
+            slots[result] = function(*arguments(slots))
+            for slot in last_reads:
+                slots[slot] = None
+
+    def _planned(self, arrays: Sequence[Any]) -> Plan:
+        """The calls as stages, as far as the backend has some for them."""
+        folds = {}
+        folded = [call.fold for call in self._calls if call.fold is not None]
+        for fold, numbers in zip(folded, self.folds, strict=True):
+            folds[fold.scale], folds[fold.shift] = numbers.numbers
+        inputs = list(zip(self._recording.inputs, arrays, strict=True))
+        described = inputs, self._calls, self._recording.outputs, self._known, folds
+        plan, batch = Plan(*described), plan_batch(self._recording, self._calls)
+        if plan.complete and batch > 1:
+            slices = Slices.near(self._calls, self._recording.outputs, batch)
+            if slices.several:
+                plan = Plan(*described, slices)
+        return plan
+
+    def _up_to_date(self, plan: Plan, arrays: Sequence[Any]) -> Plan:
+        """The plan for the tensors of the model as they are now."""
+        self._check_members()
+        for fold in self.folds:
+            fold.update()
+        if not plan.holds():
+            plan = self._planned(arrays)
+        plan.prepare()
+        return plan
+
+    def _by_plan(self, plan: Plan, arrays: Sequence[Any]) -> list[Any]:
+        """Run the stages, and the steps of those calls that have none."""
+        slots, steps = [] if plan.complete else self._filled(arrays), self._steps or []
+
+        def foreign(i: int, fetched: dict[Value, Any]) -> dict[Value, Any]:
+            for value, array in fetched.items():
+                slots[self._slots[value]] = array
+            self._run_steps(steps[self._ends[i] : self._ends[i + 1]], slots)
+            return {value: slots[self._slots[value]] for value in plan.put.get(i, ())}
+
+        arena, laid = plan.run(arrays, foreign)
+        results = []
+        for i, (value, slot) in enumerate(zip(self._recording.outputs, self.outputs, strict=True)):
+            x = laid[value] if value in laid else slots[slot]
+            results.append(x.copy(order="K") if i in self._shared or np.may_share_memory(x, arena) else x)
         return results
 
     def _first_run(self, slots: list[Any]) -> list[Step]:

@@ -1,6 +1,12 @@
-"""Tensors of a model that no operation reads: their numbers may have been used where no recording sees it."""
+"""Whether tensors of a model have changed.
+
+Some of them no operation reads: their numbers may have been used where no recording sees it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +21,22 @@ def may_be_read_unseen(name: str, tensor: Tensor) -> bool:
     training and are read there only.
     """
     return not isinstance(tensor, Parameter) and name.rpartition(".")[2] != "num_batches_tracked"
+
+
+def remember(tensors: Iterable[Tensor]) -> list[Any]:
+    """What :func:`changed` compares with later."""
+    return [(t, t._array, memory, memory.writes) for t in tensors for memory in (t._versions.memory,)]
+
+
+def changed(known: Sequence[Any]) -> bool:
+    """Whether a tensor is not what it was; or may not be, because somebody has it as a NumPy array."""
+    for t, array, memory, writes in known:
+        now = t._versions
+        if now.shares is not None:
+            now = now.memory
+        if t._array is not array or now is not memory or now.writes != writes or now.exposed:
+            return True
+    return False
 
 
 class Watched:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
+
+from minicnn_kernels.switch import Mode, Switch
 
 
 class _State(threading.local):
@@ -55,68 +54,28 @@ def is_fusion_enabled() -> bool:
     return _state.fusion
 
 
-class _Mode:
-    """A switch that is a context manager and a decorator."""
+class _Flag(Mode):
+    """A mode of this thread that is on or off, by the name of its flag in ``_state``."""
 
     setting = "enabled"
 
-    def __init__(self, value: bool) -> None:
-        self.value = value
-        self._before: list[bool] = []
+    @classmethod
+    def read(cls) -> bool:
+        return getattr(_state, cls.setting)  # type: ignore[no-any-return]
 
-    def __enter__(self) -> _Mode:
-        self._before.append(getattr(_state, self.setting))
-        setattr(_state, self.setting, self.value)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        setattr(_state, self.setting, self._before.pop())
-
-    def _fresh(self) -> _Mode:
-        """Another one of the same kind, for one call of a decorated function."""
-        return type(self)(self.value)
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self._fresh():
-                return function(*args, **kwargs)
-
-        @functools.wraps(function)
-        def steps(*args: Any, **kwargs: Any) -> Any:
-            generator, sent = function(*args, **kwargs), None
-            while True:  # between two steps, the mode is that of whoever iterates
-                with self._fresh():
-                    try:
-                        item = generator.send(sent)
-                    except StopIteration as end:
-                        return end.value
-                sent = yield item
-
-        return steps if inspect.isgeneratorfunction(function) else wrapped
+    @classmethod
+    def write(cls, value: bool) -> None:
+        setattr(_state, cls.setting, value)
 
 
-class _Switch(_Mode):
-    """A mode that begins when it is made; used in a ``with`` block or as a decorator, it ends there."""
+class _Switch(_Flag, Switch):
+    """One that begins when it is made."""
 
     def __init__(self, mode: bool) -> None:
         name = type(self).__name__
         if not isinstance(mode, bool):
             raise TypeError(f"{name}: expected True or False, as in {name}(False); got {mode!r}")
         super().__init__(mode)
-        self._at_creation = getattr(_state, self.setting)
-        setattr(_state, self.setting, self.value)
-
-    def __enter__(self) -> _Switch:
-        self._before.append(self._at_creation)
-        setattr(_state, self.setting, self.value)
-        return self
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        setattr(_state, self.setting, self._at_creation)  # only the function's body is switched
-        return super().__call__(function)
 
 
 class set_grad_enabled(_Switch):  # noqa: N801 - PyTorch's name
@@ -158,7 +117,7 @@ class set_fusion_enabled(_Switch):  # noqa: N801 - as set_grad_enabled
     setting = "fusion"
 
 
-class _FixedMode(_Mode):
+class _FixedMode(_Flag):
     """A mode whose value is part of its name; usable as ``@no_grad`` and ``@no_grad()``."""
 
     fixed = True
@@ -173,8 +132,11 @@ class _FixedMode(_Mode):
     def __init__(self, function: Callable[..., Any] | None = None) -> None:
         super().__init__(self.fixed)
 
-    def _fresh(self) -> _Mode:
+    def fresh(self) -> Mode:
         return type(self)()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
 
 class no_grad(_FixedMode):  # noqa: N801
@@ -206,13 +168,16 @@ class inference_mode(_FixedMode):  # noqa: N801
     """
 
     def __init__(self, mode: Any = True) -> None:
-        _Mode.__init__(self, not mode)
+        _Flag.__init__(self, not mode)
 
-    def _fresh(self) -> _Mode:
+    def fresh(self) -> Mode:
         return type(self)(not self.value)
 
+    def __repr__(self) -> str:
+        return "inference_mode()" if not self.value else "inference_mode(False)"
 
-class anomaly_checks(_Mode):  # noqa: N801
+
+class anomaly_checks(_Flag):  # noqa: N801
     """Check every operation for NaN, or not, inside a ``with`` block."""
 
     setting = "anomaly"

@@ -28,25 +28,46 @@ class GradcheckError(ValueError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class _Mismatch:
-    """The worst element of one input."""
+class Comparison:
+    """Backward's gradient of one input beside that of finite differences.
+
+    Attributes
+    ----------
+    position : int
+        Which of the inputs.
+    backward, differences : array
+        Both gradients, shaped like the input.
+    wrong : array of bool
+        Where they disagree.
+    kinks : int
+        Elements that were left out because the function has no derivative there.
+    """
 
     position: int
-    index: tuple[int, ...]
-    analytic: float
-    numeric: float
-    wrong: int
-    size: int
+    backward: Any
+    differences: Any
+    wrong: Any
     kinks: int
 
+    @property
+    def error(self) -> Any:
+        """How far they are apart; 0 where they agree."""
+        return np.where(self.wrong, np.nan_to_num(np.abs(self.backward - self.differences), nan=np.inf), 0.0)
+
+    @property
+    def worst(self) -> tuple[int, ...]:
+        """The index of the worst element."""
+        return tuple(int(i) for i in np.unravel_index(int(np.argmax(self.error)), self.error.shape))
+
     def __str__(self) -> str:
+        analytic, numeric = float(self.backward[self.worst]), float(self.differences[self.worst])
         text = (
-            f"gradient of input {self.position}: {self.wrong} of {self.size} elements disagree; the worst is at index "
-            f"{self.index}: backward gives {self.analytic:.8g}, finite differences give {self.numeric:.8g} "
-            f"(difference {abs(self.analytic - self.numeric):.3g})"
+            f"gradient of input {self.position}: {self.wrong.sum()} of {self.wrong.size} elements disagree; the worst is "
+            f"at index {self.worst}: backward gives {analytic:.8g}, finite differences give {numeric:.8g} "
+            f"(difference {abs(analytic - numeric):.3g})"
         )
-        if np.isfinite(self.numeric) and abs(self.numeric) > 1e-12:
-            text += f"; backward / finite differences = {self.analytic / self.numeric:.6g}"
+        if np.isfinite(numeric) and abs(numeric) > 1e-12:
+            text += f"; backward / finite differences = {analytic / numeric:.6g}"
         return text + (f". Left out: {self.kinks} elements at a kink" if self.kinks else "")
 
 
@@ -101,24 +122,32 @@ def gradcheck(
     >>> gradcheck(lambda x: x.exp() * x, x)
     True
     """
-    arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    checked = [i for i, t in enumerate(arguments) if isinstance(t, Tensor) and t.requires_grad]
-    if not checked:
-        raise ValueError("gradcheck: no input requires a gradient. Fix: requires_grad=True")
-    for i in checked:
-        if arguments[i]._array.dtype != np.float64:
-            raise DTypeError(
-                f"gradcheck: input {i} is {arguments[i].dtype}; finite differences need float64. Fix: x.double()"
-            )
+    compared = compare(func, inputs, eps=eps, atol=atol, rtol=rtol, seed=seed)
+    wrong = [found for found in compared if found.wrong.any()]
+    if not wrong:
+        return True
+    if raise_exception:
+        worst = max(wrong, key=lambda found: float(found.error.max()))
+        raise GradcheckError(
+            f"gradcheck: {worst}. Why? minicnn.explain.gradient_autopsy(func, inputs) shows where, and tries known mistakes"
+        )
+    return False
 
-    outputs = _outputs(func(*arguments))
-    rng = np.random.default_rng(seed)
-    directions = [Tensor._wrap(np.asarray(rng.standard_normal(y.shape))) for y in outputs]
-    targets = [arguments[i] for i in checked]
-    analytic = grad(outputs, targets, directions, retain_graph=True, allow_unused=True)
-    again = grad(outputs, targets, directions, allow_unused=True)
 
-    worst: _Mismatch | None = None
+def compare(
+    func: Callable[..., Any],
+    inputs: Tensor | Sequence[Any],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Both gradients of every input that requires one; the arguments are those of :func:`gradcheck`."""
+    arguments, checked = _checked(inputs)
+    outputs, directions, analytic = _backward(func, arguments, checked, seed)
+    again = grad(outputs, [arguments[i] for i in checked], directions, allow_unused=True)
+    compared = []
     for i, first, second in zip(checked, analytic, again, strict=True):
         x = arguments[i]._array
         gradient = np.zeros_like(x) if first is None else np.asarray(first._array)
@@ -128,16 +157,39 @@ def gradcheck(
             )
         if gradient.shape != x.shape:
             raise GradcheckError(f"gradient of input {i} has shape {gradient.shape}; the input has {x.shape}")
-        found = _compare(func, arguments, i, gradient, directions, eps, atol, rtol)
-        if found is not None and (
-            worst is None or abs(found.analytic - found.numeric) > abs(worst.analytic - worst.numeric)
-        ):
-            worst = found
-    if worst is None:
-        return True
-    if raise_exception:
-        raise GradcheckError(f"gradcheck: {worst}")
-    return False
+        compared.append(_compare(func, arguments, i, gradient, directions, eps, atol, rtol))
+    return compared
+
+
+def gradients(func: Callable[..., Any], inputs: Tensor | Sequence[Any], seed: int = 0) -> dict[int, Any]:
+    """What backward gives for the direction that :func:`compare` takes, as arrays by the position of the input."""
+    arguments, checked = _checked(inputs)
+    _, _, found = _backward(func, arguments, checked, seed)
+    zeros = (np.zeros_like(arguments[i]._array) for i in checked)
+    return {i: z if g is None else np.asarray(g._array) for i, g, z in zip(checked, found, zeros, strict=True)}
+
+
+def _checked(inputs: Tensor | Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """All arguments, and the positions of those whose gradients are checked."""
+    arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    checked = [i for i, t in enumerate(arguments) if isinstance(t, Tensor) and t.requires_grad]
+    if not checked:
+        raise ValueError("gradcheck: no input requires a gradient. Fix: requires_grad=True")
+    for i in checked:
+        if arguments[i]._array.dtype != np.float64:
+            raise DTypeError(
+                f"gradcheck: input {i} is {arguments[i].dtype}; finite differences need float64. Fix: x.double()"
+            )
+    return arguments, checked
+
+
+def _backward(func: Callable[..., Any], arguments: list[Any], checked: list[int], seed: int) -> Any:
+    """Results, a random direction in their space, and the gradients of the product."""
+    outputs = _outputs(func(*arguments))
+    rng = np.random.default_rng(seed)
+    directions = [Tensor._wrap(np.asarray(rng.standard_normal(y.shape))) for y in outputs]
+    targets = [arguments[i] for i in checked]
+    return outputs, directions, grad(outputs, targets, directions, retain_graph=True, allow_unused=True)
 
 
 def _outputs(result: Any) -> list[Tensor]:
@@ -154,8 +206,8 @@ def _compare(
     eps: float,
     atol: float,
     rtol: float,
-) -> _Mismatch | None:
-    """Finite differences of every element of one input; the worst mismatch, if any."""
+) -> Comparison:
+    """Finite differences of every element of one input."""
     x = arguments[position]._array
     weights = [v._array for v in directions]
 
@@ -174,10 +226,11 @@ def _compare(
         here = scalar(x.copy())
         return (here - below) / step, (above - here) / step, (above - below) / (2 * step)
 
-    wrong, kinks = [], 0
+    numbers, wrong, kinks = np.empty_like(x), np.zeros(x.shape, bool), 0
     for index in np.ndindex(x.shape):
         claimed = float(gradient[index])
         left, right, numeric = slopes(index, eps)
+        numbers[index] = numeric
         tolerance = atol + rtol * abs(numeric)
         if abs(claimed - numeric) <= tolerance:
             continue
@@ -186,11 +239,8 @@ def _compare(
         ):
             kinks += 1
             continue
-        wrong.append((abs(claimed - numeric), index, claimed, numeric))
-    if not wrong:
-        return None
-    _, index, claimed, numeric = max(wrong, key=lambda entry: np.nan_to_num(entry[0], nan=np.inf))
-    return _Mismatch(position, index, claimed, numeric, len(wrong), x.size, kinks)
+        wrong[index] = True
+    return Comparison(position, gradient, numbers, wrong, kinks)
 
 
 def _is_kink(left: float, right: float, nearer: tuple[float, float, float], tolerance: float) -> bool:

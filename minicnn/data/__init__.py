@@ -1,8 +1,9 @@
 """Data: datasets, the order of their samples, batches, and workers that make them ahead."""
 
 from . import datasets, transforms
+from .caching import CachedDataset
 from .collate import default_collate, default_convert
-from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset, random_split
+from .dataset import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 from .download import DownloadError
 from .loader import DataLoader
 from .locations import DatasetNotFoundError, find_data
@@ -15,10 +16,12 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .splitting import random_split, stratified_split
 from .workers import get_worker_info
 
 __all__ = [
     "BatchSampler",
+    "CachedDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -39,5 +42,6 @@ __all__ = [
     "get_worker_info",
     "random_split",
     "sample_rng",
+    "stratified_split",
     "transforms",
 ]

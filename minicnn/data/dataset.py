@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from ..core.errors import ShapeError
-from ..core.random import Generator
-from .randomness import permutation
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -160,61 +156,3 @@ class ConcatDataset(Dataset[T_co]):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
-
-
-def random_split(
-    dataset: Dataset[T_co], lengths: Sequence[float], generator: Generator | None = None
-) -> list[Subset[T_co]]:
-    """Cut a dataset into random, disjoint parts.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        The whole, n samples.
-    lengths : sequence of int or of float
-        Sizes that sum to n, or fractions f that sum to 1: part i then gets
-        ``floor(f[i] * n)`` samples, and what is left goes one each to the first parts.
-    generator : Generator, optional
-        What to draw from; the generator of ``minicnn.manual_seed`` unless given.
-
-    Returns
-    -------
-    list of Subset
-
-    Raises
-    ------
-    ValueError
-        If the lengths sum neither to n nor to 1.
-
-    Examples
-    --------
-    >>> train, validation = random_split(range(10), [0.75, 0.25])
-    >>> len(train), len(validation)
-    (8, 2)
-    """
-    n, total = len(dataset), sum(lengths)  # type: ignore[arg-type]
-    if math.isclose(total, 1) and total <= 1:
-        sizes = _sizes_of_fractions(lengths, n)
-    elif total == n and all(length == int(length) >= 0 for length in lengths):
-        sizes = [int(length) for length in lengths]
-    else:
-        raise ValueError(
-            f"random_split: the lengths must sum to the size of the dataset, {n}, or be fractions that sum to 1; "
-            f"{' + '.join(map(str, lengths))} = {total:g}"
-        )
-    order = permutation(n, generator)
-    return [Subset(dataset, order[end - size : end]) for end, size in zip(accumulate(sizes), sizes, strict=True)]
-
-
-def _sizes_of_fractions(fractions: Sequence[float], n: int) -> list[int]:
-    """floor(f * n), the remainder handed out one each from the front."""
-    for i, fraction in enumerate(fractions):
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"random_split: fraction {i} is {fraction}; fractions lie between 0 and 1")
-    sizes = [math.floor(n * fraction) for fraction in fractions]
-    for i in range(n - sum(sizes)):
-        sizes[i % len(sizes)] += 1
-    for i, size in enumerate(sizes):
-        if size == 0:
-            warnings.warn(f"random_split: part {i} is empty ({fractions[i]} of {n} samples)", stacklevel=3)
-    return sizes

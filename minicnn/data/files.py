@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sized
+import shutil
+import tarfile
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,24 @@ def corrupt(path: Path, problem: str, content: Sized, official: OfficialFile | N
     if official is not None:
         facts += f"; the official {official.name} has {official.size} bytes, MD5 {official.md5}"
     return CorruptDataError(f"{path}: {problem} ({facts}). Delete the file and load the dataset with download=True")
+
+
+def unpack(archive: Path, folder: Path, names: Sequence[str]) -> None:
+    """The files of these names in a tar archive, and no others, into ``folder``; each appears when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = set(names)
+    with tarfile.open(archive) as tar:
+        for member in tar:  # in their order: a compressed archive can only be read forwards
+            name = member.name.removeprefix(f"{folder.name}/")
+            content = tar.extractfile(member) if name in missing and member.name != name else None
+            if content is not None:
+                part = folder / f"{name}.part"
+                with part.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                publish(part, folder / name)
+                missing.remove(name)
+    if missing:
+        raise CorruptDataError(f"{archive}: lacks {', '.join(f'{folder.name}/{name}' for name in sorted(missing))}")
 
 
 def publish(part: Path, destination: Path) -> None:

@@ -147,11 +147,32 @@ class DataLoader:
         return n // size if self.drop_last else -(-n // size)
 
     def __iter__(self) -> Iterator[Any]:
+        return self.batches_from(0)
+
+    def batches_from(self, start: int) -> Iterator[Any]:
+        """A pass that begins with batch number ``start``: to go on where a checkpoint was made.
+
+        It draws what a whole pass draws, so that its batches are those that a whole pass gives from there on.
+        The samples before are not made (a stream, which has no indices, must read them).
+
+        Examples
+        --------
+        >>> loader = DataLoader(range(8), batch_size=2, shuffle=True)
+        >>> state = loader.state_dict()
+        >>> whole = [batch.tolist() for batch in loader]
+        >>> loader.load_state_dict(state)
+        >>> [batch.tolist() for batch in loader.batches_from(2)] == whole[2:]
+        True
+        """
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise ValueError(f"DataLoader.batches_from: start is the number of a batch, from 0 on; got {start!r}")
         seed = draw_seed(self.generator)
         if self._streams:
-            return self._stream(seed)
+            return islice(self._stream(seed), start, None)
         make = BatchMaker(self.dataset, self.collate_fn, self._batched)
         plans = self._plans(seed)
+        for _ in islice(plans, start):
+            pass
         if self.num_workers == 0:
             return (make(plan) for plan in plans)
         return self._with_workers(make, plans, seed)

@@ -31,6 +31,11 @@ LAYOUTS = {
     "cifar10": Layout(
         ("cifar-10-batches-bin", "cifar-10-batches-py", "cifar10/cifar-10-batches-bin", "cifar10/cifar-10-batches-py",
          "cifar10", ""), _CIFAR),
+    "cifar100": Layout(
+        ("cifar-100-binary", "cifar-100-python", "cifar100/cifar-100-binary", "cifar100/cifar-100-python", "cifar100",
+         ""), ("train.bin", "test.bin", "train", "test")),
+    "stl10": Layout(
+        ("stl10_binary", "stl10/stl10_binary", "stl10", ""), ("train_X.bin", "test_X.bin", "unlabeled_X.bin")),
 }  # fmt: skip
 
 
@@ -45,7 +50,7 @@ def find_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path
     Parameters
     ----------
     name : str
-        "mnist", "fashion_mnist", "cifar10", or the name of any folder.
+        "mnist", "fashion_mnist", "cifar10", "cifar100", "stl10", or the name of any folder.
     data_dir : path, optional
         Where to look first.
 

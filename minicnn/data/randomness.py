@@ -33,7 +33,7 @@ class _Source:
         return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=self.key)))
 
 
-_source: ContextVar[_Source | None] = ContextVar("minicnn_sample_source", default=None)
+_source: ContextVar[_Source | _Forbidden | None] = ContextVar("minicnn_sample_source", default=None)
 
 
 def sample_rng() -> np.random.Generator:
@@ -60,6 +60,27 @@ def sample_rng() -> np.random.Generator:
 def randomness_of(seed: int, kind: int, *key: Any) -> Iterator[None]:
     """Let ``sample_rng`` give the generator of (seed, kind, key) inside the block."""
     token = _source.set(_Source(seed, (kind, *(_as_integer(part) for part in key))))
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+class _Forbidden:
+    """In the place of a generator where nothing may be random."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+
+    @property
+    def generator(self) -> np.random.Generator:
+        raise RuntimeError(self.message)
+
+
+@contextmanager
+def nothing_random(message: str) -> Iterator[None]:
+    """Let ``sample_rng`` raise a RuntimeError with this message inside the block."""
+    token = _source.set(_Forbidden(message))
     try:
         yield
     finally:

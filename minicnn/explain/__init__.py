@@ -6,9 +6,76 @@
 62208
 """
 
+from .activity import ActivationRow, ActivationStats, activation_stats
+from .architecture.drawing import Graph, graph
+from .columns import Im2col, im2col
+from .comparing import Comparison, compare
+from .cost_table import Cost, CostComparison, compare_cost, cost
+from .element import Pixel
 from .field import Field
+from .flow import FlowRow, GradientFlow, gradient_flow
+from .pages.writing import Page, page
+from .pictures.attribution import Attribution
+from .pictures.deconvnet import Deconvnet, deconvnet
+from .pictures.exciting import MostActivating, most_activating
+from .pictures.filters import FeatureMaps, Filters, feature_maps, filters
+from .pictures.grad_cam import GradCam, grad_cam
+from .pictures.mistakes import ConfusionMatrix, Misclassified, confusion_matrix, misclassified
+from .pictures.occlusion import Occlusion, occlusion
+from .pictures.saliency import GuidedBackprop, Saliency, guided_backprop, saliency
+from .pixels import pixel
 from .result import Summary
 from .rows import ParameterRow, Row
+from .seeing import ReceptiveField, receptive_field
 from .summarise import summary
 
-__all__ = ["Field", "ParameterRow", "Row", "Summary", "summary"]
+__all__ = [
+    "ActivationRow",
+    "ActivationStats",
+    "Attribution",
+    "Comparison",
+    "ConfusionMatrix",
+    "Cost",
+    "CostComparison",
+    "Deconvnet",
+    "FeatureMaps",
+    "Field",
+    "Filters",
+    "FlowRow",
+    "GradCam",
+    "GradientFlow",
+    "Graph",
+    "GuidedBackprop",
+    "Im2col",
+    "Misclassified",
+    "MostActivating",
+    "Occlusion",
+    "Page",
+    "ParameterRow",
+    "Pixel",
+    "ReceptiveField",
+    "Row",
+    "Saliency",
+    "Summary",
+    "activation_stats",
+    "compare",
+    "compare_cost",
+    "confusion_matrix",
+    "cost",
+    "deconvnet",
+    "feature_maps",
+    "filters",
+    "grad_cam",
+    "gradient_flow",
+    "graph",
+    "guided_backprop",
+    "im2col",
+    "misclassified",
+    "most_activating",
+    "occlusion",
+    "page",
+    "pixel",
+    "receptive_field",
+    "saliency",
+    "summary",
+]

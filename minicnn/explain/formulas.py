@@ -60,6 +60,30 @@ def _one_axis(size: int, kernel: int, stride: int, pads: tuple[int, int], dilati
     return f"{rounding}({fraction}) + 1 = {out}" if rounding else f"{fraction} + 1 = {out}"
 
 
+def left_out(function: Function) -> str:
+    """The last rows and columns that no window reaches, because the division is rounded down; empty if there are none.
+
+    Rows between windows that are further apart than they are large do not count: there the stride was meant to skip.
+
+    Examples
+    --------
+    >>> from minicnn_kernels.geometry import pool_window
+    >>> left_out(pooling.MaxPool2d(pool_window("max_pool2d", (1, 1, 7, 6), 2)))
+    'last row'
+    """
+    window: Any = getattr(function, "window", getattr(function, "size_or_window", None))
+    if not isinstance(function, (conv.Conv2d, pooling.MaxPool2d, pooling.AvgPool2d)):
+        return ""
+    parts = []
+    for axis, name in enumerate(("row", "column")):
+        reach = window.dilation[axis] * (window.kernel_size[axis] - 1) + 1
+        end = (window.output_size[axis] - 1) * window.stride[axis] + reach - window.padding[axis][0]
+        count = window.input_size[axis] - end
+        if count > 0 and window.stride[axis] <= reach:
+            parts.append(f"{name}" if count == 1 else f"{count} {name}s")
+    return f"last {' and '.join(parts)}" if parts else ""
+
+
 @size_formula.register(conv.Conv2d)
 @size_formula.register(pooling.MaxPool2d)
 @size_formula.register(unfold.Unfold)

@@ -8,7 +8,7 @@ forgotten when the array is freed, for its memory may then be given to another o
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..core.recording import Step
 from ..core.tensor import Tensor
@@ -16,6 +16,7 @@ from ..ops.indexing import SetItem
 from .follow import Sees, carried
 
 Place = tuple[int, tuple[int, ...], tuple[int, ...]]
+T = TypeVar("T")
 
 
 def _owner(array: Any) -> Any:
@@ -34,32 +35,51 @@ def joined(a: Sees, b: Sees) -> Sees:
     return {**a, **b, **{axis: a[axis].joined(b[axis]) for axis in a.keys() & b.keys()}}
 
 
+class Notes(Generic[T]):
+    """A note on each tensor that is alive, by its place in memory."""
+
+    def __init__(self) -> None:
+        self._notes: dict[int, dict[Place, T]] = {}  # by owner
+        self._alive: dict[int, weakref.ref[Any]] = {}
+
+    def put(self, t: Tensor, note: T) -> None:
+        """Write down what is known about a tensor."""
+        owner = _owner(t._array)
+        key = id(owner)
+        if key not in self._notes:
+            self._notes[key] = {}
+            self._alive[key] = weakref.ref(owner, lambda _: self._forget(key))
+        self._notes[key][_place(t)] = note
+
+    def _forget(self, key: int) -> None:
+        del self._notes[key], self._alive[key]
+
+    def on_memory_of(self, t: Tensor) -> dict[Place, T]:
+        """All notes on tensors that share the memory; empty, if it has not been met."""
+        return self._notes.get(id(_owner(t._array)), {})
+
+    def get(self, t: Tensor) -> T | None:
+        """What is known about a tensor, if anything."""
+        return self.on_memory_of(t).get(_place(t))
+
+
 class Memory:
     """The fields of all tensors that are alive, and how many bytes were newly taken."""
 
     def __init__(self) -> None:
-        self._known: dict[int, dict[Place, Sees]] = {}  # by owner
-        self._alive: dict[int, weakref.ref[Any]] = {}
+        self._fields: Notes[Sees] = Notes()
 
     def enter(self, t: Tensor, sees: Sees) -> None:
         """Write down what a tensor sees."""
-        owner = _owner(t._array)
-        key = id(owner)
-        if key not in self._known:
-            self._known[key] = {}
-            self._alive[key] = weakref.ref(owner, lambda _: self._forget(key))
-        self._known[key][_place(t)] = sees
-
-    def _forget(self, key: int) -> None:
-        del self._known[key], self._alive[key]
+        self._fields.put(t, sees)
 
     def knows(self, t: Tensor) -> bool:
         """Whether the memory that a tensor lies in has been met."""
-        return id(_owner(t._array)) in self._known
+        return bool(self._fields.on_memory_of(t))
 
     def sees(self, t: Tensor) -> Sees:
         """What a tensor sees; nothing, if it was not made from an image."""
-        return self._known.get(id(_owner(t._array)), {}).get(_place(t), {})
+        return self._fields.get(t) or {}
 
     def follow(self, step: Step) -> int:
         """Take a step into account; returns the bytes of new memory that its results take."""
@@ -83,6 +103,6 @@ class Memory:
         """A tensor was changed in place: views of it may now see what was written."""
         changed = sees != self.sees(base)
         self.enter(base, sees)
-        on_memory = self._known[id(_owner(base._array))]
+        on_memory = self._fields.on_memory_of(base)
         for place in on_memory.keys() - {_place(base)} if changed else ():
             on_memory[place] = joined(on_memory[place], {axis: field.merged() for axis, field in sees.items()})

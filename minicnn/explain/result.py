@@ -138,7 +138,14 @@ class Summary:
             f"Training step, about: parameters {counted(m.param_bytes, 'B')} + their gradients "
             f"{counted(m.trainable_bytes, 'B')} + 2 * activations {counted(taken, 'B')} + input "
             f"= {counted(self.training_bytes, 'B')}",
+            *self._border(),
         ]
+
+    def _border(self) -> list[str]:
+        """What rounding down leaves out, if it does anywhere."""
+        found = [f"{row.path or row.type} ({row.left_out})" for row in self.rows if row.left_out]
+        more = [f"{len(found) - 3} more"] * (len(found) > 3)
+        return [f"Sizes are rounded down; no window reaches all of: {', '.join(found[:3] + more)}"] if found else []
 
     def text(self, verbose: int = 1) -> str:
         """The table and the totals; 2: with every parameter and the formulas of all numbers."""
@@ -178,7 +185,7 @@ class Summary:
 
 def _row_dict(row: Row) -> dict[str, Any]:
     plain = ("kind", "name", "path", "type", "depth", "call", "formula", "params", "trainable_params", "param_formula")
-    costs = ("mult_adds", "mult_adds_formula", "output_bytes", "field_formula", "sees_all", "note")
+    costs = ("mult_adds", "mult_adds_formula", "output_bytes", "field_formula", "sees_all", "note", "left_out")
     return {
         **{name: getattr(row, name) for name in (*plain, *costs)},
         "input_shapes": [list(shape) for shape in row.input_shapes],

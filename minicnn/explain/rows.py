@@ -9,7 +9,7 @@ from typing import Any
 
 from ..nn import Module, ParameterDict, ParameterList
 from .field import Field, Number
-from .formulas import field_formula, times, weights
+from .formulas import field_formula, left_out, times, weights
 from .trace import Call, Operation, Shape
 
 
@@ -80,6 +80,8 @@ class Row:
     field_formula : str
         The step from the receptive field of the input to that of the output.
     note : str
+    left_out : str
+        The last rows and columns of the input that no window reaches: ``"last row"``; usually empty.
 
     Examples
     --------
@@ -109,6 +111,7 @@ class Row:
     fields: dict[int, tuple[Field, Field]] = field(default_factory=dict)
     field_formula: str = ""
     note: str = ""
+    left_out: str = ""
 
     @property
     def output_shape(self) -> Shape | None:
@@ -155,10 +158,11 @@ class _Builder:
         operations = list(call.operations())
         inside = [item for item in call.items if isinstance(item, Call)]
         facts = self.parameters(module, operations)
-        if not inside and _is_one_thing(module, operations):
+        if not inside and is_one_thing(module, operations):
             main = max(operations, key=lambda o: (o.mult_adds, bool(o.formula)), default=None)
             if main is not None:
                 facts |= {"formula": main.formula, "field_formula": field_formula(main.function, main.saw, main.sees)}
+                facts["left_out"] = left_out(main.function)
                 products = [times(o.factors) for o in operations if o.factors]
                 facts["mult_adds_formula"] = " + ".join(products)
             items: list[Call | Operation] = []
@@ -208,6 +212,7 @@ class _Builder:
             fields=_fields(ran.sees),
             field_formula=field_formula(ran.function, ran.saw, ran.sees),
             note=f"in a {kind} that is not registered: its parameters are not the model's" if unknown else "",
+            left_out=left_out(ran.function),
         )
 
     def not_called(self, module: Module, depth: int, above: str) -> Iterator[Row]:
@@ -243,7 +248,7 @@ def _groups(ran: Operation) -> int:
     return getattr(ran.function, "groups", 1)
 
 
-def _is_one_thing(module: Module, operations: list[Operation]) -> bool:
+def is_one_thing(module: Module, operations: list[Operation]) -> bool:
     """Whether a layer without layers in it is shown as one row: the library's own, and those of one operation."""
     own = type(module).__module__.startswith(f"{Module.__module__.rpartition('.')[0]}.")
     return own or (len(operations) <= 1 and all(o.layer is module for o in operations))

@@ -7,8 +7,9 @@ that watching takes no more memory than the pass itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 from threading import get_ident
 from typing import Any
@@ -18,12 +19,12 @@ from ..core.grad_mode import no_grad
 from ..core.layer_stack import stack
 from ..core.recording import Step, record
 from ..core.tensor import Tensor
-from ..nn import Module
+from ..nn import Dropout, Dropout1d, Dropout2d, Module
 from .costs import factors
 from .field import Field
 from .follow import Sees, shape_of
 from .formulas import flattens, size_formula
-from .memory import Memory
+from .memory import Memory, Notes
 from .state import left_as_found
 
 Shape = tuple[int, ...]
@@ -50,6 +51,10 @@ class Operation:
         New memory taken by its results.
     formula : str
         Where the size of the output comes from.
+    number : int
+        In the order in which operations ran.
+    sources : list of int
+        The operations that made the inputs, by number; -1 is the model's first input, -2 the second ...
     """
 
     function: Function
@@ -62,6 +67,8 @@ class Operation:
     factors: list[int]
     bytes: int
     formula: str
+    number: int
+    sources: list[int]
 
     @property
     def mult_adds(self) -> int:
@@ -70,7 +77,11 @@ class Operation:
 
 @dataclass
 class Call:
-    """One call of a layer: its shapes, and the calls and operations inside, in the order in which they ran."""
+    """One call of a layer: its shapes, and the calls and operations inside, in the order in which they ran.
+
+    Inputs and outputs have sources: the numbers of the operations that made them. A dropout layer that lets
+    everything pass has a number as if it were an operation.
+    """
 
     module: Module
     inputs: list[Shape]
@@ -78,6 +89,9 @@ class Call:
     sees: Sees = field(default_factory=dict)
     items: list[Call | Operation] = field(default_factory=list)
     finished: bool = False
+    sources: list[int] = field(default_factory=list)
+    made_by: list[int] = field(default_factory=list)
+    number: int | None = None
 
     def operations(self) -> Iterator[Operation]:
         """All operations that ran inside, at any depth."""
@@ -134,6 +148,8 @@ class Trace:
         self._open: list[Call] = []
         self._steps: list[Step] = []
         self._memory = Memory()
+        self._made: Notes[int] = Notes()
+        self._numbers = count()
         self._outside = 0  # layers that were running around the model
         self._over = False
 
@@ -141,6 +157,7 @@ class Trace:
         """Call the model and watch; the model is left as it was found."""
         for number, image in enumerate(tensors((args, kwargs))):
             self._memory.enter(image, self._image(number, image))
+            self._made.put(image, -1 - number)
         self._outside = len(stack.modules)
         handles = []
         with left_as_found(self.model, mode), no_grad(), record() as self._steps:
@@ -177,7 +194,7 @@ class Trace:
         if self._over:
             return
         del self._open[len(running) - 1 :]  # calls that ended with an error
-        call = Call(module, shapes((args, kwargs)))
+        call = Call(module, shapes((args, kwargs)), sources=self._sources(tensors((args, kwargs))))
         if self._open:
             self._open[-1].items.append(call)
         else:
@@ -195,6 +212,19 @@ class Trace:
         call.outputs, call.finished = shapes(output), True
         if call.outputs:
             call.sees = self._memory.sees(tensors(output)[0])
+        if not call.items and isinstance(module, (Dropout, Dropout1d, Dropout2d)):
+            call.number = next(self._numbers)
+            self._make(tensors(output), call.number)
+        call.made_by = self._sources(tensors(output))
+
+    def _sources(self, inputs: Iterable[Tensor | None]) -> list[int]:
+        """The numbers of the operations that made them, as far as the model did."""
+        found = (None if t is None else self._made.get(t) for t in inputs)
+        return [number for number in found if number is not None]
+
+    def _make(self, outputs: Iterable[Tensor], number: int) -> None:
+        for t in outputs:
+            self._made.put(t, number)
 
     def _look(self) -> None:
         """Take the operations since the last call or return of a layer into account, and let go of them."""
@@ -204,6 +234,8 @@ class Trace:
                 continue
             saw = next((self._memory.sees(x) for x in step.inputs if x is not None), {})
             taken = self._memory.follow(step)
+            sources, number = self._sources(step.inputs), next(self._numbers)
+            self._make(step.outputs, number)
             self._open[len(inside) - 1].items.append(
                 Operation(
                     step.function,
@@ -216,6 +248,8 @@ class Trace:
                     factors(step.function, step),
                     taken,
                     size_formula(step.function, step),
+                    number,
+                    sources,
                 )
             )
         self._steps.clear()

@@ -123,5 +123,5 @@ class ImageNetwork(Module):
 def _with(advice: str, error: ShapeError) -> ShapeError:
     """The same error with the advice in front."""
     advised = ShapeError(f"{advice}\n  {error.args[0]}")
-    advised.layer = error.layer
+    advised.layer, advised.sizes = error.layer, error.sizes
     return advised

@@ -9,7 +9,7 @@ from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.deferred import compute_waiting
 from ..core.errors import DTypeError, LayerError
-from ..core.layer_stack import layer_path, stack
+from ..core.layer_stack import explain_where, shapes, stack
 from ..core.tensor import RemovableHandle, Tensor
 from .hooks import call_with_hooks
 from .state import Stateful
@@ -61,7 +61,8 @@ class Module(Stateful):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run ``forward`` and the hooks; errors on the way out learn in which layer they happened."""
-        running = stack.modules
+        running, passed = stack.modules, stack.passed
+        before = len(passed)
         running.append(self)
         try:
             if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
@@ -70,13 +71,18 @@ class Module(Stateful):
                 output = self.forward(*args, **kwargs)
             if len(running) == 1:  # what leaves a network does not wait
                 compute_waiting()
+            if len(running) > 1:  # for the messages of what comes after it in the layer around it
+                shape = output._form.shape if isinstance(output, Tensor) else shapes(output)
+                passed[before:] = [(self, shape)]
             return output
         except LayerError as error:
-            if error.layer is None:
-                error.layer = layer_path()
+            explain_where(error, (*args, *kwargs.values()), before)
+            del passed[before:]
             raise
         finally:
             running.pop()
+            if not running:
+                passed.clear()
 
     # ------------------------------------------------------- changing all of it
 

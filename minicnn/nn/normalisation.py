@@ -81,8 +81,19 @@ class _RunningNorm(_Affine):
         if isinstance(x, Tensor) and (x.ndim not in self.dims or x.shape[1] != self.num_features):
             raise ShapeError(
                 f"{type(self).__name__}({self.num_features}): expected an input of shape {self.shapes} "
-                f"with C={self.num_features}; got {tuple(x.shape)}"
+                f"with C={self.num_features}; got {tuple(x.shape)}. Fix: {self._fitting(x)}"
             )
+
+    def _fitting(self, x: Tensor) -> str:
+        """What takes an input of this shape."""
+        kind = type(self).__name__
+        channels = x.shape[1] if x.ndim > 1 else "C"
+        if x.ndim in self.dims:
+            return f"{kind}({channels}), as many as the layer before it makes"
+        dimensions = {2: "1d", 3: "1d", 4: "2d"}.get(x.ndim)
+        if dimensions is None:
+            return f"reshape the input to {self.shapes}"
+        return f"{kind[:-2]}{dimensions}({channels}), which takes {x.ndim} dimensions"
 
     def extra_repr(self) -> str:
         return (

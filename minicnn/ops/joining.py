@@ -12,7 +12,7 @@ from ..core import dtype as dtypes
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
-from .operands import as_tensor, cast, normalize_axis
+from .operands import as_tensor, cast, fitting, normalize_axis
 
 
 class Cat(Function):
@@ -68,6 +68,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
             raise ShapeError(
                 f"cat: all sizes except that of dim {axis} must agree (and there must be one); "
                 f"tensor 0 has shape {tuple(shape)}, tensor {position} has {tuple(t.shape)}"
+                + fitting(shape, t._array.shape, but=axis)
             )
     return Cat(axis)(*known)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -212,14 +213,25 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ShapeError(
             f"linear: input has shape {tuple(shape)}, whose last size is in_features; the weight, "
             f"(out_features, in_features) = {tuple(weight.shape)}, expects {weight._array.shape[-1]}. "
-            "Fix: flatten the input with x.flatten(1), or make the layer with in_features = "
-            f"{shape[-1] if shape else '...'}"
+            f"Fix: {_features(tuple(shape), tuple(weight.shape))}"
         )
     if bias is not None and tuple(bias.shape) != weight._array.shape[:1]:
         raise ShapeError(f"linear: bias must have shape ({weight._array.shape[0]},); got {tuple(bias.shape)}")
     rows = input if len(shape) == 2 else input.reshape(int(np.prod(shape[:-1])), shape[-1])
     y = Linear()(rows, weight, bias)
     return y if len(shape) == 2 else y.reshape(*shape[:-1], weight._array.shape[0])
+
+
+def _features(shape: tuple[int, ...], weight: tuple[int, ...]) -> str:
+    """What to write so that an input of this shape and the layer fit."""
+    features = prod(shape[1:])
+    layer = f"the layer with in_features = {shape[-1] if shape else '...'}"
+    if len(shape) > 2:
+        product = f"{'*'.join(map(str, shape[1:]))} = {features}"
+        if features == weight[-1]:
+            return f"x.flatten(1) before it, which makes (N, {product})"
+        return f"x.flatten(1) before it and in_features = {product}; or {layer} for the last size alone"
+    return f"{layer}{f', Linear({shape[-1]}, {weight[0]})' if shape and len(weight) == 2 else ''}"
 
 
 class Einsum(Function):

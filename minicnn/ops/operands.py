@@ -112,8 +112,37 @@ def check_broadcast(operation: str, *tensors: Tensor) -> None:
         shapes = " and ".join(str(t._array.shape) for t in tensors)
         raise ShapeError(
             f"{operation}: the shapes {shapes} cannot be broadcast together: compared from the right, "
-            "two sizes must be equal or one of them 1"
+            "two sizes must be equal or one of them 1" + fitting(*(t._array.shape for t in tensors))
         ) from None
+
+
+def fitting(*shapes: tuple[int, ...], but: int | None = None) -> str:
+    """How two results in a network come to one shape (but for one axis), as the end of a message; empty if unclear.
+
+    Examples
+    --------
+    >>> fitting((2, 128, 16, 16), (2, 64, 32, 32))
+    '. Fix: nn.Conv2d(64, 128, kernel_size=1, stride=2) on the second (64 to 128 channels, 32 x 32 to 16 x 16)'
+    >>> fitting((2, 64, 32, 32), (64,))
+    '. Fix: one number per channel is x.reshape(1, 64, 1, 1)'
+    """
+    if len(shapes) != 2:
+        return ""
+    a, b = shapes
+    for vector, images in ((a, b), (b, a)):
+        if len(vector) == 1 and len(images) == 4 and vector[0] == images[1]:
+            return f". Fix: one number per channel is x.reshape(1, {vector[0]}, 1, 1)"
+    if len(a) != 4 or len(b) != 4 or but in (0, 2, 3) or a[0] != b[0]:
+        return ""
+    which, x, y = ("first", a, b) if (*a[2:], b[1]) > (*b[2:], a[1]) else ("second", b, a)  # y is made of x
+    stride = -(-x[2] // max(y[2], 1))
+    if x[2:] != y[2:] and any(-(-n // stride) != m for n, m in zip(x[2:], y[2:], strict=True)):
+        return f". Fix: padding=(kernel_size - 1)//2 keeps {x[2]} x {x[3]} in a convolution of stride 1"
+    channels = y[1] if but != 1 else x[1]
+    change = [f"{x[1]} to {channels} channels"] * (x[1] != channels)
+    change += [f"{x[2]} x {x[3]} to {y[2]} x {y[3]}"] * (x[2:] != y[2:])
+    step = f", stride={stride}" if stride > 1 else ""
+    return f". Fix: nn.Conv2d({x[1]}, {channels}, kernel_size=1{step}) on the {which} ({', '.join(change)})"
 
 
 def unbroadcast(grad: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,19 @@ def _complete(operation: str, shape: tuple[int, ...], before: tuple[int, ...]) -
         product = " * ".join(map(str, before)) or "1"
         raise ShapeError(
             f"{operation}: shape {tuple(before)} has {product} = {count} elements, "
-            f"which cannot fill shape {shape}" + (f" ({count} / {known} is no integer)" if unknown and known else "")
+            f"which cannot fill shape {shape}"
+            + (f" ({count} / {known} is no integer)" if unknown and known else "")
+            + _flat(shape, before)
         )
     return shape
+
+
+def _flat(shape: tuple[int, ...], before: tuple[int, ...]) -> str:
+    """The number to write, if images were to become rows: the end of a message."""
+    if len(before) < 3 or len(shape) != 2 or shape[0] not in (-1, before[0]):
+        return ""
+    features = f"{'*'.join(map(str, before[1:]))} = {prod(before[1:])}"
+    return f". Fix: x.flatten(1), which makes ({before[0]}, {features}), and {prod(before[1:])} in the layer after it"
 
 
 def reshape(input: Tensor, *given: Any, shape: Any = None) -> Tensor:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from minicnn_kernels import call, registry
+from minicnn_kernels.watching import describe, watch
 
 import minicnn
-from benchmarks import machine, startup
-from benchmarks.layers import Profiled, describe, gather, timed_kernels
-from benchmarks.machine import Peak
+from benchmarks import startup
+from benchmarks.layers import Profiled, gather
 from benchmarks.networks import Network, write_weights
 
 
@@ -41,7 +41,7 @@ def test_a_call_inside_a_call_is_not_counted_twice(monkeypatch: pytest.MonkeyPat
     }
     monkeypatch.setattr(registry, "select", lambda operation, _: (kernels[operation], ""))
     seen: list[tuple[str, int]] = []
-    with timed_kernels(lambda operation, arguments, result, seconds: seen.append((operation, result))):
+    with watch(lambda call: seen.append((call.operation, call.result))):
         assert call("outer", 3) == 7
         assert call("inner", 5) == 10
     assert seen == [("outer", 7), ("inner", 10)]
@@ -61,19 +61,6 @@ def test_rows_hold_the_median_over_the_steps() -> None:
     steps = [[("relu", "3", s, 0.0, 24.0), ("relu", "3", s, 0.0, 24.0)] for s in (1.0, 9.0, 2.0)]
     (row,) = gather(steps)
     assert (row.calls, row.seconds, row.moved) == (2, 4.0, 48.0)
-
-
-def test_the_limit_is_the_longer_of_two() -> None:
-    peak = Peak(flops=100.0, read=20.0, triad=10.0)
-    assert peak.seconds(flops=200.0, moved=10.0) == 2.0
-    assert peak.seconds(flops=200.0, moved=50.0) == 5.0
-
-
-def test_the_loop_of_multiply_adds() -> None:
-    operations, sums = machine.compute(100, 2)
-    assert sums.shape[0] == 2
-    # v = 0.5*v + 0.5 tends to 1 in each accumulator, so a sum counts them
-    np.testing.assert_allclose(sums.sum() * 2 * 100, operations, rtol=1e-6)
 
 
 def test_images_in_the_format_of_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

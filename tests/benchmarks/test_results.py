@@ -12,6 +12,7 @@ from benchmarks.__main__ import arguments
 from benchmarks.harness import Timing
 from benchmarks.inference import InferenceRow
 from benchmarks.layers import Profile, Row
+from benchmarks.loading import LoadingRow
 from benchmarks.machine import Peak
 from benchmarks.operations import OperationRow
 from benchmarks.scaling import Point, Sweep
@@ -30,6 +31,15 @@ def test_milliseconds_have_three_digits() -> None:
         "123",
         "7654",
     ]
+
+
+def test_loading() -> None:
+    rows = [LoadingRow("no loading", None, 0.0, time(0.2)), LoadingRow("resized", 2, 1234.5, time(0.25, 0.07))]
+    text = results.loading("photos", rows)
+    assert "| no loading |  |  | 200 (180-220) | 1.00 |" in text
+    assert "| resized | 2 | 1234 | 250 (225-275) | 1.25 |" in text
+    assert "It needs 160 images/s" in text
+    assert "at most 7%" in text
 
 
 def test_training() -> None:
@@ -99,7 +109,7 @@ def test_a_section_replaces_the_one_before_it(tmp_path: Path) -> None:
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert arguments([]).parts == ["training", "inference", "layers", "scaling", "startup", "operations"]
+    assert arguments([]).parts == ["training", "inference", "layers", "scaling", "startup", "loading", "operations"]
     assert arguments(["startup", "networks", "--only", "vgg"]).parts == ["training", "inference", "startup"]
     with pytest.raises(SystemExit):
         arguments(["vgg"])

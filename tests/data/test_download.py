@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from minicnn.data import DownloadError
-from minicnn.data.datasets import MNIST
+from minicnn.data.datasets import MNIST, STL10, CorruptDataError
 from minicnn.data.download import download
 from minicnn.data.files import OfficialFile
 
 from .test_datasets import SmallCIFAR10, idx, write_cifar
+from .test_more_datasets import SmallCIFAR100, write_cifar100, write_stl10
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 
@@ -184,24 +185,66 @@ def test_mnist_is_downloaded_once(server: Server, tmp_path: Path, monkeypatch: p
     assert (tmp_path / "cache" / "minicnn" / "MNIST" / "raw").is_dir()
 
 
-def test_cifar10_is_downloaded_and_unpacked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MINICNN_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    _, labels = write_cifar(tmp_path / "source", binary=True)
+def archive_of(folder: Path, name: str) -> bytes:
+    """The files of a folder as a tar archive with a folder of that name, and one that wants to be elsewhere."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for path in (tmp_path / "source").iterdir():
-            tar.add(path, f"cifar-10-batches-bin/{path.name}")
-        stray = tarfile.TarInfo("../stray.txt")
-        tar.addfile(stray)
-    server.files["/cifar.tar.gz"] = buffer.getvalue()
+        tar.addfile(tarfile.TarInfo("../stray.txt"))
+        for path in folder.iterdir():
+            tar.add(path, f"{name}/{path.name}")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def _only_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MINICNN_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("_only_here")
+def test_cifar10_is_downloaded_and_unpacked(server: Server, tmp_path: Path) -> None:
+    _, labels = write_cifar(tmp_path / "source", binary=True)
+    content = server.files["/cifar.tar.gz"] = archive_of(tmp_path / "source", "cifar-10-batches-bin")
 
     class Local(SmallCIFAR10):
         mirrors = (server.url,)
-        archive = official(buffer.getvalue(), "cifar.tar.gz")
+        archive = official(content, "cifar.tar.gz")
 
     assert Local(tmp_path / "root", download=True).targets == labels[:20].tolist()
     assert [path.name for path in (tmp_path / "root").iterdir()] == ["cifar-10-batches-bin"]
     assert len(list((tmp_path / "root" / "cifar-10-batches-bin").iterdir())) == 6
     assert Local(tmp_path / "root", train=False, download=True).targets == labels[20:].tolist()
     assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("_only_here")
+def test_cifar100_is_downloaded_and_unpacked(server: Server, tmp_path: Path) -> None:
+    _, _, fine = write_cifar100(tmp_path / "source", binary=True)
+    content = server.files["/cifar.tar.gz"] = archive_of(tmp_path / "source", "cifar-100-binary")
+
+    class Local(SmallCIFAR100):
+        mirrors = (server.url,)
+        archive = official(content, "cifar.tar.gz")
+
+    assert Local(tmp_path / "root", train=False, download=True).targets == fine[10:].tolist()
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["cifar-100-binary"]
+    assert Local(download=False, root=tmp_path / "root").targets == fine[:10].tolist()
+
+
+@pytest.mark.usefixtures("_only_here")
+def test_stl10_is_downloaded_and_unpacked(server: Server, tmp_path: Path) -> None:
+    images = write_stl10(tmp_path / "source")
+    content = server.files["/stl10.tar.gz"] = archive_of(tmp_path / "source", "stl10_binary")
+
+    class Local(STL10):
+        mirrors = (server.url,)
+        archive = official(content, "stl10.tar.gz")
+
+    np.testing.assert_array_equal(Local(tmp_path / "root", "test", download=True).data, images["test"])
+    assert len(Local(tmp_path / "root", "unlabeled", download=True)) == 3
+    assert len(server.requests) == 1
+    (tmp_path / "source" / "test_y.bin").unlink()
+    content = server.files["/stl10.tar.gz"] = archive_of(tmp_path / "source", "stl10_binary")
+    Local.archive = official(content, "stl10.tar.gz")
+    with pytest.raises(CorruptDataError, match=r"stl10\.tar\.gz: lacks stl10_binary/test_y\.bin"):
+        Local(tmp_path / "other", download=True)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from minicnn.data import DataLoader
 from minicnn.data.datasets import CorruptDataError, DatasetFolder, DatasetNotFoundError, ImageFolder
-from minicnn.data.datasets.folder import IMG_EXTENSIONS, default_loader
-from minicnn.data.transforms import Compose, RandomHorizontalFlip, RandomResizedCrop, ToTensor
+from minicnn.data.datasets.image_files import IMG_EXTENSIONS, default_loader
+from minicnn.data.transforms import Compose, RandomHorizontalFlip, RandomResizedCrop, Resize, ToTensor
 from tests.real_data import real_data
 
 RNG = np.random.default_rng(0)
@@ -116,6 +116,7 @@ def test_classes_of_ones_own(root: Path) -> None:
     assert pets.targets == [1, 1, 1, 0, 0]
 
 
+@pytest.mark.filterwarnings("ignore:ImageFolder. .* holds one class only")
 def test_links_are_followed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = tmp_path_factory.mktemp("other")
     (other / "cats").symlink_to(root / "cat", target_is_directory=True)
@@ -138,60 +139,8 @@ def test_folders_that_are_not_as_they_should_be(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     with pytest.raises(FileNotFoundError, match=r"no file that ends in \.jpg, .*classes cat\. Fix: .*allow_empty=True"):
         ImageFolder(tmp_path)
+    (tmp_path / "dog").mkdir()
     assert len(ImageFolder(tmp_path, allow_empty=True)) == 0
-
-
-# ------------------------------------------------------------------------ kinds of images
-
-
-def test_gray_and_black_and_white_become_rgb(tmp_path: Path) -> None:
-    gray = PIXELS[:, :, 0]
-    image = default_loader(save(tmp_path / "gray.png", Image.fromarray(gray)))
-    np.testing.assert_array_equal(np.asarray(image), np.stack([gray] * 3, 2))
-    bits = gray > 127
-    image = default_loader(save(tmp_path / "bits.png", Image.fromarray(bits)))
-    np.testing.assert_array_equal(np.asarray(image), np.stack([bits * np.uint8(255)] * 3, 2))
-
-
-def test_transparency_is_left_out(tmp_path: Path) -> None:
-    alpha = np.dstack([PIXELS, RNG.integers(0, 256, (6, 5), np.uint8)])
-    np.testing.assert_array_equal(np.asarray(default_loader(save(tmp_path / "a.png", Image.fromarray(alpha)))), PIXELS)
-    two = np.dstack([PIXELS[:, :, 0], alpha[:, :, 3]])
-    image = default_loader(save(tmp_path / "la.png", Image.fromarray(two)))
-    np.testing.assert_array_equal(np.asarray(image), np.stack([two[:, :, 0]] * 3, 2))
-
-
-def test_palettes_with_and_without_transparency(tmp_path: Path) -> None:
-    colours = RNG.integers(0, 256, (4, 3), np.uint8)
-    indices = RNG.integers(0, 4, (6, 5), np.uint8)
-    image = Image.fromarray(indices)
-    image.putpalette(colours.tobytes())
-    assert image.mode == "P"
-    for name, options in (
-        ("p.png", {}),
-        ("t.png", {"transparency": bytes([0, 255, 128, 7])}),
-        ("o.png", {"transparency": 2}),
-    ):
-        loaded = default_loader(save(tmp_path / name, image, **options))
-        assert loaded.mode == "RGB"
-        np.testing.assert_array_equal(np.asarray(loaded), colours[indices])
-
-
-def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
-    inks = np.zeros((16, 16, 4), np.uint8)
-    inks[:, :, 1] = 255  # magenta
-    image = default_loader(save(tmp_path / "cmyk.jpg", Image.frombytes("CMYK", (16, 16), inks.tobytes()), quality=100))
-    assert image.mode == "RGB"
-    np.testing.assert_allclose(np.asarray(image).reshape(-1, 3), [[255, 0, 255]] * 256, atol=4)
-
-
-def test_orientation_is_that_of_the_pixels(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # a camera held on its side
-    path = save(tmp_path / "exif.png", Image.fromarray(PIXELS), exif=exif)
-    with Image.open(path) as image:
-        assert image.getexif()[0x0112] == 6
-    np.testing.assert_array_equal(np.asarray(default_loader(path)), PIXELS)  # as torchvision
 
 
 def test_damaged_files_are_named(root: Path) -> None:
@@ -213,6 +162,78 @@ def test_an_image_that_is_far_too_large_is_named(root: Path, monkeypatch: pytest
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
     with pytest.raises(CorruptDataError, match=r"1\.PNG: cannot be read as an image: Image size \(30 pixels\)"):
         default_loader(root / "cat/b/1.PNG")
+
+
+def test_one_class_or_the_parts_of_a_dataset_are_pointed_out(tmp_path: Path) -> None:
+    save(tmp_path / "train" / "cat" / "1.png")
+    save(tmp_path / "train" / "dog" / "1.png")
+    with pytest.warns(
+        UserWarning, match=r"holds one class only, 'train', and there is nothing to tell apart"
+    ) as caught:
+        assert ImageFolder(tmp_path).classes == ["train"]
+    assert caught[0].filename == __file__
+    save(tmp_path / "test" / "cat" / "1.png")
+    with pytest.warns(
+        UserWarning, match=r"are test, train, which look like parts of a dataset.*give that one: .*test$"
+    ):
+        ImageFolder(tmp_path)
+
+
+def damage(root: Path) -> list[str]:
+    """A truncated file, an empty one and a web page; their paths in the order of the samples."""
+    contents = {"cat/z.jpg": b"<html>", "dog/10.png": (root / "dog/10.png").read_bytes()[:60], "dog/9.png": b""}
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+    return [str(root / name) for name in contents]
+
+
+def test_files_that_cannot_be_read_are_left_out_on_demand(root: Path) -> None:
+    save(root / "dog" / "11.png")
+    bad = damage(root)
+    with pytest.warns(
+        UserWarning, match=r"left out 3 of 7 files that cannot be read: .*z\.jpg, .*10\.png, .*9\.png"
+    ) as w:
+        data = ImageFolder(root, on_error="skip", transform=ToTensor())
+    assert w[0].filename == __file__
+    assert [path for path, _ in data.skipped] == bad
+    assert all("cannot be read as an image" in why for _, why in data.skipped)
+    assert [Path(path).name for path, _ in data.samples] == ["1.webp", "2.bmp", "1.PNG", "11.png"]
+    assert data.targets == [0, 1, 1, 2]
+    assert data.imgs is data.samples
+    assert len(next(iter(DataLoader(data, batch_size=4)))[1]) == 4
+    assert [path for path, _ in ImageFolder(root).find_unreadable()] == bad
+    (root / "dog" / "11.png").unlink()
+    with (
+        pytest.raises(
+            DatasetNotFoundError, match=r"no file of the classes dog can be read\. The first reason: .*z\.jpg"
+        ),
+        pytest.warns(UserWarning, match="left out"),
+    ):
+        ImageFolder(root, on_error="skip")
+    with pytest.raises(ValueError, match="on_error is 'raise' or 'skip'; got 'ignore'"):
+        ImageFolder(root, on_error="ignore")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_is_damaged_in_the_third_epoch_is_named(root: Path, workers: int) -> None:
+    loader = DataLoader(ImageFolder(root, ToTensor()), batch_size=2, shuffle=True, num_workers=workers)
+    for _ in range(2):
+        assert sum(len(labels) for _, labels in loader) == 6
+    damage(root)
+    with pytest.raises(
+        CorruptDataError, match=r"(z\.jpg|10\.png|9\.png): cannot be read as an image: .*on_error='skip'"
+    ) as e:
+        for _ in loader:
+            pass
+    assert any(note.startswith("while making sample") for note in e.value.__notes__)
+
+
+def test_images_of_different_sizes_are_explained_by_the_batch(root: Path) -> None:
+    save(root / "dog" / "10.png", Image.new("RGB", (7, 9)))
+    with pytest.raises(ValueError, match=r"sample 4 has shape \(3, 9, 7\).*Resize\(\(h, w\)\)"):
+        next(iter(DataLoader(ImageFolder(root, ToTensor()), batch_size=6)))
+    resized = ImageFolder(root, Compose([Resize((6, 5)), ToTensor()]))
+    assert next(iter(DataLoader(resized, batch_size=6)))[0].shape == (6, 3, 6, 5)
 
 
 def test_the_known_endings() -> None:

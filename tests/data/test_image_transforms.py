@@ -320,6 +320,11 @@ def test_random_resized_crop_that_never_fits_is_the_middle() -> None:
     assert T.RandomResizedCrop.get_params(wide, (9, 9), (1, 5)) == (0, 0, 100, 400)
 
 
+def test_resized_crop_is_crop_then_resize() -> None:
+    want = Image.fromarray(PIXELS).crop((3, 2, 13, 22)).resize((9, 8), Image.Resampling.BILINEAR)
+    same(F.resized_crop(Image.fromarray(PIXELS), 2, 3, 20, 10, (8, 9)), want)
+
+
 def test_random_resized_crop_is_crop_then_resize() -> None:
     image = Image.fromarray(PIXELS)
     crop = T.RandomResizedCrop((8, 9), interpolation=Mode.BICUBIC)

@@ -213,7 +213,8 @@ def test_errors_without_workers_name_the_sample() -> None:
 
 
 class _Stream(IterableDataset):
-    pass
+    def __repr__(self) -> str:  # the same in every process: it is part of the tests' names
+        return "a stream"
 
 
 @pytest.mark.parametrize(

@@ -2,62 +2,36 @@
 
 from __future__ import annotations
 
-import zlib
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from minicnn_kernels import available_backends, call, operations, use_backend
+from minicnn_kernels.cases import IN_PLACE, LAYOUTS, TABLE, Draw, arrays, draw_case, outcome, tolerance
 from minicnn_kernels.geometry import conv_window, pool_window
 
-from .arguments import IN_PLACE, LAYOUTS, TABLE, Draw
-
-TOLERANCE = {np.float64: 1e-9, np.float32: 1e-4, np.float16: 1e-2}
 CASES = [(operation, name) for name in available_backends() if name != "reference" for operation in operations(name)]
 
 
 POOLED = ("max_pool2d.indices",)  # its arguments come from the reference, which is slow; see the many channels
 
 
-def arrays(values: Any) -> list[np.ndarray]:
-    """List the arrays among arguments or results, however they are nested."""
-    if isinstance(values, np.ndarray):
-        return [values]
-    return [array for value in values for array in arrays(value)] if isinstance(values, tuple | list) else []
-
-
-def drawn(operation: str, dtype: Any, batch: int, layout: str, seed: int) -> tuple[Any, ...]:
-    rng = np.random.default_rng([seed, batch, zlib.crc32(f"{operation} {layout}".encode())])
-    return TABLE[operation](Draw(rng, dtype, batch, layout))
-
-
-def outcome(operation: str, backend: str, arguments: tuple[Any, ...]) -> list[np.ndarray]:
-    """Compute with a backend; the outcome of a step in place is the arguments it changes."""
-    with use_backend(backend):
-        result = call(operation, *arguments)
-    if operation in IN_PLACE:
-        assert result is None
-        return arrays(tuple(arguments[i] for i in IN_PLACE[operation]))
-    return arrays(result)
-
-
 def check(
     operation: str, backend: str, dtype: Any, batch: int, layout: str, seed: int, oracle: str = "reference"
 ) -> None:
     """Compare one random case; the same seed draws the same arguments again."""
-    draw = partial(drawn, operation, dtype, batch, layout, seed)
+    draw = partial(draw_case, operation, dtype, batch, layout, seed)
     arguments, before = draw(), draw()
     got = outcome(operation, backend, arguments)
     expected = outcome(operation, oracle, draw())
     assert len(got) == len(expected)
     for value, truth in zip(got, expected, strict=True):
         assert (value.dtype, value.shape) == (truth.dtype, truth.shape)
-        largest = np.abs(truth[np.isfinite(truth)]).max(initial=0.0)
-        np.testing.assert_allclose(value, truth, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * float(largest))
-    changed = IN_PLACE.get(operation, ())
+        np.testing.assert_allclose(value, truth, **tolerance(truth))
+    steps = IN_PLACE.get(operation, ())
     for i, (argument, original) in enumerate(zip(arguments, before, strict=True)):
-        if i not in changed:
+        if i not in steps:
             for now, then in zip(arrays(argument), arrays(original), strict=True):
                 np.testing.assert_array_equal(now, then)
     if operation not in IN_PLACE:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from minicnn_kernels import BackendError, active_backend, available_backends, call, explain, operations, use_backend
 from minicnn_kernels import registry as table
+from minicnn_kernels.threads import available_threads
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,28 @@ def test_the_environment_chooses_the_first_backend(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("MINICNN_BACKEND", "nunba")
     with pytest.raises(BackendError, match="MINICNN_BACKEND='nunba': there is no backend 'nunba'"):
         active_backend()
+
+
+def test_a_switch_is_a_decorator_and_shows_what_it_says() -> None:
+    use_backend("numpy")
+
+    @use_backend("reference")
+    def inside() -> str:
+        return active_backend()
+
+    assert (active_backend(), inside(), active_backend()) == ("numpy", "reference", "numpy")
+    assert repr(use_backend("numpy")) == "use_backend('numpy')"
+
+
+@pytest.mark.parametrize("asked", ["0", "-1"])
+def test_no_threads_at_all_are_refused(monkeypatch: pytest.MonkeyPatch, asked: str) -> None:
+    monkeypatch.setenv("NUMBA_NUM_THREADS", asked)
+    available_threads.cache_clear()
+    try:
+        with pytest.raises(ValueError, match=rf"NUMBA_NUM_THREADS={asked}: expected .* 1 or more. Fix: "):
+            operations("numba")
+    finally:
+        available_threads.cache_clear()
 
 
 @pytest.mark.parametrize("ask", [use_backend, operations])
@@ -115,3 +138,24 @@ def test_names_and_arguments_that_are_nearly_right() -> None:
         explain("hello")
     with pytest.raises(TypeError, match=r"needs the kernel's arguments \(grad_y, y\): missing"):
         explain("relu.grad", np.ones(3))
+
+
+def test_an_operation_can_be_replaced_for_a_while() -> None:
+    before = table.select("relu.forward", (np.ones(2),))[0]
+    with table.replaced({"relu.forward": lambda x, out=None: x + 1}):
+        np.testing.assert_array_equal(call("relu.forward", np.array([-1.0, 2.0])), [0, 3])
+        with table.replaced({"relu.forward": lambda x, out=None: x - 1, "tanh.forward": np.negative}):
+            np.testing.assert_array_equal(call("relu.forward", np.array([-1.0])), [-2])
+            np.testing.assert_array_equal(call("tanh.forward", np.array([-1.0])), [1])
+        np.testing.assert_array_equal(call("relu.forward", np.array([-1.0])), [0])
+    with pytest.raises(KeyError), table.replaced({"relu.forward": np.abs}):
+        raise KeyError
+    assert table.select("relu.forward", (np.ones(2),))[0] is before
+
+
+def test_an_unknown_operation_cannot_be_replaced() -> None:
+    with (
+        pytest.raises(BackendError, match=r"'relu.forwrad'. Did you mean 'relu.forward'"),
+        table.replaced({"relu.forwrad": np.negative}),
+    ):
+        pass

@@ -110,24 +110,58 @@ OURS: dict[str, str] = {
     "": """
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
-        summary explain models onnx compiling empty_cache memory_stats
+        summary explain models onnx compiling train empty_cache memory_stats
         set_fusion_enabled is_fusion_enabled
         """,
-    "explain": "summary Summary Row ParameterRow Field",
+    "explain": """
+        receptive_field ReceptiveField summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare
+        Comparison cost Cost compare_cost CostComparison gradient_flow GradientFlow FlowRow activation_stats
+        ActivationStats ActivationRow Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam
+        GradCam occlusion Occlusion deconvnet Deconvnet graph Graph page Page filters Filters feature_maps
+        FeatureMaps most_activating MostActivating confusion_matrix ConfusionMatrix misclassified Misclassified
+        """,
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",
-    "data": "Dataset TensorDataset Subset ConcatDataset random_split DataLoader find_data sample_rng",
-    "datasets": "MNIST FashionMNIST CIFAR10 ImageFolder DatasetFolder",
+    "data": """
+        Dataset TensorDataset Subset ConcatDataset CachedDataset random_split stratified_split DataLoader find_data
+        sample_rng
+        """,
+    "datasets": """
+        MNIST FashionMNIST Digits CIFAR10 CIFAR100 STL10 FakeData ImageFolder DatasetFolder CamVid VOCSegmentation
+        VOCDetection VisionDataset CorruptDataError DatasetNotFoundError
+        """,
     "models": """
         list_models get_model get_model_builder register_model load_weights weights_address ImageNetwork export_onnx
         freeze unfreeze replace_head parameter_groups features FeatureExtractor create_feature_extractor
         """,
+    "train": """
+        fit evaluate predict lr_find LRFindResult History Run
+        Callback BatchTransform ClipGradients CSVLogger EMA EarlyStopping JSONLLogger LRSchedule ModelCheckpoint
+        ReduceLROnPlateau TensorBoard TerminateOnNaN TimeLimit get_callback list_callbacks
+        Metric Accuracy ConfusionMatrix F1Score MeanIoU Precision Recall TopKAccuracy get_metric list_metrics
+        TrainingWarning ResumeError NonFiniteError
+        """,
     "onnx": "export ExportError register_translator",
     "utils": "make_grid save_image",
     "transforms": """
-        Compose ToTensor Normalize Lambda functional InterpolationMode Resize CenterCrop Pad RandomCrop
-        RandomResizedCrop RandomHorizontalFlip RandomVerticalFlip
+        Compose RandomApply RandomChoice RandomOrder Lambda
+        ToTensor PILToTensor ToPILImage ConvertImageDtype Normalize Denormalize functional InterpolationMode presets
+        Resize CenterCrop Pad RandomCrop RandomResizedCrop FiveCrop TenCrop RandomHorizontalFlip RandomVerticalFlip
+        RandomRotation RandomAffine
+        ColorJitter Grayscale RandomGrayscale PCAColorNoise AutoContrast RandomAutocontrast RandomEqualize RandomInvert
+        RandomPosterize RandomSolarize RandomAdjustSharpness
+        GaussianBlur GaussianNoise SaltAndPepper RandomErasing Cutout MixUp CutMix
+        """,
+    "transforms.functional": """
+        InterpolationMode adjust_brightness adjust_contrast adjust_gamma adjust_hue adjust_saturation adjust_sharpness
+        affine autocontrast center_crop convert_image_dtype crop denormalize equalize erase five_crop gaussian_blur
+        get_dimensions get_image_num_channels get_image_size hflip invert normalize pad pil_to_tensor posterize resize
+        resized_crop rgb_to_grayscale rotate solarize ten_crop to_grayscale to_pil_image to_tensor vflip
+        """,
+    "transforms.presets": """
+        CIFAR_MEAN CIFAR_STD IMAGENET_MEAN IMAGENET_STD alexnet_train cifar_eval cifar_train for_model imagenet_eval
+        imagenet_train lenet
         """,
     "kernels": "call explain kernel operations use_backend reference vectorized numba_cpu geometry registry",
 }

@@ -57,10 +57,10 @@ assert state() == before
 
 def test_every_public_name_exists_and_is_documented() -> None:
     import minicnn
-    from minicnn import datasets, explain, models, nn, onnx, optim, transforms
+    from minicnn import datasets, explain, models, nn, onnx, optim, train, transforms
     from minicnn.nn import functional, init
 
-    parts = (nn, functional, init, optim, optim.lr_scheduler, transforms, datasets, models, onnx, explain)
+    parts = (nn, functional, init, optim, optim.lr_scheduler, transforms, datasets, models, onnx, explain, train)
     for module in (minicnn, minicnn.data, *parts):
         for name in module.__all__:
             value = getattr(module, name)

@@ -23,3 +23,7 @@ from . import pooling as pooling
 from . import resize as resize
 from . import softmax as softmax
 from . import unfold as unfold
+from .jit import JIT
+
+if JIT:
+    from . import staged as staged

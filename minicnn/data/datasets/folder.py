@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..files import CorruptDataError
 from ..locations import DatasetNotFoundError
+from .image_files import IMG_EXTENSIONS, default_loader
 from .vision import VisionDataset
 
-IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-
-
-def default_loader(path: str | os.PathLike[str]) -> Any:
-    """An image file as a PIL image of mode RGB, in the orientation in which its pixels are stored.
-
-    Grayscale and palette images, CMYK and transparency are converted by PIL. It cuts off what is above 255, so that
-    images with 16 or 32 bits per channel turn white: such data need a loader of their own.
-
-    Raises
-    ------
-    CorruptDataError
-        If the file is truncated or no image; the message names it.
-    """
-    from PIL import Image
-
-    with open(path, "rb") as file:
-        try:
-            image = Image.open(file)
-            if image.mode == "P" and "transparency" in image.info:
-                image = image.convert("RGBA")  # type: ignore[assignment] # PIL warns about the direct way
-            return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise CorruptDataError(f"{os.fspath(path)}: cannot be read as an image: {error}") from error
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 class DatasetFolder(VisionDataset):
@@ -61,6 +40,10 @@ class DatasetFolder(VisionDataset):
         From a path to whether it is a sample.
     allow_empty : bool, default False
         Accept folders without samples.
+    on_error : {"raise", "skip"}, default "raise"
+        What happens to files that ``loader`` cannot read. "raise": the error comes when such a sample is asked for.
+        "skip": every file is read once now, which takes as long as a pass over the data, and those that cannot be read
+        are left out, with a warning that names them. A file that is damaged later raises in any case.
 
     Attributes
     ----------
@@ -72,11 +55,19 @@ class DatasetFolder(VisionDataset):
         Paths and class numbers, sorted by class, then by path.
     targets : list of int
         The class numbers.
+    skipped : list of (str, str)
+        The paths that were left out, with the reasons.
 
     Raises
     ------
     DatasetNotFoundError
         If there is no folder, no class in it, or a class has no samples.
+
+    Warns
+    -----
+    UserWarning
+        If there is only one class, or the classes are named like the parts of a dataset ("train", "test"): then
+        ``root`` is one folder too high or too low.
 
     Examples
     --------
@@ -99,12 +90,17 @@ class DatasetFolder(VisionDataset):
         target_transform: Callable[[Any], Any] | None = None,
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
+        on_error: str = "raise",
     ) -> None:
         super().__init__(os.path.expanduser(root), transform, target_transform)
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"{type(self).__name__}: on_error is 'raise' or 'skip'; got {on_error!r}")
         self.loader = loader
         self.extensions = extensions
         self.classes, self._class_to_idx = self.find_classes(self.root)  # type: ignore[misc]
         self.samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
+        self._warn_of_odd_classes()
+        self.skipped = self._leave_out_unreadable(allow_empty) if on_error == "skip" else []
         self.targets = [target for _, target in self.samples]
 
     @property
@@ -160,14 +156,60 @@ class DatasetFolder(VisionDataset):
             )
         return samples
 
+    def find_unreadable(self) -> list[tuple[str, str]]:
+        """Read every file, and return the paths of those that ``loader`` cannot read, with the reasons."""
+
+        def reason(path: str) -> str | None:
+            try:
+                self.loader(path)
+            except (RuntimeError, OSError, ValueError, SyntaxError) as error:
+                return str(error)
+            return None
+
+        paths = [path for path, _ in self.samples]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding an image lets other threads run
+            return [(path, why) for path, why in zip(paths, pool.map(reason, paths), strict=True) if why is not None]
+
+    def _leave_out_unreadable(self, allow_empty: bool) -> list[tuple[str, str]]:
+        unreadable = self.find_unreadable()
+        bad = {path for path, _ in unreadable}
+        kept = [sample for sample in self.samples if sample[0] not in bad]
+        if bad:
+            names = ", ".join(path for path, _ in unreadable[:5]) + (", ..." if len(bad) > 5 else "")
+            warnings.warn(
+                f"{type(self).__name__}: left out {len(bad)} of {len(self.samples)} files that cannot be read: {names} "
+                "(see skipped for the reasons)",
+                stacklevel=4,
+            )
+        full = {number for _, number in kept}
+        empty = [name for name, number in self.class_to_idx.items() if number not in full]
+        if empty and not allow_empty:
+            raise DatasetNotFoundError(
+                f"{self.root}: no file of the classes {', '.join(empty)} can be read. The first reason: "
+                f"{unreadable[0][1]}"
+            )
+        self.samples = kept
+        return unreadable
+
+    def _warn_of_odd_classes(self) -> None:
+        """What a wrong root looks like."""
+        who, classes = type(self).__name__, self.classes
+        if len(classes) > 1 and all(name.lower() in SPLITS for name in classes):
+            warnings.warn(
+                f"{who}: the classes of {self.root} are {', '.join(classes)}, which look like parts of a dataset. If "
+                f"the classes are one folder further down, give that one: {os.path.join(str(self.root), classes[0])}",
+                stacklevel=4,
+            )
+        elif len(classes) == 1:
+            warnings.warn(
+                f"{who}: {self.root} holds one class only, {classes[0]!r}, and there is nothing to tell apart. If its "
+                "folders are the classes, give that folder as root",
+                stacklevel=4,
+            )
+
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         path, target = self.samples[index]
-        sample = self.loader(path)
-        if self.transform is not None:
-            sample = self.transform(sample)
-        if self.target_transform is not None:
-            target = self.target_transform(target)
-        return sample, target
+        return self.apply_transforms(self.loader(path), target)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -194,6 +236,9 @@ class ImageFolder(DatasetFolder):
         From a path to whether it is a sample; else the endings of :data:`IMG_EXTENSIONS` decide.
     allow_empty : bool, default False
         Accept folders without images.
+    on_error : {"raise", "skip"}, default "raise"
+        "skip" reads every file once now, and leaves out those that cannot be read, with a warning that names them; as
+        in :class:`DatasetFolder`.
 
     Attributes
     ----------
@@ -205,11 +250,15 @@ class ImageFolder(DatasetFolder):
         Paths and class numbers.
     targets : list of int
         The class numbers.
+    skipped : list of (str, str)
+        The paths that were left out, with the reasons.
 
     Raises
     ------
     DatasetNotFoundError
         If there is no folder, no class in it, or a class has no images.
+    CorruptDataError
+        When an image is asked for whose file is damaged; the message names it.
 
     Examples
     --------
@@ -233,7 +282,8 @@ class ImageFolder(DatasetFolder):
         loader: Callable[[str], Any] = default_loader,
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
+        on_error: str = "raise",
     ) -> None:
         extensions = IMG_EXTENSIONS if is_valid_file is None else None
-        super().__init__(root, loader, extensions, transform, target_transform, is_valid_file, allow_empty)
+        super().__init__(root, loader, extensions, transform, target_transform, is_valid_file, allow_empty, on_error)
         self.imgs = self.samples

@@ -12,7 +12,7 @@ from ..dataset import Dataset
 
 
 class VisionDataset(Dataset[tuple[Any, Any]]):
-    """Base of datasets of (image, class number), as torchvision's.
+    """Base of datasets of (image, target), as torchvision's.
 
     Parameters
     ----------
@@ -21,7 +21,15 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     transform : callable, optional
         From a PIL image to what the sample shall hold.
     target_transform : callable, optional
-        The same for the class number.
+        The same for the target: the class number, for example.
+    transforms : callable, optional
+        Instead of both: from (image, target) to both, where they must change together, as a flipped image and its map
+        of labels.
+
+    Raises
+    ------
+    ValueError
+        If ``transforms`` is given and one of the others too.
     """
 
     classes: ClassVar[list[str]] = []
@@ -31,10 +39,27 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         root: str | os.PathLike[str] | None = None,
         transform: Callable[[Any], Any] | None = None,
         target_transform: Callable[[Any], Any] | None = None,
+        transforms: Callable[[Any, Any], tuple[Any, Any]] | None = None,
     ) -> None:
+        if transforms is not None and (transform is not None or target_transform is not None):
+            raise ValueError(
+                f"{type(self).__name__}: give transforms, a function of image and target, or transform and "
+                "target_transform, which get one each; not both"
+            )
         self.root = root
         self.transform = transform
         self.target_transform = target_transform
+        self.transforms = transforms
+
+    def apply_transforms(self, image: Any, target: Any) -> tuple[Any, Any]:
+        """Image and target as the sample shall hold them."""
+        if self.transforms is not None:
+            return self.transforms(image, target)
+        if self.transform is not None:
+            image = self.transform(image)
+        if self.target_transform is not None:
+            target = self.target_transform(target)
+        return image, target
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -54,6 +79,8 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         if self.transform is not None or self.target_transform is not None:
             lines.append("    StandardTransform")
             lines += _indented("Transform: ", self.transform) + _indented("Target transform: ", self.target_transform)
+        elif self.transforms is not None:
+            lines += _indented("Transforms: ", self.transforms)
         return "\n".join(lines)
 
 
@@ -68,13 +95,8 @@ class InMemoryDataset(VisionDataset):
         from PIL import Image
 
         targets = self.targets if isinstance(self.targets, list) else np.asarray(self.targets)
-        image: Any = Image.fromarray(np.asarray(self.data)[index])
-        target: Any = int(targets[index])
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            target = self.target_transform(target)
-        return image, target
+        image = Image.fromarray(np.asarray(self.data)[index])
+        return self.apply_transforms(image, int(targets[index]))
 
     def __len__(self) -> int:
         return len(self.data)

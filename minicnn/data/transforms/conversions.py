@@ -1,42 +1,13 @@
-"""The transforms that change what an image is: conversions, normalisation, composition."""
+"""The transforms that change what an image is: between PIL images, arrays and tensors, types, normalisation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ...core.dtype import as_dtype
 from ...core.tensor import Tensor
 from . import functional as F
-
-
-class Compose:
-    """Transforms one after the other.
-
-    Parameters
-    ----------
-    transforms : list of callable
-        The first is applied first.
-
-    Examples
-    --------
-    >>> Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])
-    Compose(
-        ToTensor()
-        Normalize(mean=(0.1307,), std=(0.3081,))
-    )
-    """
-
-    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
-        self.transforms = transforms
-
-    def __call__(self, img: Any) -> Any:
-        for transform in self.transforms:
-            img = transform(img)
-        return img
-
-    def __repr__(self) -> str:
-        lines = "".join(f"\n    {transform}" for transform in self.transforms)
-        return f"{type(self).__name__}({lines}\n)"
 
 
 class ToTensor:
@@ -99,6 +70,36 @@ class ToPILImage:
         return f"{type(self).__name__}({'' if self.mode is None else f'mode={self.mode}'})"
 
 
+class ConvertImageDtype:
+    """The same image with elements of another type: floating-point numbers go from 0 to 1, bytes from 0 to 255.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Such as ``minicnn.float32``.
+
+    Raises
+    ------
+    ValueError
+        From floating-point numbers to whole ones that they cannot represent (float32 to int32).
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> ConvertImageDtype(minicnn.float32)(minicnn.tensor([[0, 51, 255]], dtype=minicnn.uint8))
+    tensor([[0.0000, 0.2000, 1.0000]])
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = as_dtype(dtype)
+
+    def __call__(self, image: Any) -> Any:
+        return F.convert_image_dtype(image, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
 class Normalize:
     """Each channel c shifted and scaled: ``y[c] = (x[c] - mean[c]) / std[c]``.
 
@@ -127,27 +128,29 @@ class Normalize:
         return f"{type(self).__name__}(mean={self.mean}, std={self.std})"
 
 
-class Lambda:
-    """Any function as a transform.
+class Denormalize:
+    """The inverse of :class:`Normalize`, to look at an image again: ``x[c] = y[c] * std[c] + mean[c]``.
 
     Parameters
     ----------
-    lambd : callable
-        Called with the image. For process workers it must be a function of a module.
+    mean, std : sequence of C numbers
+        Those that were given to ``Normalize``.
 
     Examples
     --------
-    >>> Lambda(lambda x: x + 1)(1)
-    2
+    >>> import minicnn
+    >>> image = minicnn.full((3, 2, 2), 0.75)
+    >>> numbers = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    >>> bool(minicnn.allclose(Denormalize(*numbers)(Normalize(*numbers)(image)), image))
+    True
     """
 
-    def __init__(self, lambd: Callable[[Any], Any]) -> None:
-        if not callable(lambd):
-            raise TypeError(f"Lambda: expected a function; got {type(lambd).__name__}: {lambd!r}")
-        self.lambd = lambd
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        self.mean = mean
+        self.std = std
 
-    def __call__(self, img: Any) -> Any:
-        return self.lambd(img)
+    def __call__(self, tensor: Any) -> Tensor:
+        return F.denormalize(tensor, self.mean, self.std)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}(mean={self.mean}, std={self.std})"

@@ -8,23 +8,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.dtype import as_dtype
 from ...core.errors import DTypeError, ShapeError
 from ...core.tensor import Tensor, from_numpy
+from .colours import (
+    adjust_brightness,
+    adjust_contrast,
+    adjust_gamma,
+    adjust_hue,
+    adjust_saturation,
+    rgb_to_grayscale,
+    to_grayscale,
+)
+from .erasing import erase
+from .filters import adjust_sharpness, gaussian_blur
 from .geometry import center_crop, crop, hflip, pad, resize, resized_crop, vflip
-from .images import get_dimensions, is_pil
+from .images import get_dimensions, get_image_num_channels, get_image_size, is_pil, on_planes
 from .resampling import InterpolationMode
+from .several_crops import five_crop, ten_crop
+from .tones import autocontrast, equalize, invert, posterize, solarize
+from .values import convert
+from .warping import affine, rotate
 
 __all__ = [
     "InterpolationMode",
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_gamma",
+    "adjust_hue",
+    "adjust_saturation",
+    "adjust_sharpness",
+    "affine",
+    "autocontrast",
     "center_crop",
+    "convert_image_dtype",
     "crop",
+    "denormalize",
+    "equalize",
+    "erase",
+    "five_crop",
+    "gaussian_blur",
     "get_dimensions",
+    "get_image_num_channels",
+    "get_image_size",
     "hflip",
+    "invert",
     "normalize",
     "pad",
     "pil_to_tensor",
+    "posterize",
     "resize",
     "resized_crop",
+    "rgb_to_grayscale",
+    "rotate",
+    "solarize",
+    "ten_crop",
+    "to_grayscale",
     "to_pil_image",
     "to_tensor",
     "vflip",
@@ -98,6 +137,30 @@ def pil_to_tensor(pic: Any) -> Tensor:
     return from_numpy(_channels_first(np.array(pic)))
 
 
+def convert_image_dtype(image: Any, dtype: Any = np.float32) -> Any:
+    """The same image with elements of another type: floating-point numbers go from 0 to 1, bytes from 0 to 255.
+
+    Parameters
+    ----------
+    image : Tensor or array
+    dtype : dtype, default float32
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> convert_image_dtype(np.array([[0.0, 0.5, 1.0]]), np.uint8).tolist()
+    [[0, 127, 255]]
+    """
+    if not isinstance(image, (Tensor, np.ndarray)):
+        raise TypeError(
+            f"ConvertImageDtype: expected a tensor or an array; got {type(image).__name__}. Put PILToTensor() before it"
+        )
+    kind = as_dtype(dtype).numpy
+    if np.asarray(image).dtype == kind:
+        return image
+    return on_planes(image, lambda planes: convert(planes, kind))
+
+
 def normalize(tensor: Any, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> Tensor:
     """Each channel c shifted and scaled: ``y[c] = (x[c] - mean[c]) / std[c]``.
 
@@ -120,23 +183,40 @@ def normalize(tensor: Any, mean: Sequence[float], std: Sequence[float], inplace:
     >>> normalize(from_numpy(np.ones((1, 1, 2))), mean=[0.5], std=[0.25]).tolist()
     [[[2.0, 2.0]]]
     """
-    if not isinstance(tensor, Tensor):
-        raise TypeError(
-            f"Normalize: expected a tensor; got {type(tensor).__name__}. Put ToTensor() before Normalize(...)"
-        )
-    if not tensor.is_floating_point():
-        raise DTypeError(
-            f"Normalize: expected a tensor of a floating type; got {tensor.dtype}. ToTensor() gives float32 from 0 to 1"
-        )
-    if tensor.ndim < 3:
-        raise ShapeError(f"Normalize: expected a tensor (..., C, H, W); got shape {tuple(tensor.shape)}")
-    image = np.asarray(tensor)
-    shift, scale = (_per_channel(name, values, image) for name, values in (("mean", mean), ("std", std)))
-    if (scale == 0).any():
-        raise ValueError(f"Normalize: std is zero as {image.dtype}, which would divide by zero; got std={std}")
+    image, shift, scale = _statistics("Normalize", tensor, mean, std)
     result = np.subtract(image, shift, out=image if inplace else None)
     result /= scale
     return tensor if inplace else from_numpy(result)
+
+
+def denormalize(tensor: Any, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """The inverse of :func:`normalize`: ``x[c] = y[c] * std[c] + mean[c]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> denormalize(from_numpy(np.ones((1, 1, 2))), mean=[0.5], std=[0.25]).tolist()
+    [[[0.75, 0.75]]]
+    """
+    image, shift, scale = _statistics("Denormalize", tensor, mean, std)
+    return from_numpy(image * scale + shift)
+
+
+def _statistics(who: str, tensor: Any, mean: Any, std: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """The image, and mean and standard deviation in its shape and type."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"{who}: expected a tensor; got {type(tensor).__name__}. Put ToTensor() before {who}(...)")
+    if not tensor.is_floating_point():
+        raise DTypeError(
+            f"{who}: expected a tensor of a floating type; got {tensor.dtype}. ToTensor() gives float32 from 0 to 1"
+        )
+    if tensor.ndim < 3:
+        raise ShapeError(f"{who}: expected a tensor (..., C, H, W); got shape {tuple(tensor.shape)}")
+    image = np.asarray(tensor)
+    shift, scale = (_per_channel(who, name, values, image) for name, values in (("mean", mean), ("std", std)))
+    if (scale == 0).any():
+        raise ValueError(f"{who}: std is zero as {image.dtype}, which would divide by zero; got std={std}")
+    return image, shift, scale
 
 
 def to_pil_image(pic: Any, mode: str | None = None) -> Any:
@@ -204,13 +284,13 @@ def _channels_first(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(2, 0, 1).copy(order="C")
 
 
-def _per_channel(name: str, values: Any, image: NDArray[Any]) -> NDArray[Any]:
+def _per_channel(who: str, name: str, values: Any, image: NDArray[Any]) -> NDArray[Any]:
     """``mean`` or ``std`` as (C, 1, 1) or (1, 1, 1), in the image's type."""
     vector = np.asarray(values, image.dtype).reshape(-1)
     channels = image.shape[-3]
     if len(vector) not in (1, channels):
         raise ShapeError(
-            f"Normalize: {name} has {len(vector)} numbers, one per channel, but the image has {channels} channels, "
+            f"{who}: {name} has {len(vector)} numbers, one per channel, but the image has {channels} channels, "
             f"shape {image.shape}. Give {channels} numbers, as in {name}={tuple([0.5] * channels)}"
         )
     return vector[:, None, None]

@@ -178,42 +178,47 @@ def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str
         left, top, right, bottom = (max(width, 0) for width in widths)
     around = [(top, bottom), (left, right)]
     if padding_mode == "constant":
-        colour = _colour(fill, channels)
         if is_pil(img):
-            return _framed(img, (left, top, right, bottom), colour)
-        return on_planes(img, lambda planes: _filled(planes, around, colour))
+            return _framed(img, (left, top, right, bottom), pil_colour(img, fill))
+        values = colour(fill, channels)
+        return on_planes(img, lambda planes: _filled(planes, around, values))
     how: Any = padding_mode
     if is_pil(img):
         return on_pil(img, lambda array: np.pad(array, around + [(0, 0)] * (array.ndim - 2), how))
     return on_planes(img, lambda planes: np.pad(planes, [(0, 0)] * (planes.ndim - 2) + around, how))
 
 
-def _colour(fill: Any, channels: int) -> tuple[Any, ...]:
+def colour(fill: Any, channels: int) -> tuple[Any, ...]:
     """One number for each channel."""
     values = tuple(fill) if isinstance(fill, Sequence) else (0 if fill is None else fill,)
     if len(values) not in (1, channels) or isinstance(fill, str):
-        raise ValueError(f"Pad: fill is one number or one per channel, here {channels}; got {fill!r}")
+        raise ValueError(f"fill is one number or one per channel, here {channels}; got {fill!r}")
     return values * (channels // len(values))
 
 
-def _framed(img: Any, widths: tuple[int, int, int, int], colour: tuple[Any, ...]) -> Any:
+def pil_colour(img: Any, fill: Any) -> Any:
+    """A colour as PIL wants it for this image: whole numbers, and a single one for a single band."""
+    values = colour(fill, len(img.getbands()))
+    values = values if img.mode == "F" else tuple(map(int, values))
+    return values if len(values) > 1 else values[0]
+
+
+def _framed(img: Any, widths: tuple[int, int, int, int], background: Any) -> Any:
     """A PIL image on a larger canvas of one colour."""
     from PIL import Image
 
     left, top, right, bottom = widths
-    values = colour if img.mode == "F" else tuple(map(int, colour))
-    size = (img.width + left + right, img.height + top + bottom)
-    canvas = Image.new(img.mode, size, values if len(values) > 1 else values[0])
+    canvas = Image.new(img.mode, (img.width + left + right, img.height + top + bottom), background)
     if img.mode == "P":
         canvas.putpalette(img.getpalette())
     canvas.paste(img, (left, top))
     return canvas
 
 
-def _filled(planes: NDArray[Any], around: list[tuple[int, int]], colour: tuple[Any, ...]) -> NDArray[Any]:
+def _filled(planes: NDArray[Any], around: list[tuple[int, int]], fill: tuple[Any, ...]) -> NDArray[Any]:
     (top, bottom), (left, right) = around
     h, w = planes.shape[-2:]
-    values = np.array(colour[0] if len(set(colour)) == 1 else np.reshape(colour, (-1, 1, 1)))
+    values = np.array(fill[0] if len(set(fill)) == 1 else np.reshape(fill, (-1, 1, 1)))
     canvas = np.empty((*planes.shape[:-2], top + h + bottom, left + w + right), planes.dtype)
     canvas[...] = values.astype(planes.dtype)
     canvas[..., top : top + h, left : left + w] = planes

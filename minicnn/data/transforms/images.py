@@ -34,6 +34,31 @@ def get_dimensions(img: Any) -> list[int]:
     return [1 if img.ndim == 2 else img.shape[2], *img.shape[:2]]
 
 
+def get_image_size(img: Any) -> list[int]:
+    """Width and height of an image, ``[W, H]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> get_image_size(np.zeros((4, 5, 3)))
+    [5, 4]
+    """
+    _, height, width = get_dimensions(img)
+    return [width, height]
+
+
+def get_image_num_channels(img: Any) -> int:
+    """Channels of an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> get_image_num_channels(np.zeros((4, 5, 3)))
+    3
+    """
+    return get_dimensions(img)[0]
+
+
 def on_planes(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     """``change``, a function of arrays (..., H, W), done to a tensor or to an array; in memory of its own."""
     _check(img)
@@ -42,6 +67,16 @@ def on_planes(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     if img.ndim == 2:
         return change(img).copy()
     return change(img.transpose(2, 0, 1)).transpose(1, 2, 0).copy(order="C")
+
+
+def by_pillow(who: str, img: Any, change: Callable[[Any], Any]) -> Any:
+    """``change`` done to a PIL image, or the reason why Pillow does not do it for this kind of image."""
+    try:
+        return change(img)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"{who}: Pillow does not do this with an image of mode {img.mode} ({error}). Fix: image.convert('RGB')"
+        ) from error
 
 
 def on_pil(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
@@ -55,6 +90,15 @@ def on_pil(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
     if img.mode == "P":
         changed.putpalette(img.getpalette())
     return changed
+
+
+def on_pil_planes(img: Any, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+    """``change``, a function of arrays (H, W) or (C, H, W), done to a PIL image; mode and palette stay."""
+
+    def on_array(array: NDArray[Any]) -> NDArray[Any]:
+        return change(array) if array.ndim == 2 else change(array.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+    return on_pil(img, on_array)
 
 
 def _check(img: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..randomness import sample_rng
 from . import geometry
+from .chance import RandomTransform
 from .resampling import InterpolationMode, as_mode
 
 
@@ -166,17 +167,7 @@ class RandomResizedCrop:
         )
 
 
-class _RandomFlip:
-    def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p is a probability, from 0 to 1; got {p!r}")
-        self.p = p
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(p={self.p})"
-
-
-class RandomHorizontalFlip(_RandomFlip):
+class RandomHorizontalFlip(RandomTransform):
     """Left and right exchanged, with probability ``p``.
 
     Parameters
@@ -190,11 +181,12 @@ class RandomHorizontalFlip(_RandomFlip):
     [[2, 1]]
     """
 
-    def __call__(self, img: Any) -> Any:
-        return geometry.hflip(img) if sample_rng().random() < self.p else img
+    def change(self, img: Any) -> Any:
+        """The mirror image."""
+        return geometry.hflip(img)
 
 
-class RandomVerticalFlip(_RandomFlip):
+class RandomVerticalFlip(RandomTransform):
     """Top and bottom exchanged, with probability ``p``.
 
     Parameters
@@ -208,5 +200,6 @@ class RandomVerticalFlip(_RandomFlip):
     [[2], [1]]
     """
 
-    def __call__(self, img: Any) -> Any:
-        return geometry.vflip(img) if sample_rng().random() < self.p else img
+    def change(self, img: Any) -> Any:
+        """The mirror image."""
+        return geometry.vflip(img)

@@ -21,7 +21,9 @@ number). Measured on a Zen 4 core: 14 x 2 reaches 95 % of the peak that arithmet
 Where the numbers of A are, is said by two tables, as address(i, k) = rows[i] + depth[k]. In the im2col matrix of a
 convolution a row is an output pixel and ``k`` a window position, so the matrix is multiplied where it lies in the
 image, and is never built. The table of ``k`` costs one more read per 28 multiply-adds. B is *packed*: the columns of
-a tile in sequence, ``k`` after ``k``, so that it streams through the cache.
+a tile in sequence, ``k`` after ``k``, so that it streams through the cache. Where a product has few rows, B is used
+once or twice and comes from memory each time; then the processor foresees too little of it, and B is asked for
+some way ahead (one image through ResNet-50: 20.0 ms without, 16.6 with it). So is a residual, at the beginning.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from .builder import Code, Value
 from .compiled import address
 from .target import host
 
+AHEAD = 4096  # bytes of B: the memory answers in the time of some 30 steps of k
+LINE = 64  # bytes of a cache line
 UNROLL = 4  # steps of k per turn of the loop
 
 
@@ -68,6 +72,8 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
     def turn(steps: int):  # type: ignore[no-untyped-def]
         def run(_: Value, variables: list[Value]) -> list[Value]:
             depth, b, *c = variables
+            for line in range(0, steps * TILE_VECTORS * width if steps > 1 else 0, LINE):
+                code.prefetch(code.at(b, AHEAD + line))
             for s in range(steps):
                 c = step(code.at(depth, 8 * s), code.at(b, s * TILE_VECTORS * width), c)
             return [code.at(depth, 8 * steps), code.at(b, steps * TILE_VECTORS * width), *c]
@@ -79,8 +85,19 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int) -> str:
         return [code.at(start, j * width) for start in starts for j in range(vectors)]
 
     for address_of_c in places():  # comes while k runs: a 1x1 convolution of 64 channels takes a fifth less time
-        code.prefetch_to_write(address_of_c)
+        code.prefetch(address_of_c, to_write=True)
 
+    def fetch_residual() -> list[Value]:
+        residual = code.load_integer(code.at(epilogue, 16))
+
+        def fetch() -> list[Value]:
+            for address_of_c in places():
+                code.prefetch(code.at(address_of_c, residual))
+            return []
+
+        return code.choose(code.nonzero(residual), fetch, list)
+
+    code.choose(code.nonzero(epilogue), fetch_residual, list)
     start = [depth, b, *[code.constant(0)] * (rows * vectors)]
     most = code.times(code.ir.sdiv(k, code.integer(UNROLL)), UNROLL)
     middle = code.loop(code.integer(0), most, UNROLL, start, turn(UNROLL))

@@ -85,7 +85,7 @@ def _block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
                 call(cut.multiply, (a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0))
     first, last = first_panel * cut.panel, min(cut.out_channels, last_panel * cut.panel)
-    step = cut.out_channels * NUMBER
+    step = cut.y_step
     for i in range(count):
         n, h, w = corner(first_tile + i, cut)
         image = at.y + n * cut.out_height * cut.out_width * step

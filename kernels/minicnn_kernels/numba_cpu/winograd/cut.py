@@ -69,6 +69,8 @@ class Cut(NamedTuple):
     transform_back: int
     transform_filter: int
     turn_square: int
+    x_step: int  # from pixel to pixel; more than the channels take if these are part of a larger array's
+    y_step: int
 
 
 @lru_cache(64)
@@ -106,7 +108,7 @@ def corner(tile, cut):  # type: ignore[no-untyped-def]
 def transform_tile(tile, planes, places, x, zeros, cut):  # type: ignore[no-untyped-def]
     """``B^T d B`` of one tile."""
     n, h, w = corner(tile, cut)
-    step = cut.channels * NUMBER
+    step = cut.x_step
     image = x + n * cut.height * cut.width * step
     pixels(places, image, zeros, cut.height, cut.width, step, h - cut.top, w - cut.left, SIDE)
     call(cut.transform, (places.ctypes.data, planes, cut.v_plane, 0, cut.channels))
@@ -196,4 +198,6 @@ def cut_convolution(
         transform_back=output_transform(m, NUMBER),
         transform_filter=filter_transform(r, NUMBER),
         turn_square=transpose(NUMBER),
+        x_step=channels * NUMBER,
+        y_step=out_channels * NUMBER,
     )

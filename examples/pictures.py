@@ -1,0 +1,66 @@
+"""Writes what a network has learnt, and what decides on some photos, as pictures and a text.
+
+    python examples/pictures.py squeezenet1_1 cat.jpg dog.jpg --weights squeezenet1_1-b8a52dc0.pth --output pictures
+
+Into the folder go filters, feature maps, saliency, guided backpropagation, Grad-CAM, occlusion, deconvnet, the patches
+of the photos that excite some channels most, and the architecture; `report.txt` has the numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import minicnn
+from minicnn import explain, models
+from minicnn.explaining import class_names, picture
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("model", help="a name that `minicnn models` lists")
+    parser.add_argument("photos", nargs="+", help="files of pictures")
+    parser.add_argument("--weights", metavar="FILE", help="trained weights (default: random)")
+    parser.add_argument("--classes", metavar="FILE", help="names of the classes, one in a line")
+    parser.add_argument("--layer", metavar="PATH", help="for deconvnet and exciting patches (default: in the middle)")
+    parser.add_argument("--output", metavar="FOLDER", default="pictures", help="default: pictures")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Make all pictures."""
+    args = arguments(given)
+    net = models.get_model(args.model, **({"weights": args.weights} if args.weights else {}))
+    size = getattr(models.get_model_builder(args.model), "image", (3, 224, 224))
+    photos = minicnn.stack([picture(path, size) for path in args.photos])  # (N, C, H, W)
+    names: dict[str, Any] = {"classes": class_names(args.classes)} if args.classes else {}
+    maps = explain.feature_maps(net, photos)
+    layer = args.layer or list(maps.maps)[len(maps.maps) // 2]
+
+    results = {
+        "filters": explain.filters(net),
+        "feature_maps": maps,
+        "saliency": explain.saliency(net, photos, **names),
+        "guided_backprop": explain.guided_backprop(net, photos, **names),
+        "grad_cam": explain.grad_cam(net, photos, **names),
+        "occlusion": explain.occlusion(net, photos, **names),
+        "deconvnet": explain.deconvnet(net, photos, layer),
+        "most_activating": explain.most_activating(net, photos, layer, k=min(9, len(photos))),
+        "activations": explain.activation_stats(net, photos),
+    }
+    folder = Path(args.output)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, result in results.items():
+        result.figure().savefig(folder / f"{name}.png", dpi=110)
+    graph = explain.graph(net, input_data=photos)
+    (folder / "architecture.svg").write_text(graph.svg, encoding="utf-8")
+    report = "\n\n".join(map(str, [*results.values(), graph]))
+    (folder / "report.txt").write_text(f"{report}\n", encoding="utf-8")
+    print(f"{report}\n\n{len(results) + 1} pictures and report.txt are in {folder}")
+
+
+if __name__ == "__main__":
+    main()

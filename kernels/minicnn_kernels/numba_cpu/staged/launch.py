@@ -1,0 +1,254 @@
+"""Running a list of stages with one launch: threads take tasks, and wait for each other between the stages.
+
+Every thread of the team runs through all stages. The tasks of a stage are cut into as many shares as there are
+threads; a thread takes the tasks of its own share, one by one, then those that are left of the others'. So neighbours
+stay in the same core's cache where both threads are on time, and a thread that comes late (it takes tens of
+microseconds to wake up), or is kept away by another program, holds nobody up. To take a task is to add 1 to the
+share's counter, in one indivisible instruction.
+
+A stage is done when all of its tasks are, which is counted too. A thread with nothing left to do looks at that count
+until it is full. Nobody waits for a task that nobody has taken; so it does not matter how many threads there are
+or whether they really run at the same time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import carray, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ...stages import ITEMSIZE, LINE, Distance, Laid, Stage, Within, launchers
+from ...threads import available_threads
+from ..addresses import _pointer as pointer
+from ..cache import KernelCache
+from ..jit import _OPTIONS as OPTIONS
+from ..jit import parallel, serial
+from ..vector.call import call
+
+WORD = 8
+SPINS = 2000  # looks at a count before the thread lets others run between two looks: some 50 microseconds
+_X86, _ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
+_I64 = ir.IntType(64)
+_WORDS, _NUMBERS = np.empty(0, np.int64), np.empty(0, np.float32)
+
+
+@intrinsic
+def _add(typing_context, address, number):  # type: ignore[no-untyped-def]
+    """Add to the integer at an address, and return what it was before."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        place = builder.inttoptr(values[0], _I64.as_pointer())
+        return builder.atomic_rmw("add", place, values[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def _look(typing_context, address):  # type: ignore[no-untyped-def]
+    """The integer at an address, and with it all that was written before it."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        return builder.load_atomic(builder.inttoptr(values[0], _I64.as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def _pause(typing_context):  # type: ignore[no-untyped-def]
+    """Tell the core that it waits: it saves power, and the other thread of the same core runs faster."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        machine = platform.machine().lower()
+        if machine in _X86:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        elif machine in _ARM:
+            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
+            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
+            builder.call(hint, [ir.IntType(32)(1)])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@cache
+def _let_others_run() -> int:
+    """Address of the system's function by which a thread lets others have its core; 0 if there is none."""
+    with suppress(OSError, AttributeError, TypeError):
+        return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
+    return 0
+
+
+@serial
+def integers(address, count):  # type: ignore[no-untyped-def]
+    """The integers at an address."""
+    return carray(pointer(np.uintp(address), _WORDS), (count,))
+
+
+@serial
+def numbers(address, count):  # type: ignore[no-untyped-def]
+    """The float32 numbers at an address."""
+    return carray(pointer(np.uintp(address), _NUMBERS), (count,))
+
+
+def loop(function: Callable[..., Any]) -> Callable[[], int]:
+    """Compile ``function(task, worker, words)``, kept on disk like other kernels; what is returned gives its address.
+
+    ``words`` is the address of the stage's integers, and ``worker`` the number of the thread.
+    """
+    body = serial(function)
+
+    def entry(task, worker, words):  # type: ignore[no-untyped-def]
+        body(task, worker, words)
+
+    @cache
+    def address() -> int:
+        compiled = numba.njit(**OPTIONS)(entry)
+        with suppress(RuntimeError):  # no directory for the cache: the launchers have warned of that
+            compiled._cache = KernelCache(function)
+        signature = (types.int64,) * 3
+        compiled.compile(signature)
+        found = compiled.overloads[signature]
+        _alive.append(compiled)
+        return int(found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name))
+
+    return address
+
+
+_alive: list[Any] = []
+
+
+@serial
+def _take(table, s, worker, threads, counts):  # type: ignore[no-untyped-def]
+    """The tasks of stage ``s`` that this thread gets; how many."""
+    function, tasks, words, done = table[s, 0], table[s, 1], table[s, 2], 0
+    for k in range(threads):
+        share = (worker + k) % threads
+        first, end = tasks * share // threads, tasks * (share + 1) // threads
+        if first == end:
+            continue
+        counter = counts + share * LINE
+        while True:
+            t = first + _add(counter, 1)
+            if t >= end:
+                break
+            call(function, (t, worker, words))
+            done += 1
+    return done
+
+
+@parallel
+def _follow(thread, table, counts, let_others_run):  # type: ignore[no-untyped-def]
+    """All stages of a table; ``counts`` has zeros."""
+    worker, threads = np.int64(thread[0]), np.int64(thread[1])
+    for s in range(len(table)):
+        at = np.int64(counts.ctypes.data) + s * (threads + 1) * LINE
+        full = at + threads * LINE
+        done = _take(table, s, worker, threads, at)
+        if done:
+            _add(full, done)
+        looks = 0
+        while _look(full) < table[s, 1]:
+            _pause()
+            looks += 1
+            if looks > SPINS and let_others_run:
+                call(let_others_run, (0,))
+
+
+def _offset(x: Laid) -> int:
+    """Bytes from the beginning of the arena."""
+    return x.buffer.offset + x.start * ITEMSIZE
+
+
+def _step(word: Any, images: int) -> int:
+    """How many bytes further the next images are."""
+    if isinstance(word, Distance):
+        return _step(word.to, images) - _step(word.start, images)
+    if isinstance(word, Laid) and word.buffer.whole:
+        return images * word.strides[0] * ITEMSIZE
+    return 0
+
+
+class Launch:
+    """Stages with all addresses, ready to run.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    images, turns : int
+        The stages are run several times, each time for the next so many images of the batch.
+    """
+
+    def __init__(self, stages: Sequence[Stage], images: int = 0, turns: int = 1) -> None:
+        self.stages = list(stages)  # keep the arrays alive
+        self.table = np.zeros((len(self.stages), 3), np.int64)
+        words: list[int] = []
+        places: dict[int, list[tuple[int, int]]] = {}  # words that are addresses, by what they lie in
+        self.buffers: dict[int, Any] = {}
+        starts: list[int] = []
+        within: list[tuple[int, int]] = []
+        further: list[tuple[int, int]] = []  # words that are other ones for the next images: by how much
+        for stage in self.stages:
+            starts.append(len(words))
+            for word in stage.words:
+                step = _step(word, images)
+                if step:
+                    further.append((len(words), step))
+                if isinstance(word, Distance):
+                    words.append(_offset(word.to) - _offset(word.start))
+                elif isinstance(word, Within):
+                    within.append((len(words), starts[-1] + word.number))
+                    words.append(0)
+                elif isinstance(word, Laid):
+                    key = id(word.buffer)
+                    self.buffers[key] = word.buffer
+                    places.setdefault(key, []).append((len(words), word.start * ITEMSIZE))
+                    words.append(0)
+                else:
+                    words.append(word.ctypes.data if isinstance(word, np.ndarray) else int(word))
+            words += [0] * (-len(words) % 8)
+        self.words = np.array(words, np.int64)
+        self.turns, self._further = turns, np.array(further, np.int64).reshape(-1, 2).T
+        for at, number in within:
+            self.words[at] = self.words.ctypes.data + number * WORD
+        self.table[:, 0] = [stage.loop for stage in self.stages]
+        self.table[:, 1] = [stage.tasks for stage in self.stages]
+        self.table[:, 2] = self.words.ctypes.data + np.array(starts, np.int64) * WORD
+        self.counts = np.zeros(((available_threads() + 1) * LINE * len(self.stages)) // WORD + LINE // WORD, np.int64)
+        self._places = {key: np.array(found, np.int64).T for key, found in places.items()}
+
+    def lie_in_arena(self, address: int) -> None:
+        """Say where the arena begins."""
+        for key, (at, start) in self._places.items():
+            if not self.buffers[key].given:
+                self.words[at] = start + (address + self.buffers[key].offset)
+
+    def lie_at(self, buffer: Any, address: int) -> None:
+        """Say where an array is that is given for this run."""
+        if id(buffer) in self._places:
+            at, start = self._places[id(buffer)]
+            self.words[at] = start + address
+
+    def __call__(self) -> None:
+        """Run all stages."""
+        at, steps = self._further
+        for turn in range(self.turns):
+            if turn:
+                self.words[at] += steps
+            self.counts.fill(0)
+            _follow(self.table, self.counts, _let_others_run())
+        if self.turns > 1:
+            self.words[at] -= steps * (self.turns - 1)
+
+
+launchers["numba"] = Launch

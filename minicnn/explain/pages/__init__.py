@@ -1,0 +1,1 @@
+"""Everything about one model on one page of HTML that needs nothing else."""

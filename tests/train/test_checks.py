@@ -1,0 +1,140 @@
+"""The usual mistakes are told, with their fix; what is right is not."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+import minicnn
+from minicnn import nn, optim, train
+from minicnn.data import DataLoader, TensorDataset
+from minicnn.nn import functional as F
+from minicnn.train import Callback, TrainingWarning
+
+from .toys import CLASSES, images, net
+
+
+def linear(*after: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, CLASSES), *after)
+
+
+def run(model: nn.Module, lr: float = 0.01, data: Any = None, optimizer: Any = None, **options: Any) -> list[str]:
+    """Train for an epoch; the warnings, which must all be of our category."""
+    data = DataLoader(images(), batch_size=6) if data is None else data
+    optimizer = optimizer or optim.SGD(model.parameters(), lr=lr)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train.fit(model, data, data, optimizer=optimizer, epochs=2, **options)
+    assert all(w.category is TrainingWarning for w in caught)
+    assert all(w.filename == __file__ for w in caught)  # shown where fit was called
+    return [str(w.message) for w in caught]
+
+
+def scaled(factor: float, shift: float = 0.0) -> DataLoader:
+    x, y = images().tensors
+    return DataLoader(TensorDataset(x * factor + shift, y), batch_size=6)
+
+
+def test_what_is_right_is_not_warned_of() -> None:
+    assert run(net(), 0.05) == []
+    assert run(net(), 0.05, scaled(0.2, 0.5)) == []  # images from 0 to 1
+    model = net()
+    assert run(model, optimizer=optim.Adam(model.parameters(), lr=0.01)) == []
+    assert run(linear(nn.LogSoftmax(dim=1)), loss=nn.NLLLoss()) == []
+    model = net()  # a frozen layer is no mistake
+    model[0].requires_grad_(False)
+    assert run(model, optimizer=optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)) == []
+
+
+def test_softmax_before_cross_entropy() -> None:
+    (text,) = run(linear(nn.Softmax(dim=1)))
+    assert "probabilities already (layer '2')" in text
+    assert "take the Softmax out" in text
+
+
+def test_probabilities_for_nll_loss() -> None:
+    (text,) = run(linear(nn.Softmax(dim=1)), loss=nn.NLLLoss())
+    assert "LogSoftmax(dim=1)" in text
+
+
+def test_inputs_that_are_not_normalised() -> None:
+    texts = run(net(), 1e-4, scaled(50, 120))
+    assert "not normalised: the first batch has mean 139 and standard deviation 58.3" in texts[0]
+    assert "Normalize(mean, std)" in texts[0]
+    nan = scaled(float("nan"))
+    assert "NaN or infinite" in run(linear(), data=nan)[0]
+
+
+def test_a_first_loss_far_above_guessing() -> None:
+    model = linear()
+    model[1].weight.data.mul_(100)
+    texts = run(model, 1e-4)
+    assert any("ln(3) = 1.099" in text for text in texts)
+    other = linear()
+    other[1].weight.data.mul_(100)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TrainingWarning)
+        data = [(images().tensors[0], images().tensors[1])]
+        optimizer = optim.SGD(other.parameters(), lr=1e-4)
+        train.fit(other, data, optimizer=optimizer, epochs=1, checks=False)  # nobody looks
+
+
+def test_a_learning_rate_far_too_high() -> None:
+    texts = run(net(), 200.0)
+    assert len([text for text in texts if "learning rate 200 is far too high" in text]) == 1
+    assert "train.lr_find" in texts[-1]
+    model = linear()  # the first step is short, and yet it diverges
+    texts = run(model, 0.002, scaled(4), loss=lambda x, y: (x**2).sum(), metrics=[])
+    assert any("the loss went from" in text for text in texts)
+
+
+def test_nothing_changes() -> None:
+    model = linear()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    anchor = minicnn.zeros(1, requires_grad=True)
+    texts = run(model, optimizer=optimizer, loss=lambda x, y: F.cross_entropy(x.detach(), y) + anchor.sum())
+    assert any("step 1 changed no parameter" in text and "detach" in text for text in texts)
+    model = linear()  # a warm-up from 0 is not that
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    warm_up = optim.lr_scheduler.LambdaLR(optimizer, lambda t: t / 10)
+    assert run(model, optimizer=optimizer, scheduler=train.LRSchedule(warm_up, every="step")) == []
+
+
+def test_an_optimiser_that_lacks_parameters() -> None:
+    model = net()
+    optimizer = optim.SGD(model.parameters(), lr=0.01)
+    model[5] = nn.Linear(6 * 36, CLASSES)  # a new head
+    (text,) = run(model, optimizer=optimizer)
+    assert "5.weight, 5.bias" in text
+    assert "after the last layer was replaced" in text
+
+
+def test_the_mode_is_forgotten() -> None:
+    class Measures(Callback):
+        def on_step_end(self, run: Any) -> None:
+            run.model.eval()
+
+    (text,) = run(net(), callbacks=[Measures()])
+    assert "model.train() after it" in text
+
+
+def test_dropout_that_does_not_know_the_mode() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(36, CLASSES)
+
+        def forward(self, x: Any) -> Any:
+            return self.fc(F.dropout(x.flatten(1)))
+
+    (text,) = run(Net())
+    assert "training=self.training" in text
+
+
+def test_labels_out_of_range_are_an_error() -> None:
+    x, y = images().tensors
+    with pytest.raises(ValueError, match="numbered 0 to 2") as caught:
+        run(net(), data=DataLoader(TensorDataset(x, y + 1), batch_size=6))
+    assert "in batch 0 (from 0 on) of epoch 1" in caught.value.__notes__
