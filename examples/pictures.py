@@ -34,8 +34,7 @@ def main(given: Sequence[str] | None = None) -> None:
     """Make all pictures."""
     args = arguments(given)
     net = models.get_model(args.model, **({"weights": args.weights} if args.weights else {}))
-    size = getattr(models.get_model_builder(args.model), "image", (3, 224, 224))
-    photos = minicnn.stack([picture(path, size) for path in args.photos])  # (N, C, H, W)
+    photos = minicnn.stack([picture(path, args.model) for path in args.photos])  # (N, C, H, W)
     names: dict[str, Any] = {"classes": class_names(args.classes)} if args.classes else {}
     maps = explain.feature_maps(net, photos)
     layer = args.layer or list(maps.maps)[len(maps.maps) // 2]

@@ -94,7 +94,7 @@ def explain(parser: argparse.ArgumentParser) -> Run:
     parser.add_argument("--in-channels", type=int, metavar="C", help="channels of the image (default: the model's)")
     parser.add_argument("--size", type=int, metavar="S", help="height and width of the image (default: the model's)")
     parser.add_argument(
-        "--mean", type=float, nargs="+", metavar="M", help="of the images' channels (default: ImageNet's)"
+        "--mean", type=float, nargs="+", metavar="M", help="of the images' channels (default: the model's)"
     )
     parser.add_argument("--std", type=float, nargs="+", metavar="S", help="their standard deviations")
     parser.add_argument(
@@ -112,7 +112,7 @@ def explain(parser: argparse.ArgumentParser) -> Run:
         net = models.get_model(args.model, **{name: value for name, value in config.items() if value is not None})
         channels, height, width = image_of(args.model)
         size = (args.in_channels or channels, args.size or height, args.size or width)
-        x = picture(args.image, size, args.mean, args.std) if args.image else size
+        x = picture(args.image, args.model, size, args.mean, args.std) if args.image else size
         output = args.output or f"{args.model}.html"
         found = explain.page(
             net,
@@ -212,6 +212,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, others = super().parse_known_args(args, namespace)
+        for action in self._get_positional_actions():  # argparse takes an optional one only right after the others
+            if action.nargs == "?" and getattr(known, action.dest) is None and others and others[0][:1] != "-":
+                setattr(known, action.dest, others.pop(0))
         if others:
             flags = re.findall(r"--[a-z-]+", self.format_usage())
             near = difflib.get_close_matches(others[0].partition("=")[0], flags, n=1)

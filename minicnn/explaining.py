@@ -8,47 +8,52 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .core.tensor import Tensor
     from .explain import Page
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LARGE = 96  # pixels; smaller images are not cut, for they are all object
 
 
-def picture(path: str, size: Sequence[int], mean: Any = None, std: Any = None) -> Any:
-    """A picture from a file as the model takes it: resized, its middle cut out, normalised, (C, H, W)."""
+def picture(path: str, model: str, size: Sequence[int] | None = None, mean: Any = None, std: Any = None) -> Tensor:
+    """A picture from a file as a model takes it: resized, its middle cut out, normalised, (C, H, W).
+
+    The transforms are those of the model's preset. For another ``size`` (C, H, W), other statistics, and models whose
+    preset expects images of the right size, the picture is resized and cut by the proportions of ImageNet's, 256/224.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    from .data import transforms
+    from .data.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor, presets
+    from .models import get_model_builder
 
-    channels, height, width = size
+    own = tuple(getattr(get_model_builder(model), "image", (3, 224, 224)))
+    channels, height, width = size or own
     if channels not in (1, 3):
         raise ValueError(f"{path}: a picture has 1 or 3 channels, but the model takes {channels}")
-    means, stds = _statistics(channels, mean, std)
+    preset = presets.for_model(model)
+    normal = next(step for step in preset.transforms if isinstance(step, Normalize))
+    means, stds = _statistics(channels, (normal.mean, normal.std), (mean, std))
     try:
         with Image.open(path) as opened:
             image = opened.convert("L" if channels == 1 else "RGB")
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no picture that Pillow can read") from None
+    if any(isinstance(step, Resize) for step in preset.transforms) and mean is std is None and own == (channels, height, width):
+        return preset(image)
     side = round(max(height, width) * 256 / 224) if min(height, width) >= LARGE else max(height, width)
-    steps = [
-        transforms.Resize(side),
-        transforms.CenterCrop((height, width)),
-        transforms.ToTensor(),
-        transforms.Normalize(means, stds),
-    ]
-    return transforms.Compose(steps)(image)
+    cut = CenterCrop((height, width))(Resize(side)(image))
+    return Compose([ToTensor(), Normalize(means, stds)])(cut)
 
 
-def _statistics(channels: int, mean: Any, std: Any) -> tuple[Any, Any]:
-    """Means and standard deviations of the channels: those given, or ImageNet's, or of grey images 0.5."""
-    defaults = IMAGENET if channels == 3 else ((0.5,), (0.5,))
+def _statistics(channels: int, usual: tuple[Any, Any], given: tuple[Any, Any]) -> tuple[list[float], list[float]]:
+    """Means and standard deviations of the channels: those given, the usual ones, or 0.5 if these are of others."""
     found = []
-    for name, given, default in zip(("--mean", "--std"), (mean, std), defaults, strict=True):
-        values = default if given is None else tuple(given) * (channels if len(given) == 1 else 1)
-        if len(values) != channels or (name == "--std" and min(values) <= 0):
+    for name, default, values in zip(("--mean", "--std"), usual, given, strict=True):
+        default = list(default) if len(default) == channels else [0.5] * channels
+        chosen = default if values is None else list(values) * (channels if len(values) == 1 else 1)
+        if len(chosen) != channels or (name == "--std" and min(chosen) <= 0):
             above = " above 0" if name == "--std" else ""
-            raise ValueError(f"{name}: expected {channels} numbers{above}, one for each channel; got {given}")
-        found.append(values)
+            raise ValueError(f"{name}: expected {channels} numbers{above}, one for each channel; got {values}")
+        found.append(chosen)
     return found[0], found[1]
 
 

@@ -13,10 +13,9 @@ from minicnn_kernels.registry import call
 
 from ..nn import Module
 from ..ops import conv, pooling, unfold
-from .figures import draw_box, draw_grid, draw_plane
-from .pictures.canvas import new_figure, table
+from .figures import draw_box, draw_grid, draw_plane, new_figure
 from .pixels import checked, main_step, run
-from .printed import cells_of, html_grid, html_lines, text_grid
+from .printed import cells_of, html_grid, html_lines, text_columns, text_grid
 from .trace import name_of
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ class Im2col:
         titles = ["c a b", *(f"{marks.get(k, '')} {k // across},{k % across}".strip() for k in shown)]
         cells = cells_of(self.columns[:height][:, shown], np.ones((height, len(shown)), bool))
         rows = [[" ".join(map(str, tap)), *row] for tap, row in zip(self.taps, cells, strict=False)]
-        return [table(titles, rows), *_left_out(count - height, wide - len(shown))]
+        return [text_columns(titles, rows), *_left_out(count - height, wide - len(shown))]
 
     def _marked_columns(self) -> list[int]:
         return [self.column(*at) for at in self.marked]

@@ -16,10 +16,10 @@ from ..core.grad_mode import set_grad_enabled
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..nn.tree import describe
+from .figures import new_figure
 from .implementations import Implementation, implementations, machine_peak
-from .pictures.canvas import new_figure, table
 from .pixels import first_tensor
-from .printed import html_columns, html_lines
+from .printed import html_columns, html_lines, text_columns
 from .state import left_as_found
 from .table import counted
 from .with_torch import fused
@@ -133,7 +133,7 @@ class Comparison:
     def __str__(self) -> str:
         parts = []
         for call in self.calls:
-            parts.append("\n".join([call.title, table(TITLES, call.cells(), LEFT), *call.notes()]))
+            parts.append("\n".join([call.title, text_columns(TITLES, call.cells(), LEFT), *call.notes()]))
         return "\n\n".join([*parts, self._machine()])
 
     def __repr__(self) -> str:
@@ -152,8 +152,7 @@ class Comparison:
         for ax, call in zip(axes, self.calls, strict=True):
             ran = [row for row in call.rows if row.seconds is not None]
             bars = ax.barh([row.name for row in ran], [1e3 * (row.seconds or 0) for row in ran])
-            labels = [f"{self_time} {rate}".strip() for _, _, _, self_time, rate, _ in _labelled(call)]
-            ax.bar_label(bars, labels, padding=3, fontsize="small")
+            ax.bar_label(bars, [_label(cells) for cells in call.cells() if cells[3]], padding=3, fontsize="small")
             ax.invert_yaxis()
             ax.set_xscale("log")
             ax.set_xlabel("ms")
@@ -165,8 +164,10 @@ class Comparison:
         return fig
 
 
-def _labelled(call: KernelComparison) -> list[list[str]]:
-    return [[*cells[:4], f"({cells[4]} GFLOP/s)" if cells[4] else "", cells[5]] for cells in call.cells() if cells[3]]
+def _label(cells: list[str]) -> str:
+    """Of a bar: its time, and the rate where operations are counted."""
+    _, _, _, took, rate, _ = cells
+    return f"{took} ({rate} GFLOP/s)" if rate else took
 
 
 def compare(

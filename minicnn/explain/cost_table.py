@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..nn import Module
 from ..nn.tree import describe
-from .pictures.canvas import new_figure, table
-from .printed import html_columns, html_lines
+from .figures import new_figure
+from .printed import html_columns, html_lines, text_columns
 from .result import Summary
 from .summarise import summary
 from .table import counted
@@ -146,7 +146,7 @@ class CostComparison:
         return f"Input: {', '.join(map(str, sizes))}"
 
     def __str__(self) -> str:
-        return "\n".join([table(TITLES, self.rows(), 2), self._sizes(), *self.notes()])
+        return "\n".join([text_columns(TITLES, self.rows(), 2), self._sizes(), *self.notes()])
 
     def __repr__(self) -> str:
         return f"<CostComparison of {', '.join(design.name for design in self.designs)}>"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figures import draw_box, draw_grid, draw_plane
-from .pictures.canvas import new_figure
+from .figures import draw_box, draw_grid, draw_plane, new_figure
 from .printed import (
     cells_of,
     coefficient,

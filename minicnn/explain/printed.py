@@ -73,6 +73,17 @@ def side_by_side(blocks: Sequence[tuple[str, Sequence[str]]], between: Sequence[
     return [row.rstrip() for row in rows]
 
 
+def text_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table: titles, a rule, and aligned cells; the first ``left`` columns to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(titles, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        pairs = zip(cells, widths, strict=True)
+        return "  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(pairs)).rstrip()
+
+    return "\n".join([line(titles), "-" * (sum(widths) + 2 * (len(widths) - 1)), *map(line, rows)])
+
+
 # ------------------------------------------------------------------------ HTML
 
 
@@ -82,7 +93,7 @@ def html_lines(lines: Sequence[str]) -> str:
 
 
 def html_columns(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table; the first ``left`` columns to the left, numbers to the right."""
+    """The table of :func:`text_columns`."""
     edge = "padding: 1px 8px; white-space: nowrap; text-align: "
 
     def line(tag: str, cells: Sequence[str]) -> str:

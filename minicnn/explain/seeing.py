@@ -15,10 +15,10 @@ from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from .field import Field
-from .figures import draw_box
+from .figures import draw_box, new_figure
 from .inputs import sizes
 from .looking import checked_model, images, layer_at, outputs_of
-from .pictures.canvas import html_image, new_figure, show_image, visible
+from .pictures.canvas import html_image, show_image, visible
 from .printed import html_lines
 from .rows import Row
 from .state import left_as_found

@@ -72,6 +72,8 @@ def checked(html: str) -> Checked:
 def test_a_page_with_an_image(tmp_path: Path) -> None:
     ours, theirs, x = twins()
     image = minicnn.tensor(x[0])
+    ours.train()
+    before = {k: v.numpy().copy() for k, v in ours.state_dict().items()}
     found = page(ours, image, tmp_path / "net.html", title="A <net>", classes=list("abcde"), note="mine", hide=True)
     assert isinstance(found, Page)
     assert found.sections == WITH_IMAGE
@@ -95,6 +97,9 @@ def test_a_page_with_an_image(tmp_path: Path) -> None:
     assert found.prediction[0][1] == pytest.approx(shares.max().item())
     assert str(found).startswith("Page of A <net>: facts, prediction, architecture")
     assert "&lt;!DOCTYPE" in found._repr_html_()
+    assert ours.training
+    assert all((v.numpy() == before[k]).all() for k, v in ours.state_dict().items())
+    assert all(p.grad is None for p in ours.parameters())
 
 
 def test_a_page_without_an_image() -> None:
@@ -104,7 +109,6 @@ def test_a_page_without_an_image() -> None:
     assert found.prediction == []
     assert "a test picture" in found.html
     checked(found.html)
-    assert page(ours, (1, 3, 17, 15)).html == found.html
 
 
 def test_models_without_relus_convolutions_or_classes() -> None:
@@ -118,21 +122,12 @@ def test_models_without_relus_convolutions_or_classes() -> None:
     assert "What the layers make of this image" in maps.html
 
 
-def test_the_model_is_left_as_it_was() -> None:
-    ours, _, x = twins()
-    ours.train()
-    before = {k: v.numpy().copy() for k, v in ours.state_dict().items()}
-    page(ours, minicnn.tensor(x[0]))
-    assert ours.training
-    assert all((v.numpy() == before[k]).all() for k, v in ours.state_dict().items())
-    assert all(p.grad is None for p in ours.parameters())
-
-
 def test_blocks_that_are_closed_are_shown_open_below() -> None:
-    html = page(models.resnet20(), (3, 32, 32), depth=1).html
+    block = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3))
+    html = page(nn.Sequential(block, nn.MaxPool2d(2)), (1, 12, 12), depth=1).html
     assert html.count("<details>") == 1
-    assert "Inside Sequential: layer1" in html
-    assert page(models.resnet20(), (3, 32, 32)).html.count("<svg") >= 2
+    assert "Inside Sequential: 0" in html
+    assert html.count("<svg") == 2
 
 
 @pytest.mark.slow
@@ -167,9 +162,9 @@ def test_the_command(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
     checked(html)
     assert "random weights" in html
     state = tmp_path / "w.npz"
-    minicnn.save(models.resnet20(num_classes=3).state_dict(), state)
-    options = ["--num-classes=3", f"--weights={state}", f"--output={tmp_path / 'b.html'}", "--mean=0.5", "--std=0.2"]
-    assert main(["explain", "resnet20", *options]) == 0
+    minicnn.save(models.lenet5(num_classes=3).state_dict(), state)
+    options = ["--num-classes=3", f"--weights={state}", f"--output={tmp_path / 'b.html'}", "--depth=1"]
+    assert main(["explain", "lenet5", *options]) == 0
     assert "weights of w.npz" in (tmp_path / "b.html").read_text(encoding="utf-8")
 
 
@@ -177,11 +172,12 @@ def test_the_picture_is_prepared_as_torchvision_would(tmp_path: Path) -> None:
     from minicnn.explaining import picture
 
     path = str(photo(tmp_path / "a.png"))
-    small = picture(path, (3, 32, 32), [0.0], [1.0])
+    small = picture(path, "resnet20", None, [0.0], [1.0])
     resized = Image.open(path).resize((32, 40), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(small.numpy(), np.asarray(resized)[4:36].transpose(2, 0, 1) / 255, atol=1e-6)
-    assert picture(path, (1, 28, 28)).shape == (1, 28, 28)
-    large = picture(path, (3, 224, 224))
+    assert picture(path, "lenet5").shape == (1, 32, 32)
+    assert picture(path, "resnet18", (1, 100, 100)).shape == (1, 100, 100)
+    large = picture(path, "resnet18")
     whole = np.asarray(Image.open(path).resize((256, 320), Image.Resampling.BILINEAR), dtype=np.float32) / 255
     cut = (whole[48:272, 16:240] - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
     np.testing.assert_allclose(large.numpy(), cut.transpose(2, 0, 1), atol=1e-5)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +74,4 @@ def axes_of(figure: Any, rows: int, columns: int) -> Any:
     return axes
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Aligned columns under titles and a rule; the first ``left`` columns to the left, numbers to the right."""
-    return "\n".join(text_columns(titles, rows, [i >= left for i in range(len(titles))]))
+table = text_columns
