@@ -213,8 +213,8 @@ reason in `tests/cuda/equivalent.py`."""
     rows = [
         text,
         "",
-        f"Up to {count} mutants of each file, drawn with seed {seed}: **{share:.1f} %** of those that are not",
-        f"equivalent are caught, {caught} of {caught + total['missed']}.",
+        f"Up to {count} mutants of each file, seed {seed}: **{share:.1f} %** of those that are not equivalent",
+        f"are caught, {caught} of {caught + total['missed']}.",
         "",
         "| file | mutants | do not compile | results | checks | equivalent | missed |",
         "|---|---|---|---|---|---|---|",
