@@ -50,14 +50,20 @@ def count_samples(data: Any) -> int | None:
 
 
 def batches_from(data: Any, start: int) -> Generator[Any, None, None]:
-    """A pass without its first ``start`` batches; it begins, and draws its order, at once. To be closed."""
-    begun = data.batches_from(start) if isinstance(data, DataLoader) else islice(iter(data), start, None)
+    """A pass without its first ``start`` batches, which draws its order before this returns. To be closed."""
+    if isinstance(data, DataLoader):
+        begun = data.batches_from(start)
+    else:
+        begun = iter(data)
+        for _ in islice(begun, start):
+            pass
     return (batch for batch in begun)
 
 
 def loader_state(data: Any) -> dict[str, Any] | None:
-    """State of the generators that ``data`` draws from, if it has any."""
-    return data.state_dict() if isinstance(data, DataLoader) else None
+    """State of what ``data`` draws from: of a DataLoader, or of an iterable that has the same two methods."""
+    known = hasattr(data, "state_dict") and hasattr(data, "load_state_dict")
+    return data.state_dict() if known else None
 
 
 def set_loader_state(data: Any, state: dict[str, Any] | None) -> None:

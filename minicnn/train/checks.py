@@ -66,7 +66,7 @@ class Checks(Callback):
         if run.step == 0:
             self._look_at_outputs(run)
         if run.step == 0 or (self._before and run.step < STEPS_WATCHED):
-            self._before = [p.detach().clone() for p in _trained(run)]
+            self._before = [p.detach().clone() for p in run.trained()]
 
     def on_step_end(self, run: Run) -> None:
         if self._before:
@@ -127,7 +127,7 @@ class Checks(Callback):
         if all(group["lr"] == 0 for group in run.optimizer.param_groups) or run.lr == 0:
             return  # a warm-up from 0: the next step shows it
         changed = size = 0.0
-        for before, parameter in zip(self._before, _trained(run), strict=True):
+        for before, parameter in zip(self._before, run.trained(), strict=True):
             old, new = np.asarray(on_host(before), np.float64), np.asarray(on_host(parameter), np.float64)
             changed, size = changed + float(np.square(new - old).sum()), size + float(np.square(old).sum())
         self._before = []
@@ -200,13 +200,9 @@ def warn(text: str) -> None:
     warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
-def _trained(run: Run) -> list[Tensor]:
-    return [p for group in run.optimizer.param_groups for p in group["params"]]
-
-
 def _check_parameters(run: Run) -> None:
     """Parameters that want a gradient, but that the optimiser does not have."""
-    known = {id(p) for p in _trained(run)}
+    known = {id(p) for p in run.trained()}
     left = [name for name, p in run.model.named_parameters() if p.requires_grad and id(p) not in known]
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""

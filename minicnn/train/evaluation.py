@@ -58,6 +58,8 @@ def evaluate(
     check_data(data, "evaluate")
     loss = choose_loss(loss, 0.0)
     chosen = make_metrics((["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
+    if device is not None and isinstance(loss, Module):
+        loss = loss.to(device)
     return measure(_placed(model, device), data, loss, chosen, device)
 
 

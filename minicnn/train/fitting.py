@@ -132,10 +132,9 @@ def fit(
         told.append(Checks())
     if device is not None:
         model.to(device)
+        loss = loss.to(device) if isinstance(loss, Module) else loss
     checkpoint = find_checkpoint(resume, told)
-    run = Run(
-        model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint is not None
-    )
+    run = Run(model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint)
     run.begin()
     if checkpoint is not None:
         restore(run, checkpoint)
