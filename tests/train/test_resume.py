@@ -307,8 +307,8 @@ def test_a_loss_that_learns_and_layers_that_thaw(accumulate: int, tmp_path: Path
         model, loss = net(), Centres()
         optimizer = optim.Adam([*model.parameters(), *loss.parameters()], lr=0.05)
         train.fit(
-            model, DataLoader(images(), batch_size=3, shuffle=True), optimizer=optimizer, epochs=3, resume=resume, loss=loss,
-            callbacks=[train.ModelCheckpoint(folder, every_steps=1), Thaw(), *extra], accumulate=accumulate,
+            model, DataLoader(images(), batch_size=3, shuffle=True), optimizer=optimizer, epochs=3, resume=resume,
+            callbacks=[train.ModelCheckpoint(folder, every_steps=1), Thaw(), *extra], accumulate=accumulate, loss=loss,
         )  # fmt: skip
         return weights(model), weights(loss)
 
