@@ -18,6 +18,7 @@ from .batches import (
     kept_order,
     loader_state,
     moved,
+    samples_in,
     set_loader_state,
     split_batch,
 )
@@ -230,7 +231,7 @@ class Run:
         except (ValueError, TypeError) as error:
             error.add_note(f"in batch {self.batch} (from 0 on) of epoch {self.epoch}")
             raise
-        n = len(inputs)
+        n = samples_in(inputs, targets)
         (loss if self.accumulate == 1 else loss * n).backward()
         self.outputs, self.loss_value = scores_of(outputs), loss.item()
         self._group.append((self.loss_value, n))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.tensor import Tensor
-from ..nn.functional import cross_entropy, nll_loss
-from ..nn.loss import CrossEntropyLoss, NLLLoss
+from ..nn.functional import binary_cross_entropy, cross_entropy, nll_loss
+from ..nn.loss import BCELoss, CrossEntropyLoss, NLLLoss
 
 AUXILIARY = 0.3  # weight of each auxiliary classifier: Szegedy et al., Going deeper with convolutions, section 5
 
@@ -43,6 +43,11 @@ def is_nll(loss: Loss) -> bool:
 def classifies(loss: Loss) -> bool:
     """Whether the loss compares scores of classes with labels."""
     return is_cross_entropy(loss) or is_nll(loss)
+
+
+def takes_probabilities(loss: Loss) -> bool:
+    """Whether the loss compares probabilities with 0 and 1."""
+    return isinstance(loss, BCELoss) or loss is binary_cross_entropy
 
 
 def averages(loss: Loss) -> bool:
