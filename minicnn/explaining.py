@@ -37,7 +37,8 @@ def picture(path: str, model: str, size: Sequence[int] | None = None, mean: Any 
             image = opened.convert("L" if channels == 1 else "RGB")
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no picture that Pillow can read") from None
-    if any(isinstance(step, Resize) for step in preset.transforms) and mean is std is None and own == (channels, height, width):
+    resizes = any(isinstance(step, Resize) for step in preset.transforms)
+    if resizes and mean is std is None and own == (channels, height, width):
         return preset(image)
     side = round(max(height, width) * 256 / 224) if min(height, width) >= LARGE else max(height, width)
     cut = CenterCrop((height, width))(Resize(side)(image))
