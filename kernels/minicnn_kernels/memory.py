@@ -12,10 +12,11 @@ the array alive, and it keeps the owner. When the last of them is gone the owner
 - Sizes are rounded up to one of 8 classes between a power of two and the next, so that an idle block fits every
   request of its class. Before a new block is made, an idle one may serve that is up to a quarter larger.
 - In use and idle together are at most ``KEEP`` times what was in use at the worst moment, but no more than ``SPARE``
-  bytes beyond that, and ``LEAST`` bytes in any case: the blocks that have been idle for longest go back to the operating
-  system first; but before one goes for a new one, an idle block of up to ``STRETCH`` times the size serves instead.
-  ``empty_cache`` returns all idle ones. (Training MobileNetV2 would take new memory in every step if a tenth were
-  kept, and a fifth more time. Of one image through it, which has arrays of 26 sizes, fresh memory took more than half.)
+  bytes beyond that, and ``LEAST`` bytes in any case: the blocks that have been idle for longest go back to the
+  operating system first; but before one goes for a new one, an idle block of up to ``STRETCH`` times the size serves
+  instead. ``empty_cache`` returns all idle ones. (If a tenth were kept, training MobileNetV2 would take new memory in
+  every step, and a fifth more time. Of one image through it, which has arrays of 26 sizes, fresh memory took more
+  than half of the time.)
 - Nobody ever waits. An owner may be destroyed at any point of any thread (the garbage collector decides), even
   inside of the pool: it only appends the block to a list, which the next allocation puts away. An allocation
   that finds another one in the pool takes memory that is not pooled.
