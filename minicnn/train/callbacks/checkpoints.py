@@ -43,7 +43,7 @@ class ModelCheckpoint(Callback):
     Raises
     ------
     FileExistsError
-        When a training that does not resume would replace the checkpoint of another.
+        When a training that does not resume from this folder would replace the checkpoint of another.
     OSError
         If a file cannot be written; the one before it is whole.
 
@@ -81,7 +81,8 @@ class ModelCheckpoint(Callback):
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(f"ModelCheckpoint: {self.folder} is a file; give the name of a folder")
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.last.exists() and not run.resuming and not self.overwrite:
+        goes_on = run.checkpoint is not None and run.checkpoint.resolve().parent == self.folder.resolve()
+        if self.last.exists() and not goes_on and not self.overwrite:
             raise FileExistsError(
                 f"ModelCheckpoint: {self.last} is the checkpoint of an earlier training. Fix: fit(..., resume=True) "
                 "goes on with it; another folder, or overwrite=True, starts anew"
