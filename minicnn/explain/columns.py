@@ -15,7 +15,7 @@ from ..nn import Module
 from ..ops import conv, pooling, unfold
 from .figures import draw_box, draw_grid, draw_plane, new_figure
 from .pixels import checked, main_step, run
-from .printed import cells_of, html_grid, html_lines, text_columns, text_grid
+from .printed import by, cells_of, html_grid, html_lines, text_columns, text_grid
 from .trace import name_of
 
 if TYPE_CHECKING:
@@ -107,11 +107,10 @@ class Im2col:
     def _head(self) -> list[str]:
         """What the window does, and the marked patches."""
         w = self.window
-        setting = f"window {_size(w.kernel_size)}, stride {_size(w.stride)}, padding {_pads(w)}"
-        setting += "" if w.dilation == (1, 1) else f", dilation {_size(w.dilation)}"
+        setting = f"window {by(w.kernel_size)}, stride {by(w.stride)}, padding {_pads(w)}"
+        setting += "" if w.dilation == (1, 1) else f", dilation {by(w.dilation)}"
         lines = [
-            f"{self.operation} of sample {self.sample}, {_size(self.image.shape)}: {setting}, "
-            f"output {_size(w.output_size)}"
+            f"{self.operation} of sample {self.sample}, {by(self.image.shape)}: {setting}, output {by(w.output_size)}"
         ]
         for mark, (i, j) in zip(MARKS, self.marked, strict=False):
             rows, columns = (f"{first} to {last}" for first, last in self.patch(i, j))
@@ -315,10 +314,6 @@ def positions(mark: Any, window: Window2d, name: str) -> list[tuple[int, int]]:
         checked("im2col", at, window.output_size, f"the plane of outputs (i, j) of {name}", "mark") for at in given
     ]
     return [(i, j) for i, j in found]
-
-
-def _size(numbers: Sequence[int]) -> str:
-    return " x ".join(map(str, numbers))
 
 
 def _pads(window: Window2d) -> str:

@@ -50,7 +50,7 @@ def draw_plane(ax: Axes, plane: Any, title: str) -> None:
     ax.set_title(title, fontsize="small")
 
 
-def draw_box(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], colour: str = MARK, **style: Any) -> None:
+def draw_box(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], colour: Any = MARK, **style: Any) -> None:
     """A rectangle around the pixels from the first to the last row and column."""
     from matplotlib.patches import Rectangle
 

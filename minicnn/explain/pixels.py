@@ -219,7 +219,8 @@ def gradient(step: Step, of: str, bias: Tensor | None, grad: Any, name: str) -> 
 
 def checked(asked: str, at: Any, shape: Index, what: str, argument: str) -> Index:
     """The index, counted from 0, of an element that exists."""
-    numbers = at if isinstance(at, Sequence) else (at,)
+    given = at.tolist() if hasattr(at, "tolist") else at  # a tensor, an array
+    numbers = given if isinstance(given, Sequence) else (given,)
     try:
         place = tuple(index(i) for i in numbers)
     except TypeError:

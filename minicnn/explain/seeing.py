@@ -19,7 +19,7 @@ from .figures import draw_box, new_figure
 from .inputs import sizes
 from .looking import checked_model, images, layer_at, outputs_of
 from .pictures.canvas import html_image, show_image, visible
-from .printed import html_lines
+from .printed import by, html_lines
 from .rows import Row
 from .state import left_as_found
 from .summarise import summary
@@ -121,15 +121,15 @@ class ReceptiveField:
     def lines(self) -> list[str]:
         """The text."""
         what = f"{self.layer or 'the output'} of {self.model}"
-        which = "all of it" if self.at is None else f"at {self.at} of {_size(self.output_size)}"
-        seen, jump = _size(self.size), _size([field.jump for field in self.fields])
+        which = "all of it" if self.at is None else f"at {self.at} of {by(self.output_size)}"
+        seen, jump = by(self.size), by([field.jump for field in self.fields])
         whole = all(field.whole for field in self.fields)
         computed = (
             "the whole image" if whole else f"{seen} pixels, {_box(self.box)}; it moves by {jump} pixels per output"
         )
-        lines = [f"{what}, {which}, images of {_size(self.energy.shape)}", f"computed: {computed}", self._measured()]
+        lines = [f"{what}, {which}, images of {by(self.energy.shape)}", f"computed: {computed}", self._measured()]
         if self.measured_box is not None and (effective := self.effective_box) is not None:
-            middle = _size([last - first + 1 for first, last in effective])
+            middle = by([last - first + 1 for first, last in effective])
             lines.append(f"{MOST:.0%} of their energy is in the middle {middle} pixels")
         if self.inside < 1 - 1e-6 and self.measured_box is not None:
             lines.append(
@@ -141,7 +141,7 @@ class ReceptiveField:
     def _measured(self) -> str:
         if self.measured_box is None:
             return "measured: no gradient arrives at the image. Dead ReLUs, or weights of 0?"
-        seen = _size([last - first + 1 for first, last in self.measured_box])
+        seen = by([last - first + 1 for first, last in self.measured_box])
         return f"measured: {seen} pixels have a gradient, {_box(self.measured_box)}"
 
     def way(self) -> list[str]:
@@ -156,7 +156,7 @@ class ReceptiveField:
         return "\n".join([*self.lines(), *(["how it grows:", *(f"  {line}" for line in way)] if way else [])])
 
     def __repr__(self) -> str:
-        return f"<ReceptiveField of {self.layer or self.model}: {_size(self.size)}>"
+        return f"<ReceptiveField of {self.layer or self.model}: {by(self.size)}>"
 
     def _repr_html_(self) -> str:
         return html_lines([*self.lines(), *self.way()]) + html_image(self.figure())
@@ -178,7 +178,7 @@ class ReceptiveField:
             ax.set_xlim(min(left, 0) - 1, max(right, width - 1) + 1)  # the padding is in view
             ax.set_ylim(max(bottom, height - 1) + 1, min(top, 0) - 1)
         axes[1].legend(handles=axes[1].patches, fontsize="small", loc="lower right")
-        fig.suptitle(f"{self.layer or self.model}, output {self.at or 'as a whole'}: {_size(self.size)} pixels")
+        fig.suptitle(f"{self.layer or self.model}, output {self.at or 'as a whole'}: {by(self.size)} pixels")
         return fig
 
 
@@ -267,7 +267,7 @@ def receptive_field(
 
 def _batch(model: Module, x: Any, rng: Any) -> Tensor:
     """The images, or noise of their size, in the type of the model's parameters."""
-    if isinstance(x, Tensor):
+    if isinstance(x, (Tensor, np.ndarray)):
         return images(x, "receptive_field")
     shape, *more = sizes(x)
     if more:
@@ -319,10 +319,6 @@ def _inside(rows: list[Row], row: Row) -> int:
     """How many rows stand under a layer's row: what is in it."""
     start = rows.index(row)
     return next((i for i, r in enumerate(rows[start + 1 :]) if r.depth <= row.depth), len(rows) - start - 1)
-
-
-def _size(numbers: Sequence[Any]) -> str:
-    return " x ".join(map(str, numbers))
 
 
 def _box(box: tuple[Span, Span]) -> str:

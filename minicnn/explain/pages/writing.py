@@ -17,7 +17,7 @@ from ...nn import Module
 from ..architecture.drawing import graph_of
 from ..figures import new_figure
 from ..inputs import sizes
-from ..looking import checked_model, class_scores, images
+from ..looking import checked_model, class_scores, images, paths_of
 from ..pictures.canvas import html_image, show_image, visible
 from ..pictures.filters import feature_maps, filters
 from ..pictures.grad_cam import grad_cam
@@ -124,7 +124,7 @@ def page(
     ('LeNet5', ['facts', 'architecture', 'layers', 'fields', 'filters', 'maps'])
     """
     checked_model(model, "page")
-    given = isinstance(x, Tensor)
+    given = isinstance(x, (Tensor, np.ndarray))
     image = images(x, "page").detach() if given else drawn_picture(model, x)
     if len(image) != 1:
         raise ValueError(f"page: expected one image; got a batch of {len(image)}. Fix: page(model, x[0])")
@@ -153,7 +153,7 @@ def drawn_picture(model: Module, size: Any) -> Tensor:
     planes = [rings, np.where(rows < 0, stripes, rings), rows - columns]
     picture = np.stack([planes[i % 3] for i in range(c)])
     kind = next((p._array.dtype for p in model.parameters() if p.is_floating_point()), np.dtype(np.float32))
-    return from_numpy(((picture - picture.mean()) / picture.std())[None].astype(kind))
+    return from_numpy(((picture - picture.mean()) / (picture.std() or 1.0))[None].astype(kind))
 
 
 def _sections(
@@ -226,10 +226,7 @@ def _prediction(
         output = model(image.clone())
     if not isinstance(output, Tensor) or output.ndim != 2:
         return []
-    class_scores(output, target, "page")  # whether there is such a class
-    count = output.shape[1]
-    if classes is not None and len(classes) != count:
-        raise ValueError(f"page: the model has {count} classes, but {len(classes)} names were given")
+    class_scores(output, target, classes, "page")  # whether there is such a class
     shares = output.double().softmax(1)._array[0]
     best = np.argsort(-shares, kind="stable")[:5].tolist()
     return [(f"class {i}" if classes is None else classes[i], float(shares[i])) for i in best]
@@ -262,7 +259,7 @@ def _architecture(model: Module, image: Tensor, depth: int | None) -> Section:
 
 def _by_path(root: Call, model: Module) -> Iterator[tuple[str, Call]]:
     """All calls of layers; of a layer that runs several times the first."""
-    paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+    paths = paths_of(model)
     seen: set[str] = set()
     todo = [root]
     while todo:

@@ -14,8 +14,9 @@ from ...core.tensor import Tensor
 from ...nn import Module
 from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
+from ..printed import text_columns
 from ..state import left_as_found
-from .canvas import Picture, axes_of, show_image, signed, table, visible
+from .canvas import Picture, blank_axes, show_image, signed, visible
 from .rectifiers import deconvnet_rule, rectifiers_go_back_by
 
 if TYPE_CHECKING:
@@ -61,18 +62,16 @@ class Deconvnet(Picture):
             seen = [f"{rows.start} to {rows.stop - 1}", f"{columns.start} to {columns.stop - 1}"]
             cells.append([str(i), str(position), f"{float(activation):.4g}", *seen])
         heading = f"Deconvnet of channel {self.channel} of layer {self.layer!r}, from its largest activation"
-        return f"{heading}\n{table(['Image', 'Position', 'Activation', 'Rows', 'Columns'], cells)}"
+        return f"{heading}\n{text_columns(['Image', 'Position', 'Activation', 'Rows', 'Columns'], cells)}"
 
     def figure(self) -> Figure:
         """For each image: the image, the projection, and both cut to what the unit saw."""
         count = min(len(self.images), 8)
         fig = new_figure(10.5, 2.9 * count + 0.4)
-        axes = axes_of(fig, count, 4)
+        axes = blank_axes(fig, count, 4)
         for i in range(count):
             image, shown = visible(self.images[i]), signed(self.reconstruction[i])
             box = self.box(i)
-            for ax in axes[i]:
-                ax.set_axis_on()
             show_image(axes[i, 0], image, f"activation {float(self.activations[i]):.3g} at {self.positions[i]}")
             show_image(axes[i, 1], shown, "projected back")
             if shown[box].size:
