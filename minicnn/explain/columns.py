@@ -43,7 +43,7 @@ class Im2col:
         How the window slides.
     columns : array (C*KH*KW, OH*OW)
         Column ``i*OW + j`` is the patch under the window at output (i, j); row ``(c*KH + a)*KW + b`` is tap (a, b) of
-        channel c.
+        channel c. The padding is 0, of max pooling -inf.
     weights : array (O, C*KH*KW) or None
         One filter per row, with zeros for the channels of other groups; None if the layer has no weights.
     bias : array (O,) or None
@@ -283,6 +283,8 @@ def im2col(
     (sample,) = checked("im2col", sample, (len(x),), f"the batch of {name_of(step)}", "sample")
     image = x[sample : sample + 1]
     columns = call("im2col", image, window)
+    if isinstance(function, pooling.MaxPool2d):  # its padding is never the largest
+        columns = np.where(call("im2col", np.ones_like(image), window) == 0, -np.inf, columns)
     weights = bias = product = None
     if isinstance(function, conv.Conv2d):
         weights = dense(step.inputs[1]._array, function.groups)  # type: ignore[union-attr]

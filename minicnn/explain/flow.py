@@ -114,7 +114,11 @@ class GradientFlow(Picture):
 
     @property
     def ratio(self) -> float:
-        """The gradient at the first layer that learns, in parts of that at the last: far below 1 it has vanished."""
+        """The gradient at the first layer that learns, in parts of that at the last: far below 1 it has vanished.
+
+        An average over many positions, as global average pooling, makes it smaller at each of them too; there the
+        weights' gradients, which are sums over positions, tell more.
+        """
         gradients = [row.gradient for row in self.learning]
         return gradients[0] / gradients[-1] if gradients and gradients[-1] else float("nan")
 

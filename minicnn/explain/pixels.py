@@ -35,7 +35,7 @@ WITHOUT_WEIGHTS = (pooling.MaxPool2d, pooling.AvgPool2d, pooling.AdaptiveMaxPool
 def pixel(
     operation: Module | Callable[..., Any],
     *inputs: Any,
-    at: Sequence[int],
+    at: Any,
     of: str = "output",
     grad_output: Tensor | None = None,
     **options: Any,
@@ -52,7 +52,7 @@ def pixel(
         average pooling (also adaptive), batch normalisation, as it is set (training or evaluation).
     *inputs
         What it is called with.
-    at : tuple of int
+    at : tuple of int, array or Tensor
         Index of the element: (n, c, i, j) of an output or an input, (o, c, a, b) of a convolution's weight.
     of : {"output", "grad_input", "grad_weight", "grad_bias"}
         What it is an element of.

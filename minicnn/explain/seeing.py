@@ -14,7 +14,7 @@ from ..core.grad_mode import enable_grad
 from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
-from .field import Field
+from .field import Box, Field, Span, box_around
 from .figures import draw_box, new_figure
 from .inputs import sizes
 from .looking import checked_model, images, layer_at, outputs_of
@@ -27,7 +27,6 @@ from .summarise import summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Span = tuple[int, int]  # first and last
 MOST = 0.95  # of the energy
 STEPS = 12  # of the way to the layer that are printed
 
@@ -79,19 +78,15 @@ class ReceptiveField:
         return rows.size, columns.size
 
     @property
-    def box(self) -> tuple[Span, Span]:
+    def box(self) -> Box:
         """First and last row, first and last column that this output sees, computed; the padding is outside."""
         rows, columns = (field.at(i) for field, i in zip(self.fields, self.at or (0, 0), strict=True))
         return rows, columns
 
     @property
-    def measured_box(self) -> tuple[Span, Span] | None:
+    def measured_box(self) -> Box | None:
         """The same, measured: where the gradient is not 0; None if it is 0 everywhere."""
-        seen = [np.flatnonzero(self.energy.any(axis)) for axis in (1, 0)]
-        if not seen[0].size:
-            return None
-        rows, columns = ((int(places[0]), int(places[-1])) for places in seen)
-        return rows, columns
+        return box_around(self.energy)
 
     @property
     def inside(self) -> float:
@@ -100,7 +95,7 @@ class ReceptiveField:
         return float(self.energy[max(top, 0) : bottom + 1, max(left, 0) : right + 1].sum())
 
     @property
-    def effective_box(self) -> tuple[Span, Span] | None:
+    def effective_box(self) -> Box | None:
         """The smallest box around the middle of the computed one that holds 95 % of the energy.
 
         The middle of a field counts more than its edges, since more paths lead there (Luo et al., *Understanding the
@@ -321,6 +316,6 @@ def _inside(rows: list[Row], row: Row) -> int:
     return next((i for i, r in enumerate(rows[start + 1 :]) if r.depth <= row.depth), len(rows) - start - 1)
 
 
-def _box(box: tuple[Span, Span]) -> str:
+def _box(box: Box) -> str:
     (top, bottom), (left, right) = box
     return f"rows {top} to {bottom} and columns {left} to {right}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..figures import draw_box, new_figure
@@ -22,6 +23,13 @@ def growing(rows: list[Row]) -> list[Row]:
         if field is not None and not outer and not row.sees_all and max(field) > max(before):
             found.append(row)
     return found
+
+
+def largest_inside(rows: list[Row], size: Sequence[int]) -> str | None:
+    """The layer with the largest field that is not larger than the image: the one to be measured."""
+    fields = [(row.path, row.receptive_field) for row in growing(rows) if row.kind == "layer" and row.path]
+    inside = [path for path, field in fields if field is not None and max(field) <= min(size)]
+    return inside[-1] if inside else None
 
 
 def field_figure(rows: list[Row], image: Any) -> Figure | None:

@@ -24,11 +24,12 @@ from ..pictures.grad_cam import grad_cam
 from ..pictures.occlusion import occlusion
 from ..pictures.saliency import guided_backprop, saliency
 from ..result import Summary
+from ..seeing import receptive_field
 from ..state import left_as_found
 from ..summarise import summary
 from ..table import counted
 from ..trace import Call, Trace
-from .fields import field_figure
+from .fields import field_figure, largest_inside
 from .html import Section, bars, cards, page_html
 
 BLOCKS = 6  # kinds of blocks that are shown open
@@ -183,12 +184,14 @@ def _sections(
     )
     drawn = field_figure(table.rows, image._array[0])
     if drawn is not None:
+        inner = largest_inside(table.rows, image.shape[2:])
+        measured = [] if inner is None else [receptive_field(model, inner, image, samples=4)]
         yield Section(
             "fields",
             "Receptive fields",
             "How much of the image one position of a layer depends on: r grows by (kernel - 1) * jump, and the jump by "
             "the stride. A field may be larger than the image: the rest is padding.",
-            html_image(drawn),
+            html_image(drawn) + "".join(found._repr_html_() for found in measured),
         )
     try:
         first = filters(model)

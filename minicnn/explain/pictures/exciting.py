@@ -13,7 +13,7 @@ from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor, from_numpy
 from ...nn import Module
 from ..batches import batches
-from ..field import Field
+from ..field import Box, Field
 from ..figures import new_figure
 from ..looking import checked_model, layer_at, outputs_of
 from ..printed import text_columns
@@ -23,8 +23,6 @@ from .canvas import Picture, blank_axes, show_image, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Box = tuple[tuple[int, int], tuple[int, int]]  # first and last row, first and last column
 
 
 @dataclass(frozen=True, repr=False)
