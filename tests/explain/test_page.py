@@ -80,7 +80,7 @@ def test_a_page_with_an_image(tmp_path: Path) -> None:
     assert (tmp_path / "net.html").read_text(encoding="utf-8") == found.html
     parsed = checked(found.html)
     assert set(WITH_IMAGE) <= parsed.anchors
-    assert parsed.pictures == 8  # the image, fields, filters, maps, and four reasons
+    assert parsed.pictures == 9  # the image, fields computed and measured, filters, maps, and four reasons
     for text in (
         "A &lt;net&gt;",
         "mine",
