@@ -122,9 +122,11 @@ def loop(function: Callable[..., Any]) -> Callable[[], int]:
         _alive.append(compiled)
         return int(found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name))
 
+    _loops.append(address)
     return address
 
 
+_loops: list[Callable[[], int]] = []
 _alive: list[Any] = []
 
 
@@ -253,6 +255,13 @@ class Launch:
                 self.words[at] += turn * steps
             self.counts.fill(0)
             _follow(*self._arguments)
+
+
+def compile_all() -> None:
+    """Compile all loops, and what launches them, ahead."""
+    for address in _loops:
+        address()
+    Launch([])()
 
 
 launchers["numba"] = Launch
