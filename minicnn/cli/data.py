@@ -107,9 +107,9 @@ def check_classes(found: list[str], expected: list[str], here: str, there: str) 
     if found == expected:
         return
     more, less = [n for n in found if n not in expected], [n for n in expected if n not in found]
-    told = [f"{names[0]!r}{' ...' if len(names) > 1 else ''} {text}" for names, text in
-            ((more, f"is only among {here}"), (less, f"only among {there}")) if names]  # fmt: skip
+    told = [f"{names[0]!r}{' ...' if len(names) > 1 else ''} is only {where}"
+            for names, where in ((more, "here"), (less, "there")) if names]  # fmt: skip
     raise ValueError(
-        f"{here} have {len(found)} classes, {there} {len(expected)}, and they differ: "
+        f"the classes of {here} ({len(found)}) are not those of {there} ({len(expected)}): "
         f"{', '.join(told) or 'their order is another one'}. Fix: one folder per class, with the same names"
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from .data import check_classes, evaluation_part, names_of
-from .parsing import Run
+from .parsing import Run, as_json
 from .trained import add_weights, from_flags
 
 
@@ -33,7 +32,7 @@ def eval_(parser: argparse.ArgumentParser) -> Run:
         batches = DataLoader(data, batch_size=args.batch_size, num_workers=args.workers)
         found = train.evaluate(trained.model, batches, args.metrics)
         if args.json:
-            print(json.dumps({"model": trained.name, "data": args.data, "part": part, "images": len(data), **found}))
+            print(as_json({"model": trained.name, "data": args.data, "part": part, "images": len(data), **found}))
             return
         print(f"{trained.name} on {args.data}, {part}: {len(data)} images")
         for name, value in found.items():

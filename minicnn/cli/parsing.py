@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +27,25 @@ def numbers(text: str) -> list[int]:
 def spaced(size: Sequence[int]) -> str:
     """A size as one types it."""
     return " ".join(map(str, size))
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """As JSON, with null for NaN and infinity, which JSON does not have.
+
+    Examples
+    --------
+    >>> as_json({"loss": float("nan"), "rows": [1, 2.5]})
+    '{"loss": null, "rows": [1, 2.5]}'
+    """
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Parser(argparse.ArgumentParser):

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from .data import training_parts
 from .images import transform_for
-from .parsing import Run
+from .parsing import Run, as_json
 from .settings import PLACES, add_flags, gather, read_file
-from .trained import describe, image_size
+from .trained import describe, image_size, noted
 from .training import build_callbacks, build_model, build_optimizer, build_schedule
 
 INTERRUPTED = 130
+SAME = ("model", "model_args", "seed", "val_share", "batch_size", "size")  # or else it is another training
 
 
 def train(parser: argparse.ArgumentParser) -> Run:
@@ -37,7 +37,7 @@ def train(parser: argparse.ArgumentParser) -> Run:
         settings = read_settings(args)
         result = train_with(settings, args.resume, args.overwrite, quiet=args.json)
         if args.json:
-            print(json.dumps(result, indent=2))
+            print(as_json(result, indent=2))
         return INTERRUPTED if result["stopped"] == "Ctrl-C" else None
 
     return run
@@ -49,15 +49,19 @@ def read_settings(args: argparse.Namespace) -> argparse.Namespace:
 
     given = vars(args)
     sources = [read_file(args.config)] if args.config else []
-    if args.resume:
-        settings = gather(given, *sources)
-        last = Path(settings.output or f"runs/{settings.model}") / "last.mcnn"
-        if last.exists():
-            info = load(last).get("info")
-            if not info:
-                raise ValueError(f"{last} is a checkpoint of train.fit, not of `minicnn train`, and has no settings")
-            sources.insert(0, {**info["settings"], "output": str(last.parent)})
     settings = gather(given, *sources)
+    last = Path(settings.output or f"runs/{settings.model}") / "last.mcnn"
+    if args.resume and last.exists():
+        earlier = noted(load(last)).get("settings")
+        if not earlier:
+            raise ValueError(f"{last} is a checkpoint of train.fit, not of `minicnn train`, and has no settings")
+        settings = gather(given, earlier, *sources, {"output": str(last.parent)})
+        for name in SAME:
+            if getattr(settings, name) != earlier[name]:
+                raise ValueError(
+                    f"--resume: {name} is {earlier[name]!r} in the training of {last}, and {getattr(settings, name)!r} "
+                    "here. Fix: leave it out, or train anew in another folder"
+                )
     for setting in PLACES:
         if getattr(settings, setting.name) is None:
             raise ValueError(

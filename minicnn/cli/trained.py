@@ -30,6 +30,12 @@ def describe(settings: Any, classes: list[str]) -> dict[str, Any]:
     }
 
 
+def noted(state: Any) -> Mapping[str, Any]:
+    """The note of :func:`describe` in a file; empty for other files."""
+    info = state.get("info") if isinstance(state, Mapping) else None
+    return info if isinstance(info, Mapping) and {"model", "model_args", "classes"} <= set(info) else {}
+
+
 def load_trained(weights: str, model: str | None, model_args: Mapping[str, Any], classes: str | None) -> Trained:
     """The model of a file of weights.
 
@@ -49,8 +55,8 @@ def load_trained(weights: str, model: str | None, model_args: Mapping[str, Any],
 
     check_weights(weights)
     state = load(weights)
-    info = state.get("info") if isinstance(state, Mapping) else None
-    if isinstance(info, Mapping) and "model" in info:
+    info = noted(state)
+    if info:
         if model not in (None, info["model"]):
             raise ValueError(f"{weights} is a trained {info['model']}, not a {model}. Fix: leave out --model")
         name, config = info["model"], {**info["model_args"], **model_args}
@@ -60,7 +66,7 @@ def load_trained(weights: str, model: str | None, model_args: Mapping[str, Any],
             "Fix: --model NAME, such as --model squeezenet1_1"
         )
     else:
-        info, name, config = {}, model, dict(model_args)
+        name, config = model, dict(model_args)
     net = models.get_model(name, **config)
     models.load_weights(net, state)
     net.eval()

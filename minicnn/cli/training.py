@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .settings import OPTIMIZERS
+from .trained import noted
 
 
 def build_model(settings: Any, num_classes: int) -> Any:
@@ -39,7 +40,7 @@ def _with_weights(settings: Any, config: dict[str, Any]) -> tuple[Any, int | Non
 
     check_weights(settings.weights)
     state = load(settings.weights)
-    info = state.get("info") or {}
+    info = noted(state)
     if info.get("model", settings.model) != settings.model:
         raise ValueError(f"--weights {settings.weights} is a trained {info['model']}, not a {settings.model}")
     model = models.get_model(settings.model, **{**info.get("model_args", {}), **config})

@@ -248,6 +248,8 @@ def test_an_earlier_training_is_not_replaced(run_folder: Path, photos: Path, tmp
     capsys.readouterr()
     assert main(["train", "--resume", "--optimizer=sgd", f"--output={tmp_path / 'run'}"]) == 1
     assert "the checkpoint is of another training: the optimiser" in capsys.readouterr().err
+    assert main(["train", "--resume", "--seed=7", f"--output={tmp_path / 'run'}"]) == 1
+    assert "--resume: seed is 0 in the training of " in capsys.readouterr().err
 
 
 def test_folders_that_disagree(tmp_path: Path, capsys: Captured) -> None:
@@ -255,7 +257,7 @@ def test_folders_that_disagree(tmp_path: Path, capsys: Captured) -> None:
     fill(tmp_path / "data" / "val", 2)
     (tmp_path / "data" / "val" / "dog").rename(tmp_path / "data" / "val" / "dogs")
     assert main(["train", "lenet5", str(tmp_path / "data"), f"--output={tmp_path / 'out'}"]) == 1
-    assert "'dogs' is only among the validation images, 'dog' only among the training images" in capsys.readouterr().err
+    assert "of the training images (2): 'dogs' is only here, 'dog' is only there" in capsys.readouterr().err
 
 
 def test_a_damaged_file_is_named_or_left_out(tmp_path: Path, capsys: Captured) -> None:

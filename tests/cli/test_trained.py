@@ -80,7 +80,7 @@ def test_eval_tells_of_other_classes_and_parts(
     (tmp_path / "data" / "dog").rename(tmp_path / "data" / "fox")
     best = f"--weights={run_folder / 'best.mcnn'}"
     assert main(["eval", str(tmp_path / "data"), best]) == 1
-    assert "'fox' is only among the images, 'dog' only among the model" in capsys.readouterr().err
+    assert "are not those of the model (2): 'fox' is only here, 'dog' is only there" in capsys.readouterr().err
     assert main(["eval", str(photos), best, "--part=tset"]) == 1
     assert "there is no part 'tset'. Did you mean 'test'?" in capsys.readouterr().err
     assert main(["eval", str(photos), best, "--model=resnet20"]) == 1
