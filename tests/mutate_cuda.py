@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from minicnn_kernels.cuda import on_cpu, source
+from minicnn_kernels.cuda import source
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
 from minicnn_kernels.cuda.on_cpu import CompileError, Program
 from minicnn_kernels.cuda.on_cpu.translate import without_comments
@@ -213,8 +213,8 @@ reason in `tests/cuda/equivalent.py`."""
     rows = [
         text,
         "",
-        f"Up to {count} mutants of each file, drawn with seed {seed}: **{share:.1f} %** of those that are not",
-        f"equivalent are caught, {caught} of {caught + total['missed']}.",
+        f"Up to {count} mutants of each file, seed {seed}: **{share:.1f} %** of those that are not equivalent",
+        f"are caught, {caught} of {caught + total['missed']}.",
         "",
         "| file | mutants | do not compile | results | checks | equivalent | missed |",
         "|---|---|---|---|---|---|---|",
@@ -233,7 +233,6 @@ def main() -> None:
     options = parser.parse_args()
 
     np.seterr(all="ignore")
-    on_cpu.build._runtime()
     files = options.files or sorted({path.name for path in source.FOLDER.iterdir()} - {"tensor_cores.cuh"})
     counts: dict[str, Counter[str]] = {}
     started = time.monotonic()

@@ -405,6 +405,24 @@ block(torch.zeros(2, 3, 28, 28))
     Mistake("one number per channel", "torch.zeros(2, 64, 8, 8) * torch.ones(64)", ValueError, ("x.reshape(1, 64, 1, 1)",)),
 ]  # fmt: skip
 
+EXERCISES = [
+    Mistake("a misspelt exercise", "torch.exercise('conv2d.grad_wieght')", ValueError, ("Did you mean 'conv2d.grad_weight'?",)),
+    Mistake("an answer with other parameters", """
+        @torch.exercise('im2col')
+        def im2col(x):
+            return x
+        """, TypeError, ("the function takes (x); expected (x, window) -> columns",)),
+    Mistake("no cases", "torch.exercise('relu.grad')(lambda grad_y, y: grad_y).check(0)", ValueError, ("at least 1; got 0",)),
+    Mistake("no steps", "torch.exercise('relu.grad')(lambda grad_y, y: grad_y).train_mnist(steps=0)", ValueError, ("steps", "0 and 16")),
+    Mistake("an autopsy in float32", "torch.explain.gradient_autopsy(F.relu, torch.ones(2, requires_grad=True))", TypeError,
+            ("float32", "x.double()")),
+    Mistake("an autopsy of nothing", "torch.explain.gradient_autopsy(F.relu, torch.ones(2, dtype=torch.float64))", ValueError,
+            ("requires_grad=True",)),
+    Mistake("an autopsy beside another function", """
+        torch.explain.gradient_autopsy(F.relu, torch.ones(2, dtype=torch.float64, requires_grad=True), like=F.silu)
+        """, ValueError, ("must compute the same", "at index (0,): 1 and 0.731059")),
+]  # fmt: skip
+
 CUDA_X = "np.zeros((1, 2, 3, 3), np.float32)"
 CUDA_WINDOW = "stride_h=1, stride_w=1, pad_h=0, pad_w=0, dilation_h=1, dilation_w=1"
 KERNELS = [
@@ -426,7 +444,19 @@ KERNELS = [
         """, ValueError, ("x and sums are the same memory", "__restrict__")),
 ]  # fmt: skip
 
-MISTAKES = [*SHAPES, *IN_A_NETWORK, *TYPES, *AUTOGRAD, *MODULES, *TRAINING, *FILES, *TRANSFER, *FITTING, *KERNELS]
+MISTAKES = [
+    *SHAPES,
+    *IN_A_NETWORK,
+    *TYPES,
+    *AUTOGRAD,
+    *MODULES,
+    *TRAINING,
+    *FILES,
+    *TRANSFER,
+    *FITTING,
+    *KERNELS,
+    *EXERCISES,
+]
 
 LOOKING = [  # minicnn.explain: pictures, flow, the architecture
     Mistake("a layer that is not there", "ex.grad_cam(CNN, torch.rand(1, 8, 8), layer='2.weight')", ValueError,

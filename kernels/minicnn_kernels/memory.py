@@ -11,11 +11,12 @@ the array alive, and it keeps the owner. When the last of them is gone the owner
 
 - Sizes are rounded up to one of 8 classes between a power of two and the next, so that an idle block fits every
   request of its class. Before a new block is made, an idle one may serve that is up to a quarter larger.
-- In use and idle together are at most ``KEEP`` times what was in use at the worst moment, or ``LEAST`` bytes: the
-  blocks that have been idle for longest go back to the operating system first; but before one goes for a new one, an
-  idle block of up to ``STRETCH`` times the size serves instead. ``empty_cache`` returns all idle ones. (So training
-  VGG-16, ResNet-50 or DenseNet-121 takes no new memory after the second step, as it would with twice as much. Of one
-  image through MobileNetV2, which has arrays of 26 sizes, fresh memory took more than half of the time.)
+- In use and idle together are at most ``KEEP`` times what was in use at the worst moment, but no more than ``SPARE``
+  bytes beyond that, and ``LEAST`` bytes in any case: the blocks that have been idle for longest go back to the
+  operating system first; but before one goes for a new one, an idle block of up to ``STRETCH`` times the size serves
+  instead. ``empty_cache`` returns all idle ones. (If a tenth were kept, training MobileNetV2 would take new memory in
+  every step, and a fifth more time. Of one image through it, which has arrays of 26 sizes, fresh memory took more
+  than half of the time.)
 - Nobody ever waits. An owner may be destroyed at any point of any thread (the garbage collector decides), even
   inside of the pool: it only appends the block to a list, which the next allocation puts away. An allocation
   that finds another one in the pool takes memory that is not pooled.
@@ -43,7 +44,8 @@ from .arrays import Array
 LARGE = 2**14  # bytes; smaller arrays are not pooled: the C library has their pages at hand
 SLACK = 256  # bytes behind an array: four of the widest vectors
 FIT = 1.25  # how much larger than needed a block may be, before a new one is made
-KEEP = 1.1  # in use and idle together, as a share of what was in use at most (1.5 made no fewer new ones)
+KEEP = 1.5  # in use and idle together, as a share of that peak (with 1.1 MobileNetV2 trains a fifth slower),
+SPARE = 3 * 2**27  # and bytes beyond that peak at most: VGG-16 and ResNet-50 take no new memory with so many
 STRETCH = 8  # the same, where otherwise idle ones would have to go
 LEAST = 2**28  # bytes that may be kept in any case: a small network's arrays of all sizes
 PAGE = 2**12
@@ -142,7 +144,8 @@ class _Pool:
 
         If memory is short, all idle ones are given up.
         """
-        most = max(int(KEEP * max(self.peak, self.in_use + size)), LEAST)
+        peak = max(self.peak, self.in_use + size)
+        most = max(min(int(KEEP * peak), peak + SPARE), LEAST)
         if self.total + size > most and (block := self.larger(size, STRETCH * size)):
             return block
         self.misses += 1

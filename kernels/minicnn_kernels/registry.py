@@ -185,6 +185,22 @@ def _find(operation: str, backend: str) -> Kernel | None:
     return _table.get((operation, backend))
 
 
+def find(operation: str, backend: str) -> Callable[..., Any]:
+    """The function that ``backend`` has for ``operation``, or the one that it falls back to.
+
+    Examples
+    --------
+    >>> find("relu.forward", "reference").__module__
+    'minicnn_kernels.reference.activations'
+    """
+    if (reason := missing(backend)) is not None:
+        raise BackendError(f"find({operation!r}, {backend!r}): {reason}")
+    found = _find(operation, backend) or _find(operation, FALLBACK)
+    if found is None:
+        raise _no_kernel(operation)
+    return found.function
+
+
 def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
     """The kernel that would compute ``operation`` on ``arguments``, and why that one."""
     backend = active_backend()

@@ -186,7 +186,8 @@ class Plan:
         self.foreign.add(i)
         for value in call.reads():
             self._keep(value)
-            if value in self.laid and not self.laid[value].buffer.given:
+            by_stages = value in self.laid and not self.laid[value].buffer.given
+            if by_stages and not any(value in put for put in self.put.values()):
                 self.fetch.setdefault(i, []).append(value)
         read = {v for later in self.calls[i + 1 :] if operation_of(later) or joined(later) for v in later.reads()}
         for value in call.outputs:
@@ -243,6 +244,7 @@ class Plan:
         """Whether the weights are in the memory that the stages read."""
         return all(t._array is array for t, array in zip(self.read, self.arrays, strict=True))
 
+    @np.errstate(all="ignore")
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
         self.known = remember(self.read)
@@ -255,7 +257,7 @@ class Plan:
     def run(self, arrays: Sequence[Any], foreign: Any) -> Any:
         """All calls. ``foreign(i, fetched)`` runs one that has no stages, and returns its results."""
         arena = empty((self.size,), np.uint8)
-        address = arena.ctypes.data
+        address = arena.__array_interface__["data"][0]
         if address != self.address:
             self.address = address
             for launch in self.launches:

@@ -128,7 +128,6 @@ class Program:
             done.append(step._replace(last_reads=tuple(sorted(last))))
         return done[::-1]
 
-    @np.errstate(all="ignore")  # infinities and NaN are values
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs for other inputs."""
         if any(watched.changed() for watched in self.watched):
@@ -142,7 +141,8 @@ class Program:
                 self._turn.release()
         slots = self._filled(arrays)
         if self._steps is None:
-            self._steps = self._first_run(slots)
+            with np.errstate(all="ignore"):
+                self._steps = self._first_run(slots)
             if active_backend() in launchers:
                 plan = self._planned(arrays)
                 self._plan = plan if len(plan) else None
@@ -171,6 +171,7 @@ class Program:
         return slots
 
     @staticmethod
+    @np.errstate(all="ignore")  # infinities and NaN are values
     def _run_steps(steps: Sequence[Step], slots: list[Any]) -> None:
         for function, arguments, result, last_reads in steps:
             slots[result] = function(*arguments(slots))

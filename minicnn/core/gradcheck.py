@@ -39,7 +39,7 @@ class Comparison:
         Both gradients, shaped like the input.
     wrong : array of bool
         Where they disagree.
-    kinks : int
+    kinks : array of bool
         Elements that were left out because the function has no derivative there.
     """
 
@@ -47,7 +47,7 @@ class Comparison:
     backward: Any
     differences: Any
     wrong: Any
-    kinks: int
+    kinks: Any
 
     @property
     def error(self) -> Any:
@@ -62,13 +62,13 @@ class Comparison:
     def __str__(self) -> str:
         analytic, numeric = float(self.backward[self.worst]), float(self.differences[self.worst])
         text = (
-            f"gradient of input {self.position}: {self.wrong.sum()} of {self.wrong.size} elements disagree; the worst is "
-            f"at index {self.worst}: backward gives {analytic:.8g}, finite differences give {numeric:.8g} "
+            f"gradient of input {self.position}: {self.wrong.sum()} of {self.wrong.size} elements disagree; the "
+            f"worst is at index {self.worst}: backward gives {analytic:.8g}, finite differences give {numeric:.8g} "
             f"(difference {abs(analytic - numeric):.3g})"
         )
         if np.isfinite(numeric) and abs(numeric) > 1e-12:
             text += f"; backward / finite differences = {analytic / numeric:.6g}"
-        return text + (f". Left out: {self.kinks} elements at a kink" if self.kinks else "")
+        return text + (f". Left out: {self.kinks.sum()} elements at a kink" if self.kinks.any() else "")
 
 
 def gradcheck(
@@ -129,7 +129,8 @@ def gradcheck(
     if raise_exception:
         worst = max(wrong, key=lambda found: float(found.error.max()))
         raise GradcheckError(
-            f"gradcheck: {worst}. Why? minicnn.explain.gradient_autopsy(func, inputs) shows where, and tries known mistakes"
+            f"gradcheck: {worst}. "
+            "Why? minicnn.explain.gradient_autopsy(func, inputs) shows where, and tries known mistakes"
         )
     return False
 
@@ -226,7 +227,7 @@ def _compare(
         here = scalar(x.copy())
         return (here - below) / step, (above - here) / step, (above - below) / (2 * step)
 
-    numbers, wrong, kinks = np.empty_like(x), np.zeros(x.shape, bool), 0
+    numbers, wrong, kinks = np.empty_like(x), np.zeros(x.shape, bool), np.zeros(x.shape, bool)
     for index in np.ndindex(x.shape):
         claimed = float(gradient[index])
         left, right, numeric = slopes(index, eps)
@@ -237,7 +238,7 @@ def _compare(
         if _is_kink(left, right, slopes(index, eps / 2), tolerance) and (
             min(left, right) - tolerance <= claimed <= max(left, right) + tolerance
         ):
-            kinks += 1
+            kinks[index] = True
             continue
         wrong[index] = True
     return Comparison(position, gradient, numbers, wrong, kinks)

@@ -20,6 +20,7 @@ from minicnn_kernels.memory import alone, empty_like
 from .errors import AutogradError, ShapeError
 from .function import Function
 from .grad_mode import is_anomaly_enabled
+from .neighbours import apart, runs, together
 from .parts import Edge
 from .tensor import Tensor
 
@@ -56,10 +57,13 @@ class _Pass:
                 self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
             if not retain_graph:
                 node.release()
+            arriving: list[tuple[Edge, Tensor]] = []
             for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
                 if needed[position] and grad is not None:
                     _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
-                    self.send(edge, grad)  # type: ignore[arg-type]
+                    arriving.append((edge, grad))  # type: ignore[arg-type]
+            for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
+                self.send(edge, grad)
         for leaf, grad in self.leaves.values():
             self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
 
@@ -81,6 +85,32 @@ class _Pass:
             heapq.heappush(self.heap, (-node.sequence, node))
         before = grads[index]
         grads[index] = grad if before is None else self.add(before, grad, (id(node), index))
+
+    @np.errstate(all="ignore")
+    def add_neighbours(self, arriving: list[tuple[Edge, Tensor]]) -> list[tuple[Edge, Tensor]]:
+        """Add what are parts of a larger gradient to parts of another one, all at once; return what is left to send."""
+        left, pairs = [], [self.pair(edge, grad) for edge, grad in arriving]
+        for run, axis in runs(pairs):
+            if len(run) == 1:
+                left.append(arriving[run[0]])
+                continue
+            befores, grads = zip(*[pairs[i] for i in run], strict=True)  # type: ignore[misc]
+            edges = [arriving[i][0] for i in run]
+            own = self.sums.issuperset(map(_key, edges))
+            a = together(befores, axis)
+            total = add(a, together(grads, axis), a if own else None)
+            if not own:
+                self.sums.update(map(_key, edges))
+                for edge, part in zip(edges, apart(total, befores, axis), strict=True):
+                    self.pending[edge.node][edge.index] = Tensor._wrap(part)  # type: ignore[index]
+        return left
+
+    def pair(self, edge: Edge, grad: Tensor) -> tuple[Any, Any] | None:
+        """The array that has arrived at an edge's end, and the one to be added to it, of the same type; or None."""
+        before = None if edge.node is None or edge.node not in self.pending else self.pending[edge.node][edge.index]
+        if before is None or before._array.dtype != grad._array.dtype:
+            return None
+        return before._array, grad._array
 
     @np.errstate(all="ignore")  # infinities and NaN are values
     def add(self, a: Tensor, b: Tensor, place: Key) -> Tensor:

@@ -8,6 +8,7 @@
 
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
+from .autopsy import Autopsy, InputAutopsy, gradient_autopsy
 from .columns import Im2col, im2col
 from .comparing import Comparison, compare
 from .cost_table import Cost, CostComparison, compare_cost, cost
@@ -33,6 +34,7 @@ __all__ = [
     "ActivationRow",
     "ActivationStats",
     "Attribution",
+    "Autopsy",
     "Comparison",
     "ConfusionMatrix",
     "Cost",
@@ -47,6 +49,7 @@ __all__ = [
     "Graph",
     "GuidedBackprop",
     "Im2col",
+    "InputAutopsy",
     "Misclassified",
     "MostActivating",
     "Occlusion",
@@ -66,6 +69,7 @@ __all__ = [
     "feature_maps",
     "filters",
     "grad_cam",
+    "gradient_autopsy",
     "gradient_flow",
     "graph",
     "guided_backprop",

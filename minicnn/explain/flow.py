@@ -109,8 +109,8 @@ class GradientFlow(Picture):
     @property
     def ratio(self) -> float:
         """The gradient at the first layer that learns, in parts of that at the last: far below 1 it has vanished."""
-        first, last = self.learning[0].gradient, self.learning[-1].gradient
-        return first / last if last else float("nan")
+        gradients = [row.gradient for row in self.learning]
+        return gradients[0] / gradients[-1] if gradients and gradients[-1] else float("nan")
 
     def __str__(self) -> str:
         updates = any(row.update is not None for row in self.rows)

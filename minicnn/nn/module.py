@@ -71,7 +71,7 @@ class Module(Stateful):
                 output = self.forward(*args, **kwargs)
             if len(running) == 1:  # what leaves a network does not wait
                 compute_waiting()
-            if len(running) > 1:  # for the messages of what comes after it in the layer around it
+            else:  # for the messages of what comes after it in the layer around it
                 shape = output._form.shape if isinstance(output, Tensor) else shapes(output)
                 passed[before:] = [(self, shape)]
             return output

@@ -90,7 +90,7 @@ class Rectifier(ActivationOfOutput):
         norm, *total = self.passed_over
         (y,) = self.saved
         with_residual = bool(total) and self.needs_grad[-1]
-        grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual)  # type: ignore[attr-defined]
+        grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual, not total)  # type: ignore[attr-defined]
         return grads if total else grads[:-1]
 
 

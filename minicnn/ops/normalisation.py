@@ -37,6 +37,7 @@ class BatchNorm(Deferrable):
     @np.errstate(all="ignore")
     def prepare(self, x: Any, weight: Any, bias: Any) -> Any:
         self.mean, self.var = call("batch_norm.statistics", x)
+        self.bias = None if bias is None else bias.copy()  # that of now
         self.save(x, weight)
         return "batch_norm.normalize", (x, self.mean, self.var, weight, bias, self.eps), x.shape
 
@@ -46,7 +47,9 @@ class BatchNorm(Deferrable):
     def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
         """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, weight = self.saved
-        return call("batch_norm.grad", grad_y, x, self.mean, self.var, weight, self.eps, False, *clamped)  # type: ignore[no-any-return]
+        bias = (self.bias,) if clamped else ()
+        constants = self.mean, self.var, weight, self.eps
+        return call("batch_norm.grad", grad_y, x, *constants, False, *clamped, *bias)  # type: ignore[no-any-return]
 
 
 class BatchNormFixed(Deferrable):

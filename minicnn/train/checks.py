@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -145,11 +146,13 @@ class Checks(Callback):
         losses = run.history.step_losses
         if len(losses) < 2:
             return
-        recent = sum(losses[-5:]) / len(losses[-5:])
-        if not recent < DIVERGED * max(losses[0], 0.1) if losses[0] >= 0 else not math.isfinite(recent):
+        first, recent = losses[0], sum(losses[-5:]) / len(losses[-5:])
+        if not math.isfinite(first):
+            self._warn("nan", f"the first loss is {first}. Fix: train.TerminateOnNaN() names the layer that made it")
+        elif not recent < (DIVERGED * max(first, 0.1) if first >= 0 else math.inf):  # NaN is not less
             self._warn(
                 "lr",
-                f"the learning rate {run.lr:g} is far too high: the loss went from {losses[0]:.4g} to {losses[-1]:.4g} "
+                f"the learning rate {run.lr:g} is far too high: the loss went from {first:.4g} to {losses[-1]:.4g} "
                 f"in {len(losses)} steps. Fix: a rate of {run.lr / 10:g}, train.ClipGradients, or train.lr_find",
             )
 
@@ -172,8 +175,6 @@ class Checks(Callback):
 
 def warn(text: str) -> None:
     """A warning of a usual mistake, shown at the line that called ``fit``."""
-    import inspect
-
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("minicnn."):
         level, frame = level + 1, frame.f_back

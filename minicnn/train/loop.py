@@ -27,6 +27,7 @@ from .losses import Loss, scores_of, total_loss
 from .metrics import Metric
 from .progress import Progress
 from .randomness import kept_randomness, random_state, set_random_state
+from .resuming import state_of
 
 
 class Run:
@@ -122,8 +123,6 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to go on from here."""
-        from .resuming import state_of
-
         return state_of(self)
 
     # ----------------------------------------------------------------------- the loop
@@ -145,7 +144,7 @@ class Run:
                 self._progress.end({})
                 for callback in self.callbacks:
                     callback.close(self)
-        self.history.stopped = self.stopped
+        self.history.stopped = self.stopped if len(self.history) < self.epochs else None
         return self.history
 
     def _epoch(self) -> None:

@@ -51,7 +51,7 @@ def drawn(d: Draw, vector: int, strict: bool, lonely_nan: bool) -> Iterator[tupl
         given = [d.array(*shape).astype(np.float32) for shape in shapes]
         if lonely_nan:  # spreads to where it is seen, and no farther
             for x in (given[0], given[2]):
-                x[:1, -1, 1:2, 0] = np.nan
+                x[:1, 0, 1:2, 0] = np.nan
         exact = [(x if strict else to_tf32(x)).astype(np.float64) for x in given]
         yield window, given, exact, window_arguments(window)
 

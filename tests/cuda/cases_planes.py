@@ -62,7 +62,7 @@ def _(d: Draw) -> Iterator[Drawn]:
 def _(d: Draw) -> Iterator[Drawn]:
     for planes, size, out, align in RESIZES:
         grad_y, (rows, columns, given) = d.array(planes, *out), tables(d, size, out, align)
-        grad_y[:1, 0, -1] = np.nan  # spreads to the pixels that the output looked at
+        grad_y[:1, 0, 0] = np.nan  # spreads to the pixels that the output looked at
         grad_x = vectorized("resize_bilinear.grad_input", grad_y[None], rows, columns, size)[0]
         found = {"row_starts": starts(rows[0], size[0]), "column_starts": starts(columns[0], size[1])}
         yield {"grad_y": grad_y, **given, **found, "grad_x": d.empty(*grad_x.shape)}, {"grad_x": grad_x}

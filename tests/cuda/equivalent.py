@@ -36,6 +36,26 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 1); }",
     ): "the second argument is not used",
     (
+        "activations.cu",
+        "const real s = sigmoid::forward(x, 0);",
+        "const real s = sigmoid::forward(x, 1);",
+    ): "the second argument is not used",
+    (
+        "activations.cu",
+        "static __device__ real forward(real x, real alpha) { return x > 0 ? x : alpha * expm1(x); }",
+        "static __device__ real forward(real x, real alpha) { return x >= 0 ? x : alpha * expm1(x); }",
+    ): "expm1 of 0 is 0",
+    (
+        "activations.cu",
+        "static __device__ real forward(real x, real) { return x > 0 || isnan(x) ? x : real(0); }",
+        "static __device__ real forward(real x, real) { return x >= 0 || isnan(x) ? x : real(0); }",
+    ): "0 either way, but for its sign",
+    (
+        "activations.cu",
+        "static __device__ real forward(real x, real) { return x < 0 ? real(0) : x > 6 ? real(6) : x; }",
+        "static __device__ real forward(real x, real) { return x <= 0 ? real(0) : x > 6 ? real(6) : x; }",
+    ): "0 either way, but for its sign",
+    (
         "batch_norm.cu",
         "var[channel] = mine.m2 / fmax(mine.count, real(1));",
         "var[channel] = mine.m2 / fmax(mine.count, real(2));",

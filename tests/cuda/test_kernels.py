@@ -9,17 +9,13 @@ import pytest
 from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
 
-from . import needs
 from .table import MAKERS, Case, drawn, few_threads
 
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
 OF_ANY_TYPE = [kernel for kernel in KERNELS if kernel.variant(real="double").signature != kernel.signature]
 BY_NAME = pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
 
-
-@pytest.fixture(autouse=True)
-def _compiler() -> None:
-    needs.compiler()
+pytestmark = pytest.mark.usefixtures("gxx")
 
 
 def run(kernel: Kernel, case: Case, dtype: Any = np.float32, **how: Any) -> None:

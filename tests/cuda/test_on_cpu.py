@@ -1,181 +1,23 @@
-"""The executor: what it runs, and what it finds."""
+"""The executor: what it runs, and what it refuses."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import threading
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from minicnn_kernels.cuda import on_cpu, source
+from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.on_cpu import CompileError, KernelError, Program, build
 
-from . import needs
+from .programs import floats, program
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _compiler() -> None:
-    needs.compiler()
-
-
-@cache
-def program(text: str) -> Program:
-    """Compiled at the first test that needs it."""
-    return Program(text)
-
-
-WRONG = r"""
-extern "C" __global__ void past_the_end(const float* x, float* y, int n) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i <= n) y[i] = x[i];
-}
-extern "C" __global__ void before_the_start(const float* x, float* y) {
-    y[threadIdx.x] = x[(int)threadIdx.x - 1];
-}
-extern "C" __global__ void far_away(float* y) {
-    y[100000000] = 1;
-}
-extern "C" __global__ void histogram(const int* x, float* y) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    y[x[i]] += 1.f;
-}
-extern "C" __global__ void no_barrier(float* y) {
-    __shared__ float s[64];
-    s[threadIdx.x] = threadIdx.x;
-    y[threadIdx.x] = s[63 - threadIdx.x];
-}
-extern "C" __global__ void no_second_barrier(float* y) {
-    __shared__ float s[64];
-    for (int k = 0; k < 2; ++k) {
-        s[threadIdx.x] = k;
-        __syncthreads();
-        y[threadIdx.x] = s[63 - threadIdx.x];
-    }
-}
-extern "C" __global__ void shuffle_orders_nothing(float* y) {
-    __shared__ float s[32];
-    s[threadIdx.x] = threadIdx.x;
-    __shfl_sync(~0u, 1, 0);
-    y[threadIdx.x] = s[31 - threadIdx.x];
-}
-extern "C" __global__ void half_a_block(float* y) {
-    if (threadIdx.x < 32)
-        __syncthreads();
-    y[threadIdx.x] = 1;
-}
-extern "C" __global__ void two_barriers(float* y) {
-    if (threadIdx.x < 32)
-        __syncthreads();
-    else
-        __syncthreads();
-    y[threadIdx.x] = 1;
-}
-extern "C" __global__ void half_a_warp(float* y) {
-    float v = threadIdx.x;
-    if (threadIdx.x & 1)
-        v = __shfl_xor_sync(0xffffffffu, v, 1);
-    y[threadIdx.x] = v;
-}
-extern "C" __global__ void not_in_its_mask(float* y) {
-    y[threadIdx.x] = __shfl_sync(0xffff0000u, 1.f, 31);
-}
-extern "C" __global__ void waits_for_ever(float* y) {
-    if (threadIdx.x < 16) __syncwarp();
-    __syncthreads();
-    y[threadIdx.x] = 1;
-}
-extern "C" __global__ void dynamic(float* y) {
-    extern __shared__ float s[];
-    s[threadIdx.x] = 1;
-    y[threadIdx.x] = s[threadIdx.x];
-}
-extern "C" __global__ void blocks_meet(float* y) {
-    y[0] = blockIdx.x;
-}
-extern "C" __global__ void many_read_one_writes(float* y) {
-    float v = y[0];
-    __syncwarp();
-    if (threadIdx.x == 0) y[0] = v + 1;
-}
-extern "C" __global__ void divides(int* y, int by) {
-    y[threadIdx.x] /= by;
-}
-extern "C" __global__ void refuses(float* y) {
-    assert(y[0] > 0);
-}
-__device__ int deeper(int n, int* y) {
-    int a[64];
-    a[n & 31] = n;
-    return n < 100000 ? deeper(n + 1, a) + a[1] : y[0];
-}
-extern "C" __global__ void recurses(int* y) {
-    y[0] = deeper(0, y);
-}
-"""
-
-
-def floats(n: int = 64) -> np.ndarray:
-    return np.zeros(n, np.float32)
-
-
-FOUND: list[tuple[str, int, int, tuple[Any, ...], str, tuple[str, ...]]] = [
-    ("past_the_end", 1, 128, (floats(100), floats(100), 100), "bounds", ("reads x[100]", "line 4", "shape (100,)")),
-    ("before_the_start", 1, 32, (floats(), floats()), "bounds", ("reads x[-1]", "line 7")),
-    ("far_away", 1, 1, (floats(),), "bounds", ("stores", "far from every argument", "line 10")),
-    (
-        "histogram",
-        1,
-        32,
-        (np.zeros(32, np.int32), floats()),
-        "race",
-        ("y[0]", "thread (0, 0, 0)", "line 14", "atomics"),
-    ),
-    ("no_barrier", 1, 64, (floats(),), "unwritten", ("s[63]", "line 19")),
-    ("no_second_barrier", 1, 64, (floats(),), "race", ("s[", "line 24", "line 26", "__syncthreads()")),
-    ("shuffle_orders_nothing", 1, 32, (floats(),), "race", ("s[31]", "line 33")),
-    ("half_a_block", 1, 64, (floats(),), "barrier", ("32 of the 64 threads", "line 37")),
-    ("two_barriers", 1, 64, (floats(),), "barrier", ("different __syncthreads()", "line 42", "line 44")),
-    ("half_a_warp", 1, 32, (floats(),), "warp", ("reads lane 0", "line 50")),
-    ("half_a_warp", 1, 20, (floats(),), "warp", ("takes no part", "line 50")),
-    ("not_in_its_mask", 1, 32, (floats(),), "warp", ("lane 0 is not in its own mask 0xffff0000", "line 54")),
-    ("waits_for_ever", 1, 32, (floats(),), "barrier", ("deadlock", "__syncwarp()", "line 57")),
-    ("dynamic", 1, 32, (floats(),), "bounds", ("dynamic shared memory[16]", "line 63")),
-    ("blocks_meet", 2, 1, (floats(),), "race", ("block (1, 0, 0)", "block (0, 0, 0)", "Blocks run in any order")),
-    ("many_read_one_writes", 1, 64, (floats(),), "race", ("y[0]", "writes", "read")),
-    ("divides", 1, 4, (np.ones(4, np.int32), 0), "fault", ("division by zero", "line 75")),
-    ("refuses", 1, 1, (floats(),), "failed", ("assert(y[0] > 0)",)),
-    ("recurses", 1, 1, (np.zeros(1, np.int32),), "fault", ("local variables", "stack")),
-]
-
-
-@pytest.mark.parametrize(("kernel", "grid", "block", "arguments", "kind", "says"), FOUND, ids=[row[0] for row in FOUND])
-def test_it_finds(
-    kernel: str, grid: int, block: int, arguments: tuple[Any, ...], kind: str, says: tuple[str, ...]
-) -> None:
-    with pytest.raises(KernelError) as raised:
-        program(WRONG).launch(kernel, grid, block, arguments, shared_memory=64 if kernel == "dynamic" else 0)
-    assert raised.value.kind == kind
-    for words in says:
-        assert words in str(raised.value), str(raised.value)
-
-
-def test_a_race_names_both_threads_and_the_element() -> None:
-    with pytest.raises(KernelError) as raised:
-        program(WRONG).launch("no_second_barrier", 1, 64, (floats(),))
-    error = raised.value
-    assert (error.kernel, error.array) == ("no_second_barrier", "s")
-    assert {error.line, error.other_line} == {24, 26}
-    assert error.thread is not None
-    assert error.other_thread is not None
-    assert error.thread[0] + error.other_thread[0] == 63, "the element's owner, and who reads it"
-    assert error.index in [(error.thread[0],), (error.other_thread[0],)]
+pytestmark = pytest.mark.usefixtures("gxx")
 
 
 RIGHT = r"""
@@ -301,14 +143,6 @@ def test_an_array_may_be_given_twice_where_nothing_forbids_it() -> None:
     np.testing.assert_array_equal(x, 1)
 
 
-def test_a_failed_launch_leaves_the_program_usable() -> None:
-    y = floats()
-    for _ in range(3):
-        with pytest.raises(KernelError):
-            program(WRONG).launch("two_barriers", 1, 64, (y,))
-        program(WRONG).launch("blocks_meet", 1, 1, (y,))
-
-
 def test_threads_of_python_take_turns() -> None:
     wrong: list[Any] = []
 
@@ -427,74 +261,6 @@ def test_a_cache_that_cannot_be_written_is_replaced(tmp_path: Path, monkeypatch:
     assert x[0] == 3
 
 
-TENSOR_CORES = """
-extern "C" __global__ void product(
-    const float* a,    // (16, 8)
-    const float* b,    // (8, 8)
-    float* c) {        // (16, 8)
-    const int group = threadIdx.x / 4, quad = threadIdx.x % 4;
-    float x[4], y[2], d[4];
-    for (int e = 0; e < 4; ++e) x[e] = a[(group + e % 2 * 8) * 8 + quad + e / 2 * 4];
-    for (int e = 0; e < 2; ++e) y[e] = b[(quad + e * 4) * 8 + group];
-    for (int e = 0; e < 4; ++e) d[e] = c[(group + e / 2 * 8) * 8 + quad * 2 + e % 2];
-    mma_tf32(d, x, y);
-    for (int e = 0; e < 4; ++e) c[(group + e / 2 * 8) * 8 + quad * 2 + e % 2] = d[e];
-}
-extern "C" __global__ void half_a_product(float* c) {
-    float x[4] = {}, y[2] = {}, d[4] = {};
-    mma_tf32(d, x, y);
-    c[threadIdx.x] = d[0];
-}
-extern "C" __global__ void rounded(float* x) { x[threadIdx.x] = to_tf32(x[threadIdx.x]); }
-extern "C" __global__ void copies(const float* x, float* y, int wait, int taken) {
-    __shared__ __align__(16) float s[128];
-    cp_async<16>(s + threadIdx.x * 4, x + threadIdx.x * 4, threadIdx.x < taken);
-    cp_async_commit();
-    if (wait) cp_async_wait<0>(); else cp_async_wait<1>();
-    __syncthreads();
-    for (int i = 0; i < 4; ++i) y[threadIdx.x * 4 + i] = s[127 - threadIdx.x * 4 - i];
-}
-extern "C" __global__ void misaligned(const float* x) {
-    __shared__ __align__(16) float s[128];
-    cp_async<16>(s + threadIdx.x * 4, x + 1, true);
-}
-"""
-
-
-def tensor_cores() -> Program:
-    return program(source.read("tensor_cores.cuh") + TENSOR_CORES)
-
-
-def test_the_model_of_the_tensor_cores() -> None:
-    rng = np.random.default_rng(3)
-    a, b, c = (rng.standard_normal(shape).astype(np.float32) for shape in ((16, 8), (8, 8), (16, 8)))
-    cut = [(x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32).astype(np.float64) for x in (a, b)]
-    expected = (c + cut[0] @ cut[1]).astype(np.float32)
-    tensor_cores().launch("product", 1, 32, (a, b, c))
-    np.testing.assert_array_equal(c, expected)
-    with pytest.raises(KernelError, match=r"mma\.sync needs all 32 lanes"):
-        tensor_cores().launch("half_a_product", 1, 24, (floats(),))
-
-
-def test_rounding_to_tf32() -> None:
-    unit = np.float32(2**-10)  # the last bit of a number from 1 to 2
-    x = np.array([1 + 0.49 * unit, 1 + 0.5 * unit, 1 + 1.5 * unit, -1 - 0.5 * unit, 3.0, np.inf], np.float32)
-    tensor_cores().launch("rounded", 1, 6, (x,))
-    np.testing.assert_array_equal(x, np.array([1, 1 + unit, 1 + 2 * unit, -1 - unit, 3, np.inf], np.float32))
-
-
-def test_asynchronous_copies_land_when_they_are_waited_for() -> None:
-    x, y = np.arange(128, dtype=np.float32), floats(128)
-    tensor_cores().launch("copies", 1, 32, (x, y, 1, 32))
-    np.testing.assert_array_equal(y, x[::-1])
-    tensor_cores().launch("copies", 1, 32, (x, y, 1, 3))
-    np.testing.assert_array_equal(y[::-1], np.where(x < 12, x, 0))
-    with pytest.raises(KernelError, match=r"reads s\[127\], which no thread has written"):
-        tensor_cores().launch("copies", 1, 32, (x, y, 0, 32))
-    with pytest.raises(KernelError, match="multiple of 16"):
-        tensor_cores().launch("misaligned", 1, 1, (x,))
-
-
 def test_ctrl_c_ends_a_kernel_that_does_not_end() -> None:
     waits = 'extern "C" __global__ void waits(float* x) { volatile float* v = x; while (v[0] == 0); }'
     kernel = program(waits)
@@ -503,10 +269,3 @@ def test_ctrl_c_ends_a_kernel_that_does_not_end() -> None:
     with pytest.raises(KeyboardInterrupt):
         kernel.launch("waits", 1, 1, (floats(),))
     timer.join()
-
-
-def test_an_error_survives_pickling() -> None:
-    with pytest.raises(KernelError) as raised:
-        program(WRONG).launch("far_away", 1, 1, (floats(),))
-    copy = pickle.loads(pickle.dumps(raised.value))
-    assert (str(copy), copy.kind, copy.line) == (str(raised.value), "bounds", raised.value.line)

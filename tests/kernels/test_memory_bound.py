@@ -173,7 +173,34 @@ def test_batch_norm(data: Any, images: Any) -> None:
     y = agrees("batch_norm.normalize", x, *given_, epilogue, rtol=rtol)
     clamped = y if low > -np.inf else None
     options = data.draw(st.booleans()), clamped, low, high, epilogue.residual is not None
-    agrees("batch_norm.grad", grad_y, x, mean, var + 1, weight, 1e-3, *options, rtol=rtol)
+    plain = epilogue.residual is None
+    agrees("batch_norm.grad", grad_y, x, mean, var + 1, weight, 1e-3, *options, plain, bias, rtol=rtol)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (3, 16, 8, 8), (1, 33, 9, 4), (2, 64, 6, 6), (1, 200, 3, 3)])
+def test_a_result_computed_again_is_the_result(shape: tuple[int, ...], kind: Any) -> None:
+    """Gradients agree to the last digit whether the batch norm's clamped result is read or computed again.
+
+    Half of the numbers are small and whole, so that many results are a bound exactly, or next to it.
+    """
+    rng, c = np.random.default_rng(0), shape[1]
+    draws = rng.standard_normal(shape), rng.integers(-3, 4, shape) * 0.5
+    x = np.where(rng.random(shape) < 0.5, *draws).astype(kind)
+    x.flat[:4] = np.nan, np.inf, -np.inf, -0.0
+    grad_y = rng.standard_normal(shape).astype(kind)
+    for mean, var in ((0.5, 0.25), (0.1, 0.3), (0.0, 1 / 3)):
+        for weight, bias in ((None, None), (np.full(c, 0.5, kind), np.full(c, 0.25, kind)), rng.random((2, c), kind)):
+            given_ = np.full(c, mean, kind), np.full(c, var, kind), weight
+            for low, high in ((0.0, np.inf), (0.0, 0.5)):
+                with use_backend("numba"), np.errstate(invalid="ignore"):  # plain Python warns of inf*0
+                    y = call("batch_norm.normalize", x, *given_, bias, 0.0, Epilogue(None, None, low, high))
+                    gradients = "batch_norm.grad", grad_y, x, *given_, 0.0, False
+                    read = call(*gradients, y, low, high)
+                    again = call(*gradients, np.full_like(y, np.nan), low, high, False, True, bias)  # y is not read
+                assert 0 < (y == low).sum() < y.size
+                for a, b in zip(again[:3], read[:3], strict=True):
+                    np.testing.assert_array_equal(a, b)
 
 
 @few
@@ -210,7 +237,7 @@ def test_a_variance_is_exact_however_large_the_mean(pixels: int, c: int) -> None
 @pytest.mark.skipif(threads.available_threads() < 2, reason="needs two cores")
 def test_large_arrays_are_the_same_for_any_number_of_threads() -> None:
     rng = np.random.default_rng(0)
-    x = np.moveaxis(rng.standard_normal((4, 60, 62, 72), np.float32), -1, 1)  # 4 MB: pulled into the cache
+    x = np.moveaxis(rng.standard_normal((4, 60, 62, 72), np.float32), -1, 1)  # 4 MB
     window = pool_window("pool", x.shape, 3, 2, 1)
 
     def results() -> list[np.ndarray]:

@@ -22,16 +22,25 @@ def test_a_small_network_keeps_arrays_of_all_sizes() -> None:
 
 def test_a_much_too_large_block_serves_where_others_would_have_to_go(monkeypatch) -> None:
     monkeypatch.setattr(memory, "LEAST", 0)
-    large = empty((32 * MIB,), np.uint8)
+    large = empty((16 * MIB,), np.uint8)
     place = address(large)
     del large
-    empty((3 * MIB,), np.uint8)  # fits beside it
+    empty((7 * MIB,), np.uint8)  # fits beside it
     before = memory_stats()
-    small = empty((2 * MIB,), np.uint8)  # would not fit beside the two
+    small = empty((4 * MIB,), np.uint8)  # would not fit beside the two
     assert memory_stats().misses == before.misses
-    assert memory_stats().in_use >= 3 * MIB
-    assert address(empty((32 * MIB,), np.uint8)) == place  # the smallest that is large enough was taken
+    assert memory_stats().in_use >= 7 * MIB
+    assert address(empty((16 * MIB,), np.uint8)) == place  # the smallest that is large enough was taken
     small[...] = 1
+
+
+def test_a_large_network_keeps_no_more_than_it_needs(monkeypatch) -> None:
+    monkeypatch.setattr(memory, "LEAST", 0)
+    monkeypatch.setattr(memory, "SPARE", 4 * MIB)
+    for number in range(16, 24):
+        empty((number * MIB,), np.uint8)
+    stats = memory_stats()
+    assert stats.idle <= stats.peak + 4 * MIB < KEEP * stats.peak
 
 
 def test_small_arrays_that_stay_do_not_hold_large_blocks(monkeypatch) -> None:

@@ -111,7 +111,7 @@ OURS: dict[str, str] = {
         use_backend active_backend available_backends show_config gradcheck data datasets transforms kernels io
         set_conv_algorithm active_conv_algorithm
         summary explain models onnx compiling train empty_cache memory_stats
-        set_fusion_enabled is_fusion_enabled
+        set_fusion_enabled is_fusion_enabled lessons exercise exercises
         """,
     "explain": """
         receptive_field ReceptiveField summary Summary Row ParameterRow Field pixel Pixel im2col Im2col compare
@@ -119,7 +119,9 @@ OURS: dict[str, str] = {
         ActivationStats ActivationRow Attribution saliency Saliency guided_backprop GuidedBackprop grad_cam
         GradCam occlusion Occlusion deconvnet Deconvnet graph Graph page Page filters Filters feature_maps
         FeatureMaps most_activating MostActivating confusion_matrix ConfusionMatrix misclassified Misclassified
+        gradient_autopsy Autopsy InputAutopsy
         """,
+    "lessons": "exercise exercises Answer Task Verdict Problem Timing Training",
     "nn": "Maxout StochasticDepth",
     "nn.functional": "stochastic_depth",
     "autograd": "is_grad_enabled",

@@ -34,6 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "nn": {"minicnn_kernels", "core", "ops"},
     "models": {"core", "ops", "nn", "io", "onnx"},
     "explain": {"minicnn_kernels", "core", "ops", "nn", "io"},
+    "lessons": {"minicnn_kernels", "core", "ops", "nn", "optim", "data", "explain"},
     "onnx": {"core", "ops", "nn", "io"},
     "compiling": {"minicnn_kernels", "core", "ops", "nn", "onnx"},
     "optim": {"minicnn_kernels", "core"},

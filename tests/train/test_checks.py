@@ -64,7 +64,9 @@ def test_inputs_that_are_not_normalised() -> None:
     assert "not normalised: the first batch has mean 139 and standard deviation 58.3" in texts[0]
     assert "Normalize(mean, std)" in texts[0]
     nan = scaled(float("nan"))
-    assert "NaN or infinite" in run(linear(), data=nan)[0]
+    texts = run(linear(), data=nan)
+    assert "NaN or infinite" in texts[0]
+    assert "the first loss is nan. Fix: train.TerminateOnNaN()" in texts[1]
 
 
 def test_a_first_loss_far_above_guessing() -> None:

@@ -116,7 +116,7 @@ def kill_again_and_again(folder: Path, delays: Iterator[float], most: int) -> in
 def test_killed_at_random_moments(whole: Any, tmp_path: Path) -> None:
     chance = random.Random(time.time_ns())  # other moments in every run of the tests
     delays = (chance.uniform(0.0, 0.6) for _ in iter(int, 1))
-    assert kill_again_and_again(tmp_path, delays, most=5) >= 1
+    assert kill_again_and_again(tmp_path, delays, most=4) >= 1
     history, model = training(tmp_path, resume=True)  # finished: gives what the last process had
     check_same(whole, history, model, tmp_path)
 
@@ -184,15 +184,8 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_can_be_gone_on_from(whole: Any, tmp_path: Path) -> None:
-    class Wait(Callback):
-        order = -1
-
-        def on_step_end(self, run: Any) -> None:
-            if run.step == 7:
-                time.sleep(limit.seconds)
-
     limit = train.TimeLimit(seconds=30)
-    limit.seconds = 0.0  # from the start: after one step
+    limit.seconds = 0.0  # over from the start: stops after one step
     history, _ = training(tmp_path, extra=[limit])
     assert history.stopped == "the time limit of 0 s is reached"
     assert len(history.step_losses) == 1

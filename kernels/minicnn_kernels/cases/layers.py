@@ -39,7 +39,7 @@ def _(d: Draw) -> tuple[Any, ...]:
     arguments = d.array(*shape), d.array(*shape), d.array(4), d.positive(4), d.maybe(4), 1e-3, d.one(True, False)
     low, high = d.one((0.0, np.inf), (-0.5, 0.5))
     clamped = d.place(np.clip(d.array(*shape), low, high)), low, high
-    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True))
+    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True, False, d.maybe(4)))
 
 
 @row("group_norm.forward")
@@ -129,7 +129,7 @@ def _(d: Draw) -> tuple[Any, ...]:
 @row("dropout.grad")
 def _(d: Draw) -> tuple[Any, ...]:
     shape = d.planes()
-    return d.array(*shape), d.place(d.rng.random(shape) < 0.5), 0.5
+    return d.array(*shape), d.place(d.rng.random(shape) < 0.5), d.one(0.5, 0.3)
 
 
 @row("softmax.forward", "log_softmax.forward")

@@ -20,7 +20,7 @@ def reference(operation: str, *arguments: Any) -> Any:
 
 def convolution(d: Draw) -> tuple[Array, Array, Window2d, int]:
     """Return x, w, window and groups of a random convolution, dense, grouped or depthwise."""
-    groups, group_channels, group_outputs = d.one((1, 3, 4), (1, 1, 1), (2, 2, 3), (3, 1, 1), (3, 1, 2))
+    groups, group_channels, group_outputs = d.one((1, 3, 4), (1, 3, 3), (1, 1, 1), (2, 2, 3), (3, 1, 1), (3, 1, 2))
     kernel, dilation = d.ints(1, 3), d.ints(1, 2)
     stride, padding = d.one((d.ints(1, 3), d.ints(0, 2)), ((1, 1), "same"))
     sizes = [step * (k - 1) + 1 + more for step, k, more in zip(dilation, kernel, d.ints(0, 5), strict=True)]

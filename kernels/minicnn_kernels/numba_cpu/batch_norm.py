@@ -9,7 +9,7 @@ With ``m`` values per channel, ``rstd = 1/sqrt(var + eps)`` and ``x_hat = (x - m
 The formulas' source and derivation stand in ``reference/batch_norm.py``. Here they are four passes over
 channels-last memory: one for mean and variance, one for the result with what follows it (``epilogue.py``), one for the
 gradient's two sums, one for the gradient. Nothing is stored between them: ``x_hat`` is cheaper to compute
-again than to read. The loops are in ``columns.py`` and ``columnwise.py``.
+again than to read, and so is ``y``, if no residual was added. The loops are in ``columns.py`` and ``columnwise.py``.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import numpy as np
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..memory import empty_like
-from .columns import Mask, dots, moments
-from .columnwise import affine, blend, in_shape_of, or_default
+from .columns import EVERYTHING, Mask, dots, moments
+from .columnwise import affine, blend, in_shape_of, or_default, scaled
 from .jit import numba_kernel
 from .layout import channels_last
 
@@ -31,6 +31,11 @@ def _one_sample(x: Array) -> Array:
     """``x (N, C, *)`` as one sample of pixels: ``(1, N*..., C)``."""
     pixels = x.size // max(x.shape[1], 1)
     return channels_last(x).reshape(1, pixels, x.shape[1])
+
+
+def _scale(weight: Array | None, var: Array, eps: float) -> Array:
+    """``weight*rstd`` in float64."""
+    return or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
 
 
 @numba_kernel("batch_norm.statistics")
@@ -51,7 +56,7 @@ def batch_norm_normalize(
     epilogue: Epilogue = NONE,
 ) -> Array:
     """Normalise by given statistics; add a residual and clamp."""
-    scale = or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
+    scale = _scale(weight, var, eps)
     residual = None if epilogue.residual is None else _one_sample(epilogue.residual)
     steps = residual, epilogue.low, epilogue.high
     return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0), *steps))
@@ -70,22 +75,30 @@ def batch_norm_grad(
     low: float = -inf,
     high: float = inf,
     residual: bool = False,
+    plain: bool = False,
+    bias: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a residual, its gradient.
 
-    ``fixed`` statistics do not depend on x; ``y`` is the result, if it was clamped to ``low`` and ``high``.
+    ``fixed`` statistics do not depend on x; ``y`` is the result, if it was clamped to ``low`` and ``high``. It is not
+    read if it is ``plain``, nothing but x, normalised and clamped: to compute that again is cheaper.
     """
     g, rows = _one_sample(grad_y), _one_sample(x)
     m = max(rows.shape[1], 1)
-    rstd = 1 / np.sqrt(var.astype(np.float64) + eps)
-    where = None if y is None else Mask(_one_sample(y), low, high)
+    rstd, scale = _scale(None, var, eps), _scale(weight, var, eps)
+    where = EVERYTHING
+    if y is not None and plain and not fixed:
+        where = Mask(low, high, None, scale, or_default(bias, 0))
+    elif y is not None:
+        where = Mask(low, high, _one_sample(y))
     masked = empty_like(g) if residual else None
     (grad_bias,), (centred,) = dots(g, rows, mean, where, masked)
     grad_weight = centred * rstd
     if masked is not None:  # the second pass need not mask again
-        g, where = masked, None
-    scale = or_default(weight, 1) * rstd
-    coefficients = scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m
-    grad_x = in_shape_of(x, blend(g, rows, mean, *coefficients, where, fixed))
+        g, where = masked, EVERYTHING
+    if fixed:
+        grad_rows = scaled(g, scale, where)
+    else:
+        grad_rows = blend(g, rows, mean, scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m, where)
     grad_residual = None if masked is None else in_shape_of(x, masked)
-    return grad_x, grad_weight.astype(x.dtype), grad_bias.astype(x.dtype), grad_residual
+    return in_shape_of(x, grad_rows), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype), grad_residual

@@ -3,13 +3,12 @@
 A channels-last array is seen as ``(S, P, C)``: ``S`` samples of ``P`` pixels with ``C`` channels. Group
 normalisation has statistics per sample and channel; batch normalisation, and the gradient of a bias, take the whole
 batch as one sample of ``N*H*W`` pixels. These loops do little arithmetic per number, so their time is that of
-the memory: each reads every array once, and several pixels of few channels are *folded* into one row, long
-enough for vector instructions.
+the memory: each reads every array once, asks for it ahead (``fetching.py``), and several pixels of few channels are
+*folded* into one row, long enough for vector instructions.
 
 Rows are dealt out in chunks whose size depends on the shape alone, each chunk's sums are kept apart and added
-up in order: the result is the same for every number of threads. Eight rows are summed in the element type and
-then added to a float64 total: a mean over a million pixels is as accurate as one over ten, and the conversion
-costs next to nothing.
+up in order: the result is the same for every number of threads. Sums are float64, in the first cache: a mean over a
+million pixels is as accurate as one over ten, and the conversion takes no longer than the next row from memory.
 """
 
 from __future__ import annotations
@@ -22,13 +21,12 @@ import numpy as np
 
 from ..arrays import Array
 from ..memory import empty
-from .jit import in_sequence, parallel, run_on_team, serial, serial_no_alias, serial_reordered, share, unsigned
+from .fetching import fetch_ahead
+from .jit import in_sequence, parallel, run_on_team, serial, serial_no_alias, share, unsigned
 
 CHUNK = 32768  # elements in a chunk, about: 128 KiB of float32
 WIDE = 64  # elements in a row of folded pixels, at least, where there are enough pixels
-RUN = 8  # rows that are added up before they meet the total
-FAR = 2**20  # bytes; a core's own cache keeps smaller arrays from one kernel to the next
-PULL = 2048  # elements pulled into a core's own cache at once, about
+FIRST = 8  # rows whose mean is taken for a chunk's, to begin with
 
 
 class Plan(NamedTuple):
@@ -44,11 +42,6 @@ class Plan(NamedTuple):
         """Chunks in a sample."""
         return -(-self.rows // self.chunk)
 
-    @property
-    def pull(self) -> int:
-        """Rows that are pulled at once, a multiple of RUN."""
-        return max(RUN, PULL // max(self.width, 1) // RUN * RUN)
-
 
 @lru_cache(maxsize=512)
 def plan(shape: tuple[int, int, int]) -> Plan:
@@ -56,20 +49,7 @@ def plan(shape: tuple[int, int, int]) -> Plan:
     samples, pixels, channels = shape
     fold = gcd(pixels, 1 << max(0, WIDE // max(channels, 1)).bit_length())
     rows, width = pixels // fold, channels * fold
-    return Plan(samples, rows, width, max(RUN, min(max(CHUNK // max(width, 1), 64), -(-samples * rows // 8))))
-
-
-@serial_reordered
-def _pull(x, q, n):  # type: ignore[no-untyped-def]
-    """Read ``x[q:q+n]`` into the cache, and return its sum so that LLVM keeps the loop.
-
-    A processor fetches ahead well along one stream of neighbouring addresses. The loops below read eight rows side by
-    side, whose ends it does not foresee: from memory they took two to three times as long without this.
-    """
-    total = x.dtype.type(0)
-    for i in range(unsigned(q), unsigned(q + n)):
-        total += x[i]
-    return total
+    return Plan(samples, rows, width, max(FIRST, min(max(CHUNK // max(width, 1), 64), -(-samples * rows // 8))))
 
 
 @serial
@@ -98,37 +78,20 @@ def _clear(total, k, c):  # type: ignore[no-untyped-def]
 @serial_no_alias
 def _sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
     """``total[j] += sum over i < rows of x[i, j]``."""
-    k, q, rows, c = unsigned(k), unsigned(q), unsigned(rows), unsigned(c)
-    one, run = unsigned(1), unsigned(8)
-    runs = rows - rows % run
-    for _ in range(unsigned(0), runs, run):
-        a, b = q, q + (c + c + c + c)
-        for j in range(c):
-            above = (x[a + j] + x[a + c + j]) + (x[a + c + c + j] + x[a + c + c + c + j])
-            below = (x[b + j] + x[b + c + j]) + (x[b + c + c + j] + x[b + c + c + c + j])
-            total[k + j] += above + below
-        q = b + (c + c + c + c)
-    for _ in range(runs, rows, one):
+    k, q, c = unsigned(k), unsigned(q), unsigned(c)
+    for _ in range(rows):
+        fetch_ahead(x, q, c)
         for j in range(c):
             total[k + j] += x[q + j]
         q += c
 
 
 @parallel
-def _sums(thread, totals, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _sums(thread, totals, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         _clear(totals, t * width, width)
-        for i in range(0, count, pull):
-            block = min(pull, count - i)
-            if pulled.size:
-                pulled[t] = _pull(x, q + i * width, block * width)
-            _sum_rows(totals, t * width, x, q + i * width, block, width)
-
-
-def _pulled(x: Array, cut: Plan) -> Array:
-    """Where the chunks put what pulling returns; empty if ``x`` need not be pulled."""
-    return np.empty(cut.samples * cut.chunks if x.nbytes >= FAR else 0)
+        _sum_rows(totals, t * width, x, q, count, width)
 
 
 def _totals(cut: Plan, channels: int, *what: int) -> Array:
@@ -143,7 +106,7 @@ def sums(x: Array) -> Array:
         return np.zeros((samples, channels))
     cut = plan(x.shape)
     totals = _totals(cut, channels)
-    _sums(totals.reshape(-1), _pulled(x, cut), x.reshape(-1), cut.pull, *cut)
+    _sums(totals.reshape(-1), x.reshape(-1), *cut)
     return totals.sum(axis=1)
 
 
@@ -162,23 +125,13 @@ def _take_shift(mean, k, shift, x, q, rows, c):  # type: ignore[no-untyped-def]
 @serial_no_alias
 def _square_rows(mean, square, k, shift, x, q, rows, c):  # type: ignore[no-untyped-def]
     """``mean[j]`` and ``square[j]`` grow by the sums of ``x[i, j] - shift[j]`` and its square."""
-    k, q, count, c = unsigned(k), unsigned(q), unsigned(rows), unsigned(c)
-    one, run = unsigned(1), unsigned(8)
-    runs = count - count % run
-    for _ in range(unsigned(0), runs, run):
-        a, b = q, q + (c + c + c + c)
+    k, q, c = unsigned(k), unsigned(q), unsigned(c)
+    for _ in range(rows):
+        fetch_ahead(x, q, c)
         for j in range(c):
-            m = shift[k + j]
-            a0, a1, a2, a3 = x[a + j] - m, x[a + c + j] - m, x[a + c + c + j] - m, x[a + c + c + c + j] - m
-            b0, b1, b2, b3 = x[b + j] - m, x[b + c + j] - m, x[b + c + c + j] - m, x[b + c + c + c + j] - m
-            mean[k + j] += ((a0 + a1) + (a2 + a3)) + ((b0 + b1) + (b2 + b3))
-            square[k + j] += ((a0 * a0 + a1 * a1) + (a2 * a2 + a3 * a3)) + ((b0 * b0 + b1 * b1) + (b2 * b2 + b3 * b3))
-        q = b + (c + c + c + c)
-    for _ in range(runs, count, one):
-        for j in range(c):
-            a0 = x[q + j] - shift[k + j]
-            mean[k + j] += a0
-            square[k + j] += a0 * a0
+            away = x[q + j] - shift[k + j]
+            mean[k + j] += away
+            square[k + j] += away * away
         q += c
 
 
@@ -211,25 +164,20 @@ def _combine(mean, square, means, squares, sample, rows, width, chunk, c):  # ty
 
 
 @serial
-def _all_squares(thread, means, squares, shifts, pulled, x, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _all_squares(thread, means, squares, shifts, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         k = t * width
         _clear(means, k, width)
         _clear(squares, k, width)
-        for i in range(0, count, pull):
-            block = min(pull, count - i)
-            if pulled.size:
-                pulled[t] = _pull(x, q + i * width, block * width)
-            if i == 0:
-                _take_shift(means, k, shifts, x, q, min(count, 8), width)
-            _square_rows(means, squares, k, shifts, x, q + i * width, block, width)
+        _take_shift(means, k, shifts, x, q, min(count, FIRST), width)
+        _square_rows(means, squares, k, shifts, x, q, count, width)
         _unshift(means, squares, k, shifts, count, width)
 
 
 @in_sequence
-def _moments(threads, mean, square, means, squares, shifts, pulled, x, c, pull, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    run_on_team(_all_squares, threads, (means, squares, shifts, pulled, x, pull, samples, rows, width, chunk))
+def _moments(threads, mean, square, means, squares, shifts, x, c, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    run_on_team(_all_squares, threads, (means, squares, shifts, x, samples, rows, width, chunk))
     for sample in range(samples):
         _combine(mean, square, means, squares, sample, rows, width, chunk, c)
 
@@ -246,71 +194,102 @@ def moments(x: Array) -> tuple[Array, Array]:
     if x.size:
         cut = plan(x.shape)
         means, squares = _totals(cut, channels, 2).reshape(2, -1)
-        memories = means, squares, empty(means.shape, x.dtype), _pulled(x, cut), x.reshape(-1)
-        _moments(mean.reshape(-1), square.reshape(-1), *memories, channels, cut.pull, *cut)
+        memories = means, squares, empty(means.shape, x.dtype), x.reshape(-1)
+        _moments(mean.reshape(-1), square.reshape(-1), *memories, channels, *cut)
     return mean, square / max(pixels, 1)
 
 
-@serial_no_alias
-def _dot_rows(total, dot, run, masked, keep, k, g, x, mean, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
-    """Sums of ``h`` and of ``h*(x - mean)``, where ``h`` is ``g``, and 0 where ``y`` has reached a bound.
+class Mask(NamedTuple):
+    """Which gradients count: those where the result ``y (S, P, C)`` of a clamp is not ``low`` or ``high``.
 
-    Row by row, which leaves three streams to fetch ahead; ``run`` holds the sums of a few rows, in the first cache.
+    Without ``y`` it is computed again, as ``(x - mean)*scale + shift`` with one number of each per channel. That is
+    cheaper than to read it, and the same to the last digit as what ``columnwise.py`` made of these numbers.
+    A bound that is infinite, which is none, becomes NaN, which nothing reaches: not even an infinite ``y``.
     """
-    k, v, q, count, c = unsigned(k), unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
-    r, s, zero = k + k, k + k + c, g.dtype.type(0)
-    for j in range(c):
-        run[r + j] = zero
-        run[s + j] = zero
-    for _ in range(count):
+
+    low: float
+    high: float
+    y: Array | None = None
+    scale: Array | float = 0
+    shift: Array | float = 0
+
+    def numbers(self, g: Array) -> tuple[bool, Array, Array, Array]:
+        """What a compiled loop takes: whether to compute again, ``y`` or ``g`` in its place, and the bounds."""
+        number = g.dtype.type
+        low, high = (bound if isfinite(bound) else nan for bound in (self.low, self.high))
+        again, y = self.y is None and self is not EVERYTHING, g if self.y is None else self.y
+        return again, y.reshape(-1), number(low), number(high)
+
+
+EVERYTHING = Mask(-inf, inf)
+
+
+@serial_no_alias
+def _dot_rows(total, dot, k, g, x, mean, scale, shift, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """Sums of ``h`` and of ``h*(x - mean)``: ``h`` is ``g``, and 0 where ``(x - mean)*scale + shift`` is cut."""
+    k, v, q, c, zero = unsigned(k), unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        fetch_ahead(g, q, c)
+        fetch_ahead(x, q, c)
+        for j in range(c):
+            away = x[q + j] - mean[v + j]
+            result = away * scale[v + j] + shift[v + j]
+            h = zero if (result <= low) | (result >= high) else g[q + j]
+            total[k + j] += h
+            dot[k + j] += h * away
+        q += c
+
+
+@serial_no_alias
+def _dot_rows_reading(total, dot, k, g, x, mean, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """The same with ``h`` 0 where ``y`` has reached a bound."""
+    k, v, q, c, zero = unsigned(k), unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        fetch_ahead(g, q, c)
+        fetch_ahead(x, q, c)
+        fetch_ahead(y, q, c)
         for j in range(c):
             h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
-            run[r + j] += h
-            run[s + j] += h * (x[q + j] - mean[v + j])
-            if keep:
-                masked[q + j] = h
+            total[k + j] += h
+            dot[k + j] += h * (x[q + j] - mean[v + j])
         q += c
-    for j in range(c):
-        total[k + j] += run[r + j]
-        dot[k + j] += run[s + j]
+
+
+@serial_no_alias
+def _dot_rows_keeping(masked, total, dot, k, g, x, mean, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """The same, and ``h`` is kept."""
+    k, v, q, c, zero = unsigned(k), unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        fetch_ahead(g, q, c)
+        fetch_ahead(x, q, c)
+        fetch_ahead(y, q, c)
+        for j in range(c):
+            h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
+            masked[q + j] = h
+            total[k + j] += h
+            dot[k + j] += h * (x[q + j] - mean[v + j])
+        q += c
 
 
 @parallel
-def _dots(thread, total, dot, run, masked, keep, g, x, mean, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _dots(  # type: ignore[no-untyped-def]
+    thread, total, dot, masked, keep, g, x, mean, scale, shift, again, y, low, high, samples, rows, width, chunk
+):
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         k, v = t * width, sample * width
         _clear(total, k, width)
         _clear(dot, k, width)
-        for i in range(0, count, 8):
-            start, block = q + i * width, min(8, count - i)
-            _dot_rows(total, dot, run, masked, keep, k, g, x, mean, y, low, high, v, start, block, width)
-
-
-class Mask(NamedTuple):
-    """Which gradients count: those where the result ``y (S, P, C)`` is not clamped to ``low`` or ``high``.
-
-    A bound that is infinite, which is none, becomes NaN, which nothing reaches: not even an infinite ``y``.
-    """
-
-    y: Array
-    low: float
-    high: float
-
-    def numbers(self) -> tuple[Array, Array, Array]:
-        """What a compiled loop takes."""
-        number = self.y.dtype.type
-        low, high = (bound if isfinite(bound) else nan for bound in (self.low, self.high))
-        return self.y.reshape(-1), number(low), number(high)
-
-
-def everywhere(g: Array) -> Mask:
-    """The mask of a gradient ``g`` of which everything counts; any array does for ``y``."""
-    return Mask(g, -inf, inf)
+        if again:
+            _dot_rows(total, dot, k, g, x, mean, scale, shift, low, high, v, q, count, width)
+        elif keep:
+            _dot_rows_keeping(masked, total, dot, k, g, x, mean, y, low, high, v, q, count, width)
+        else:
+            _dot_rows_reading(total, dot, k, g, x, mean, y, low, high, v, q, count, width)
 
 
 def dots(
-    g: Array, x: Array, mean: Array | float, where: Mask | None = None, masked: Array | None = None
+    g: Array, x: Array, mean: Array | float, where: Mask = EVERYTHING, masked: Array | None = None
 ) -> tuple[Array, Array]:
     """Sum ``h`` and ``h*(x - mean)`` over the pixels -> ``(S, C)`` float64 each.
 
@@ -319,10 +298,11 @@ def dots(
     samples, _, channels = x.shape
     if not x.size:
         return np.zeros((samples, channels)), np.zeros((samples, channels))
-    cut, where = plan(x.shape), where or everywhere(g)
+    cut = plan(x.shape)
     totals = _totals(cut, channels, 2)
     out, keep = (g, False) if masked is None else (masked, True)
-    memories = totals[0].reshape(-1), totals[1].reshape(-1), empty(totals.size, x.dtype), out.reshape(-1), keep
-    _dots(*memories, g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean), *where.numbers(), *cut)
+    memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), keep
+    numbers = vectors(x, cut, mean, where.scale, where.shift)
+    _dots(*memories, g.reshape(-1), x.reshape(-1), *numbers, *where.numbers(g), *cut)
     total, dot = totals.sum(axis=2)
     return total, dot

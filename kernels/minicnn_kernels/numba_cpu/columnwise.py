@@ -12,7 +12,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..memory import empty_like
-from .columns import Mask, everywhere, part, plan, vectors
+from .columns import EVERYTHING, Mask, part, plan, vectors
+from .fetching import fetch_ahead
 from .jit import parallel, serial_no_alias, share, unsigned
 from .layout import channels_first
 
@@ -21,6 +22,9 @@ from .layout import channels_first
 def _affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
     v, q, count, c = unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
     for _ in range(count):
+        fetch_ahead(x, q, c)
+        if add:
+            fetch_ahead(residual, q, c)
         for j in range(c):
             value = (x[q + j] - mean[v + j]) * scale[v + j] + shift[v + j]
             if add:
@@ -58,38 +62,84 @@ def affine(
 
 
 @serial_no_alias
-def _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
-    v, q, count, c = unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
-    zero = g.dtype.type(0)
-    for _ in range(count):
+def _blend_rows(out, g, x, mean, a, b, d, scale, shift, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """``a*h + b*(x - mean) + d``: ``h`` is ``g``, and 0 where ``(x - mean)*scale + shift`` is cut."""
+    v, q, c, zero = unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        fetch_ahead(g, q, c)
+        fetch_ahead(x, q, c)
+        for j in range(c):
+            away = x[q + j] - mean[v + j]
+            result = away * scale[v + j] + shift[v + j]
+            h = zero if (result <= low) | (result >= high) else g[q + j]
+            out[q + j] = a[v + j] * h + b[v + j] * away + d[v + j]
+        q += c
+
+
+@serial_no_alias
+def _blend_rows_reading(out, g, x, mean, a, b, d, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """The same with ``h`` 0 where ``y`` has reached a bound."""
+    v, q, c, zero = unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        fetch_ahead(g, q, c)
+        fetch_ahead(x, q, c)
+        fetch_ahead(y, q, c)
         for j in range(c):
             h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
-            if fixed:
-                out[q + j] = a[v + j] * h
-            else:
-                out[q + j] = a[v + j] * h + b[v + j] * (x[q + j] - mean[v + j]) + d[v + j]
+            out[q + j] = a[v + j] * h + b[v + j] * (x[q + j] - mean[v + j]) + d[v + j]
         q += c
 
 
 @parallel
-def _blend(thread, out, g, x, mean, a, b, d, fixed, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def _blend(  # type: ignore[no-untyped-def]
+    thread, out, g, x, mean, a, b, d, scale, shift, again, y, low, high, samples, rows, width, chunk
+):
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
-        _blend_rows(out, g, x, mean, a, b, d, fixed, y, low, high, sample * width, q, count, width)
+        v = sample * width
+        if again:
+            _blend_rows(out, g, x, mean, a, b, d, scale, shift, low, high, v, q, count, width)
+        else:
+            _blend_rows_reading(out, g, x, mean, a, b, d, y, low, high, v, q, count, width)
 
 
-def blend(
-    g: Array, x: Array, mean: Array, a: Array, b: Array, d: Array, where: Mask | None = None, fixed: bool = False
-) -> Array:
-    """``a*h + b*(x - mean) + d`` with one number of each per sample and channel; ``a*h`` alone if ``fixed``.
+def blend(g: Array, x: Array, mean: Array, a: Array, b: Array, d: Array, where: Mask = EVERYTHING) -> Array:
+    """``a*h + b*(x - mean) + d`` with one number of each per sample and channel.
 
     ``h`` is ``g`` where it counts, else 0.
     """
     out = empty_like(x)
     if x.size:
-        cut, where = plan(x.shape), where or everywhere(g)
-        numbers = vectors(x, cut, mean, a, b, d)
-        _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *numbers, fixed, *where.numbers(), *cut)
+        cut = plan(x.shape)
+        numbers = vectors(x, cut, mean, a, b, d, where.scale, where.shift)
+        _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *numbers, *where.numbers(g), *cut)
+    return out
+
+
+@serial_no_alias
+def _scale_rows(out, g, a, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    v, q, c, zero = unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
+    for _ in range(rows):
+        for j in range(c):
+            h = zero if (y[q + j] <= low) | (y[q + j] >= high) else g[q + j]
+            out[q + j] = a[v + j] * h
+        q += c
+
+
+@parallel
+def _scaled(thread, out, g, a, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
+        sample, q, count = part(t, rows, width, chunk)
+        _scale_rows(out, g, a, y, low, high, sample * width, q, count, width)
+
+
+def scaled(g: Array, a: Array, where: Mask) -> Array:
+    """``a*h`` with one number per sample and channel."""
+    out = empty_like(g)
+    if g.size:
+        cut = plan(g.shape)
+        _, y, low, high = where.numbers(g)
+        _scaled(out.reshape(-1), g.reshape(-1), *vectors(g, cut, a), y, low, high, *cut)
     return out
 
 

@@ -87,11 +87,13 @@ def batch_norm_grad(
     low: float = -math.inf,
     high: float = math.inf,
     residual: bool = False,
+    plain: bool = False,
+    bias: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
     ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]; no gradient passes where
-    it was cut.
+    it was cut. ``plain``: it is nothing but x, normalised and clamped, which a backend may compute again with ``bias``.
     """
     grads, values = doubles(flat_planes(grad_y)), doubles(flat_planes(x))
     if y is not None:

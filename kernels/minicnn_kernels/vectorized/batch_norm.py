@@ -83,10 +83,13 @@ def batch_norm_grad(
     low: float = -inf,
     high: float = inf,
     residual: bool = False,
+    plain: bool = False,
+    bias: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
-    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high].
+    ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]. If it is
+    ``plain``, nothing but x, normalised and clamped, another backend may compute it again with ``bias``.
     """
     if y is not None:
         grad_y = np.where(passes(y, low, high), grad_y, grad_y.dtype.type(0))

@@ -86,7 +86,7 @@ class Program:
     defines : mapping, optional
         Names and values, as by ``-D``.
     checked : bool, default True
-        Look at every load and store: bounds, shared memory that nobody wrote, races. About five times slower.
+        Look at every load and store: bounds, shared memory that nobody wrote, races. Takes up to twice as long.
     file : str
         What messages call the source.
 

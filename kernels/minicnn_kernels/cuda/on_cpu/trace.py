@@ -56,9 +56,11 @@ class Trace(Sequence[Step]):
 
     def __str__(self) -> str:
         rows, before = [self.title], None
+        several = len({step.line.file for step in self._steps if step.line is not None}) > 1
         for step in self._steps:
             if step.line is not None and step.line != before:
-                rows.append(f"line {step.line.number:3}  {step.line.text}")
+                file = f"{step.line.file} " if several else ""
+                rows.append(f"{file}line {step.line.number:3}  {step.line.text}")
                 before = step.line
             rows.append(f"            {step}")
         return "\n".join(rows)

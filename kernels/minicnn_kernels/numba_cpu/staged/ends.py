@@ -39,12 +39,11 @@ def _doubles(address, count):  # type: ignore[no-untyped-def]
 @loop
 def _sum(task, worker, words):  # type: ignore[no-untyped-def]
     """A chunk of the pixels of one image."""
-    at = integers(words, 6)
-    totals, x, pull, rows, width, chunk = _doubles(at[0], 1), numbers(at[1], 1), at[2], at[3], at[4], at[5]
+    at = integers(words, 5)
+    totals, x, rows, width, chunk = _doubles(at[0], 1), numbers(at[1], 1), at[2], at[3], at[4]
     _, q, count = part(task, rows, width, chunk)
     clear(totals, task * width, width)
-    for i in range(0, count, pull):
-        sum_rows(totals, task * width, x, q + i * width, min(pull, count - i), width)
+    sum_rows(totals, task * width, x, q, count, width)
 
 
 @serial_no_alias
@@ -101,7 +100,7 @@ def adaptive_avg_pool_stages(stages: Stages, y: Laid, x: Any, output_size: Pair)
     x, cut = padded(stages, x, contiguous=True), plan((n, h * w, c))
     parts = cut.chunks * cut.width // c
     totals = stages.temporary(1, 1, n, 2 * parts * c)  # two places for each number of 8 bytes
-    stages.run(_sum(), n * cut.chunks, totals, x, cut.pull, cut.rows, cut.width, cut.chunk)
+    stages.run(_sum(), n * cut.chunks, totals, x, cut.rows, cut.width, cut.chunk)
     stages.run(_mean(), n, y, totals, parts, c, h * w)
     return True
 

@@ -129,9 +129,9 @@ _alive: list[Any] = []
 
 
 @serial
-def _take(table, s, worker, threads, counts):  # type: ignore[no-untyped-def]
-    """The tasks of stage ``s`` that this thread gets; how many."""
-    function, tasks, words, done = table[s, 0], table[s, 1], table[s, 2], 0
+def _take(stage, worker, threads, counts):  # type: ignore[no-untyped-def]
+    """The tasks of a stage that this thread gets; how many."""
+    function, tasks, words, done = stage[0], stage[1], stage[2], 0
     for k in range(threads):
         share = (worker + k) % threads
         first, end = tasks * share // threads, tasks * (share + 1) // threads
@@ -148,17 +148,20 @@ def _take(table, s, worker, threads, counts):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _follow(thread, table, counts, let_others_run):  # type: ignore[no-untyped-def]
-    """All stages of a table; ``counts`` has zeros."""
+def _follow(thread, table, stages, counts, let_others_run):  # type: ignore[no-untyped-def]
+    """All stages of a table: function, tasks and address of the words of each; ``counts`` has zeros.
+
+    Table and counts are given by their addresses: it takes Numba some microseconds to look at an array.
+    """
     worker, threads = np.int64(thread[0]), np.int64(thread[1])
-    for s in range(len(table)):
-        at = np.int64(counts.ctypes.data) + s * (threads + 1) * LINE
+    for s in range(stages):
+        stage, at = integers(table + s * 24, 3), counts + s * (threads + 1) * LINE
         full = at + threads * LINE
-        done = _take(table, s, worker, threads, at)
+        done = _take(stage, worker, threads, at)
         if done:
             _add(full, done)
         looks = 0
-        while _look(full) < table[s, 1]:
+        while _look(full) < stage[1]:
             _pause()
             looks += 1
             if looks > SPINS and let_others_run:
@@ -225,6 +228,7 @@ class Launch:
         self.table[:, 1] = [stage.tasks for stage in self.stages]
         self.table[:, 2] = self.words.ctypes.data + np.array(starts, np.int64) * WORD
         self.counts = np.zeros(((available_threads() + 1) * LINE * len(self.stages)) // WORD + LINE // WORD, np.int64)
+        self._arguments = self.table.ctypes.data, len(self.table), self.counts.ctypes.data, _let_others_run()
         self._places = {key: np.array(found, np.int64).T for key, found in places.items()}
 
     def lie_in_arena(self, address: int) -> None:
@@ -246,7 +250,7 @@ class Launch:
             if turn:
                 self.words[at] += steps
             self.counts.fill(0)
-            _follow(self.table, self.counts, _let_others_run())
+            _follow(*self._arguments)
         if self.turns > 1:
             self.words[at] -= steps * (self.turns - 1)
 
