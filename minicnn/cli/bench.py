@@ -105,7 +105,7 @@ def peak_memory() -> float | None:
     import sys
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6  # bytes there, kibibytes elsewhere
 
 
 def shown(found: dict[str, Any]) -> str:

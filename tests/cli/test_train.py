@@ -260,12 +260,17 @@ def test_folders_that_disagree(tmp_path: Path, capsys: Captured) -> None:
     assert "of the training images (2): 'dogs' is only here, 'dog' is only there" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
 def test_a_damaged_file_is_named_or_left_out(tmp_path: Path, capsys: Captured) -> None:
     fill(tmp_path / "data", 4)
     (tmp_path / "data" / "cat" / "1.png").write_bytes(b"no picture")
     flags = ["lenet5", str(tmp_path / "data"), *SMALL, "--val-share=0"]
     assert main(["train", *flags, f"--output={tmp_path / 'a'}"]) == 1
     assert "1.png: cannot be read as an image" in capsys.readouterr().err
+    assert main(["train", *flags, "--skip-unreadable", f"--output={tmp_path / 'b'}"]) == 0
+    printed = capsys.readouterr()
+    assert "7 images, none for validation" in printed.out
+    assert "warning: ImageFolder: left out 1 of 8 files that cannot be read" in printed.err
 
 
 def test_settings_have_names_that_are_theirs_alone() -> None:
