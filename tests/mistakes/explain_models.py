@@ -48,4 +48,5 @@ ROWS = [
     Mistake("a page about a batch", MODEL + "ex.page(CNN, torch.rand(2, 1, 8, 8))", ValueError, ("expected one image; got a batch of 2. Fix: page(model, x[0])",)),
     Mistake("names for other classes", MODEL + "ex.page(CNN, torch.rand(1, 8, 8), classes=['cat'])", ValueError,
             ("the model has 3 classes, but 1 names were given",)),
+
 ]  # fmt: skip
