@@ -130,7 +130,7 @@ def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool
 
 
 @lru_cache(4096)
-def _cut(
+def cut_product(
     n: int,
     a_sizes: tuple[int, ...],
     a_strides: tuple[int, ...],
@@ -197,7 +197,7 @@ def _tasks(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ign
 
 
 @serial
-def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
+def pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
     """Panel ``t``."""
     n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
     column = t % panels * columns
@@ -214,11 +214,11 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
 @serial
 def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
-        _pack_panel(packed, b, np.int64(t), panels, starts, plan)
+        pack_panel(packed, b, np.int64(t), panels, starts, plan)
 
 
 @serial
-def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, strides):  # type: ignore[no-untyped-def]
+def add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, strides):  # type: ignore[no-untyped-def]
     """Rows ``first .. last-1`` of C: the parts' sum, in order, put where C is."""
     rows = np.empty(last - first, np.int64)
     blocks.offsets(rows, first, last - first, sizes, strides[:3], start, 1)
@@ -241,7 +241,7 @@ def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, st
 def _add_parts(thread, c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
     for t in share(thread, (m + chunk - 1) // chunk):
         first = np.int64(t) * chunk
-        _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
+        add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
 
 
 @in_sequence
@@ -266,7 +266,7 @@ _NO_WORDS = np.zeros(5, np.int64)
 
 
 @lru_cache(256)
-def _neutral(value: float, columns: int, dtype: Any) -> Array:
+def neutral(value: float, columns: int, dtype: Any) -> Array:
     return np.full(columns, value, dtype)
 
 
@@ -279,8 +279,8 @@ def epilogue_words(
     scale, residual = epilogue.scale, epilogue.residual
     if residual is not None and residual.dtype != dtype:
         raise DTypeError(f"the residual must have the result's type, {dtype}; it is {residual.dtype}")
-    scale = _neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
-    shift = _neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+    scale = neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
+    shift = neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
     words = np.empty(5, np.int64)
     words[0], words[1] = scale.ctypes.data, shift.ctypes.data
     words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
@@ -324,7 +324,7 @@ def product(
     """
     dtype = c.dtype
     plain = bias is None and epilogue is NONE
-    cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
+    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
     if cut.tasks == 0:
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
