@@ -10,6 +10,7 @@
 3. The same convolution by plain loops, by NumPy, by each compiled algorithm, and by PyTorch if it is there.
 4. What designs cost: one 7 x 7 or three 3 x 3, bottlenecks, depthwise separable.
 5. What one output sees of the picture, computed and measured.
+6. How signals flow through a network: gradients that vanish behind sigmoids, ReLUs that have died.
 
 The picture is --image; or a photo of a folder imagenet_samples in --data-dir ($MINICNN_DATA); or, offline, the photo
 of a temple that comes with scikit-learn.
@@ -142,6 +143,20 @@ def fields(picture, args):
     yield "field_squeezenet", explain.receptive_field(models.squeezenet1_1(), "features.6", picture)
 
 
+def signals(picture, args):
+    """6. How signals flow, forward and backward"""
+    for name, activation in (("sigmoid", nn.Sigmoid), ("relu", nn.ReLU)):
+        inner = [layer for _ in range(7) for layer in (conv(8, 8, 3), activation())]
+        head = nn.MaxPool2d(8), nn.Flatten(), nn.Linear(8 * (SIDE // 8) ** 2, 2)
+        net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), activation(), *inner, *head)
+        for layer in (net[0], *inner[::2]):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity=name)
+        yield f"flow_{name}", explain.gradient_flow(net, (picture, minicnn.tensor([0])), lr=0.01)
+    with minicnn.no_grad():
+        net[0].bias[:4] = -99  # a step that was too large
+    yield "activations_dead", explain.activation_stats(net, picture)
+
+
 def parse_arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--image", type=Path, help="a picture (default: one of the data folder, or scikit-learn's)")
@@ -165,7 +180,7 @@ def main(argv=None):
     print(f"The picture is {name}; text and figures go to {args.output}")
     x = as_tensor(picture)
     texts = []
-    for chapter in (one_pixel, matrix_product, implementations, costs, fields):
+    for chapter in (one_pixel, matrix_product, implementations, costs, fields, signals):
         if args.quick and chapter is implementations:
             continue
         print(f"\n{chapter.__doc__}")

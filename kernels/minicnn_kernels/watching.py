@@ -80,13 +80,11 @@ def watch(record: Callable[[Call], object]) -> Iterator[None]:
         registry.select = select
 
 
-def arrays(value: Any) -> Iterator[Array]:
-    """All arrays in an argument or a result."""
-    if isinstance(value, np.ndarray):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            yield from arrays(part)
+def arrays(values: Any) -> list[Array]:
+    """The arrays among arguments or results, however they are nested."""
+    if isinstance(values, np.ndarray):
+        return [values]
+    return [array for value in values for array in arrays(value)] if isinstance(values, (tuple, list)) else []
 
 
 def describe(operation: str, arguments: tuple[Any, ...], result: Any) -> tuple[str, float]:

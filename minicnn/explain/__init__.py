@@ -1,4 +1,14 @@
-"""Tools for teaching: what a network is made of and what it costs.
+"""Tools for teaching: what happens inside a convolution, and what a network is made of, costs and has learnt.
+
+* one operation: :func:`pixel`, :func:`im2col`, :func:`compare`
+* costs and sizes: :func:`summary`, :func:`cost`, :func:`compare_cost`, :func:`receptive_field`, :func:`graph`
+* training: :func:`gradient_flow`, :func:`activation_stats`, :func:`gradient_autopsy`
+* pictures: :func:`filters`, :func:`feature_maps`, :func:`saliency`, :func:`guided_backprop`, :func:`grad_cam`,
+  :func:`occlusion`, :func:`deconvnet`, :func:`most_activating`, :func:`confusion_matrix`, :func:`misclassified`
+* all about one model on one page of HTML: :func:`page`
+
+Each returns a result: ``str()`` is a text, its attributes are numbers and arrays, a notebook shows it, and (but for
+tables, drawings and pages, which are texts already) ``figure()`` is a figure of matplotlib.
 
 >>> import minicnn
 >>> from minicnn import nn
@@ -10,11 +20,12 @@ from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
 from .autopsy import Autopsy, InputAutopsy, gradient_autopsy
 from .columns import Im2col, im2col
-from .comparing import Comparison, compare
+from .comparing import Comparison, KernelComparison, compare
 from .cost_table import Cost, CostComparison, compare_cost, cost
 from .element import Pixel
 from .field import Field
 from .flow import FlowRow, GradientFlow, gradient_flow
+from .implementations import Implementation
 from .pages.writing import Page, page
 from .pictures.attribution import Attribution
 from .pictures.deconvnet import Deconvnet, deconvnet
@@ -49,7 +60,9 @@ __all__ = [
     "Graph",
     "GuidedBackprop",
     "Im2col",
+    "Implementation",
     "InputAutopsy",
+    "KernelComparison",
     "Misclassified",
     "MostActivating",
     "Occlusion",

@@ -13,10 +13,11 @@ from ..core.tensor import Tensor
 from ..nn import ReLU, ReLU6, Sigmoid, Tanh
 from ..nn.module import Module
 from .figures import new_figure
-from .flow import name_layers
-from .looking import checked_model, innermost, outputs_of
-from .pictures.canvas import Picture, table
-from .state import MODES, left_as_found
+from .flow import call_name, name_layers
+from .looking import as_batch, checked_model, innermost, outputs_of, paths_of
+from .pictures.canvas import Picture
+from .printed import text_columns
+from .state import checked_mode, left_as_found
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,16 +97,17 @@ class ActivationStats(Picture):
         titles = ["Layer", "Type", "Shape", "Mean", "Std", "Min", "Max", "Zeros", "Dead", "Saturated"]
         cells = []
         for row in self.rows:
-            name = f"{row.path or 'model'} (call {row.call})" if row.call > 1 else row.path or "model"
             numbers = [f"{v:.3g}" for v in (row.mean, row.std, row.percentiles[0], row.percentiles[-1])]
             dead = "" if row.dead is None else f"{row.dead} of {row.units}"
             saturated = "" if row.saturated is None else f"{row.saturated:.1%}"
-            cells.append([name, row.type, str(row.shape), *numbers, f"{row.zeros:.1%}", dead, saturated])
+            cells.append(
+                [call_name(row.path, row.call), row.type, str(row.shape), *numbers, f"{row.zeros:.1%}", dead, saturated]
+            )
         plural = "" if self.images == 1 else "s"
         return "\n".join(
             [
                 f"{self.model_name}: outputs of its layers for {self.images} input{plural}",
-                table(titles, cells, left=3),
+                text_columns(titles, cells, left=3),
                 "Dead: units of a ReLU that are 0 everywhere.",
                 "Saturated: share of a sigmoid's or tanh's outputs within 1 % of its bounds.",
             ]
@@ -154,7 +156,7 @@ def activation_stats(model: Module, x: Tensor, *, mode: str = "eval") -> Activat
     model : Module
         It is left as it was.
     x : Tensor
-        A batch; the more inputs, the more "dead" means.
+        A batch, or one image (C, H, W); the more inputs, the more "dead" means.
     mode : {"eval", "train", "same"}
         How the model runs.
 
@@ -190,10 +192,11 @@ def activation_stats(model: Module, x: Tensor, *, mode: str = "eval") -> Activat
     checked_model(model, "activation_stats")
     if not isinstance(x, Tensor) or not x.ndim or not x.numel():
         got = f"a tensor {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"activation_stats: expected a batch of inputs as a tensor; got {got}")
-    if mode not in MODES:
-        raise ValueError(f"activation_stats: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
-    paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+        fix = ". Fix: minicnn.from_numpy(array)" if isinstance(x, np.ndarray) else ""
+        raise TypeError(f"activation_stats: expected a batch of inputs as a tensor; got {got}{fix}")
+    checked_mode(mode, "activation_stats")
+    batch = as_batch(x, model).detach().clone()
+    paths = paths_of(model)
     calls: Counter[int] = Counter()
     rows: list[ActivationRow] = []
 
@@ -206,8 +209,8 @@ def activation_stats(model: Module, x: Tensor, *, mode: str = "eval") -> Activat
             )
 
     with left_as_found(model, mode), no_grad(), outputs_of(innermost(model), keep):
-        model(x.detach().clone())
-    return ActivationStats(type(model).__name__, x.shape[0], rows)
+        model(batch)
+    return ActivationStats(type(model).__name__, batch.shape[0], rows)
 
 
 def _statistics(layer: Module, y: Any) -> dict[str, Any]:

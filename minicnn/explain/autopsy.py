@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from html import escape
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from minicnn_kernels import registry
@@ -15,6 +14,10 @@ from ..core.tensor import Tensor, from_numpy
 from .figures import new_figure
 from .mistakes import MISTAKES, Mistake, remarks, right
 from .mistakes.known import Array
+from .pictures.canvas import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 HINT = (
     "No known mistake fits. If it has a backward of its own: like=, the same function made of this library's "
@@ -23,7 +26,7 @@ HINT = (
 CLOSE = 1e-4  # of the largest number: finite differences are that good, and backward is better
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InputAutopsy:
     """What was found out about the gradient of one input.
 
@@ -50,7 +53,7 @@ class InputAutopsy:
     worst: tuple[int, ...] | None
     mistakes: list[str]
     remarks: list[str]
-    _summary: str = field(repr=False)
+    _summary: str
 
     @property
     def right(self) -> bool:
@@ -63,6 +66,10 @@ class InputAutopsy:
         plane = np.atleast_2d(error)
         return plane.reshape(-1, *plane.shape[-2:]).max(0)
 
+    def __repr__(self) -> str:
+        state = "right" if self.right else f"{self.wrong.sum()} of {self.wrong.size} wrong"
+        return f"<InputAutopsy of input {self.position}: {state}>"
+
     def __str__(self) -> str:
         if self.right:
             return f"input {self.position} {self.backward.shape}: right"
@@ -72,9 +79,9 @@ class InputAutopsy:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Autopsy:
-    """What :func:`gradient_autopsy` returns; ``str()`` is the text, a notebook shows it.
+@dataclass(frozen=True, repr=False)
+class Autopsy(Picture):
+    """What :func:`gradient_autopsy` returns; ``str()`` is the text, a notebook shows it with the figure.
 
     Attributes
     ----------
@@ -100,16 +107,8 @@ class Autopsy:
     def __str__(self) -> str:
         return "\n".join([*map(str, self.inputs), *([self.hint] if self.hint else [])])
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
-
-    def figure(self) -> Any:
-        """Backward's gradient, the right one, and where they differ, of every wrong input (of all, if all are right).
-
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
+    def figure(self) -> Figure:
+        """Backward's gradient, the right one, and where they differ: of every wrong input, or of all right ones."""
         shown = [found for found in self.inputs if not found.right] or self.inputs
         figure = new_figure(10, 3.2 * len(shown))
         axes = figure.subplots(len(shown), 3, squeeze=False)

@@ -15,7 +15,7 @@ from ..nn import Module
 from ..ops import conv, pooling, unfold
 from .figures import draw_box, draw_grid, draw_plane, new_figure
 from .pixels import checked, main_step, run
-from .printed import cells_of, html_grid, html_lines, text_columns, text_grid
+from .printed import by, cells_of, html_grid, html_lines, text_columns, text_grid
 from .trace import name_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Im2col:
         How the window slides.
     columns : array (C*KH*KW, OH*OW)
         Column ``i*OW + j`` is the patch under the window at output (i, j); row ``(c*KH + a)*KW + b`` is tap (a, b) of
-        channel c.
+        channel c. The padding is 0, of max pooling -inf.
     weights : array (O, C*KH*KW) or None
         One filter per row, with zeros for the channels of other groups; None if the layer has no weights.
     bias : array (O,) or None
@@ -107,11 +107,10 @@ class Im2col:
     def _head(self) -> list[str]:
         """What the window does, and the marked patches."""
         w = self.window
-        setting = f"window {_size(w.kernel_size)}, stride {_size(w.stride)}, padding {_pads(w)}"
-        setting += "" if w.dilation == (1, 1) else f", dilation {_size(w.dilation)}"
+        setting = f"window {by(w.kernel_size)}, stride {by(w.stride)}, padding {_pads(w)}"
+        setting += "" if w.dilation == (1, 1) else f", dilation {by(w.dilation)}"
         lines = [
-            f"{self.operation} of sample {self.sample}, {_size(self.image.shape)}: {setting}, "
-            f"output {_size(w.output_size)}"
+            f"{self.operation} of sample {self.sample}, {by(self.image.shape)}: {setting}, output {by(w.output_size)}"
         ]
         for mark, (i, j) in zip(MARKS, self.marked, strict=False):
             rows, columns = (f"{first} to {last}" for first, last in self.patch(i, j))
@@ -284,6 +283,8 @@ def im2col(
     (sample,) = checked("im2col", sample, (len(x),), f"the batch of {name_of(step)}", "sample")
     image = x[sample : sample + 1]
     columns = call("im2col", image, window)
+    if isinstance(function, pooling.MaxPool2d):  # its padding is never the largest
+        columns = np.where(call("im2col", np.ones_like(image), window) == 0, -np.inf, columns)
     weights = bias = product = None
     if isinstance(function, conv.Conv2d):
         weights = dense(step.inputs[1]._array, function.groups)  # type: ignore[union-attr]
@@ -315,10 +316,6 @@ def positions(mark: Any, window: Window2d, name: str) -> list[tuple[int, int]]:
         checked("im2col", at, window.output_size, f"the plane of outputs (i, j) of {name}", "mark") for at in given
     ]
     return [(i, j) for i, j in found]
-
-
-def _size(numbers: Sequence[int]) -> str:
-    return " x ".join(map(str, numbers))
 
 
 def _pads(window: Window2d) -> str:

@@ -12,7 +12,7 @@ from .figures import new_figure
 from .printed import html_columns, html_lines, text_columns
 from .result import Summary
 from .summarise import summary
-from .table import counted
+from .table import counted, pair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,12 +86,12 @@ class Cost:
         """A row of the table: how many times as much as the first design stands beside a number."""
         row = self.summary.rows[0]
         field, jump = row.receptive_field, row.jump
-        seen = "all" if row.sees_all else "" if field is None else _pair(field)
+        seen = "all" if row.sees_all else "" if field is None else pair(field)
         return [
             *(self.name, str(self.output_shape)),
             *(f"{self.params:,}", "" if self is first else _share(self.params, first.params)),
             *(f"{self.mult_adds:,}", "" if self is first else _share(self.mult_adds, first.mult_adds)),
-            *(counted(self.activation_bytes, "B"), seen, "" if jump is None or row.sees_all else _pair(jump)),
+            *(counted(self.activation_bytes, "B"), seen, "" if jump is None or row.sees_all else pair(jump)),
         ]
 
     def __str__(self) -> str:
@@ -102,6 +102,10 @@ class Cost:
 
     def _repr_html_(self) -> str:
         return CostComparison([self])._repr_html_()
+
+    def figure(self) -> Figure:
+        """Parameters, multiply-adds and memory of activations as bars."""
+        return CostComparison([self]).figure()
 
     def to_dict(self) -> dict[str, Any]:
         """The sums, of types that JSON knows."""
@@ -179,8 +183,8 @@ def cost(model: Module, input_size: Any, name: str | None = None, **options: Any
     Parameters
     ----------
     model : Module
-    input_size : tuple of int
-        (C, H, W) or (N, C, H, W); see :func:`minicnn.summary`.
+    input_size : tuple of int, or Tensor
+        (C, H, W) or (N, C, H, W), see :func:`minicnn.summary`; or a tensor of that size.
     name : str, optional
         Default: the name of its class.
     **options
@@ -205,7 +209,8 @@ def cost(model: Module, input_size: Any, name: str | None = None, **options: Any
     1x1, 3x3: parameters 1*1*256*64 + 3*3*64*192 = 126,976
     1x1, 3x3: multiply-adds 1*1*256*64*28*28 + 3*3*64*192*28*28 = 99,549,184
     """
-    return Cost(name or type(model).__name__, summary(model, input_size, verbose=0, **options))
+    size = tuple(input_size.shape) if hasattr(input_size, "shape") else input_size
+    return Cost(name or type(model).__name__, summary(model, size, verbose=0, **options))
 
 
 def compare_cost(designs: Mapping[str, Any], input_size: Any = None, **options: Any) -> CostComparison:
@@ -215,7 +220,7 @@ def compare_cost(designs: Mapping[str, Any], input_size: Any = None, **options: 
     ----------
     designs : mapping from name to Module or (Module, input_size)
         The table says how many times as much as the first one each costs.
-    input_size : tuple of int, optional
+    input_size : tuple of int, or Tensor, optional
         (C, H, W) of the designs that come without a size of their own.
     **options
         Of :func:`minicnn.summary`, such as ``batch_size``.
@@ -272,7 +277,3 @@ def compare_cost(designs: Mapping[str, Any], input_size: Any = None, **options: 
 def _share(n: int, of: int) -> str:
     """How many times as much: ``0.55x``."""
     return f"{n / of:.2g}x" if of else ""
-
-
-def _pair(values: tuple[Any, Any]) -> str:
-    return str(values[0]) if values[0] == values[1] else f"{values[0]} x {values[1]}"

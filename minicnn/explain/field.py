@@ -23,9 +23,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor, prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 Number = int | Fraction
+Span = tuple[int, int]  # first and last
+Box = tuple[Span, Span]  # of rows, and of columns
+
+
+def box_around(marked: Any) -> Box | None:
+    """The smallest rectangle with all places of a plane (H, W) that are not 0; None if there are none.
+
+    Examples
+    --------
+    >>> box_around(np.array([[0, 0, 0], [0, 1, 0], [1, 0, 0]]))
+    ((1, 2), (0, 1))
+    """
+    rows, columns = (np.flatnonzero(marked.any(axis)) for axis in (1, 0))
+    return ((int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))) if rows.size else None
 
 
 def plain(number: Number) -> Number:

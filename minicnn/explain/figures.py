@@ -30,8 +30,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def draw_grid(ax: Axes, title: str, values: Any, cells: Sequence[Sequence[str]]) -> None:
-    """A matrix in colours around 0, with the texts of its numbers if it is small; NaN stays empty."""
-    largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    """A matrix in colours around 0, with the texts of its numbers if it is small; what is not finite stays empty."""
+    largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
     ax.imshow(np.ma.masked_invalid(values), cmap=SIGNED, vmin=-(largest or 1.0), vmax=largest or 1.0)
     ax.set_title(title, fontsize="small")
     ax.set_xticks([])
@@ -40,7 +40,7 @@ def draw_grid(ax: Axes, title: str, values: Any, cells: Sequence[Sequence[str]])
     if max(values.shape) > ANNOTATED or widest * values.shape[1] > CHARACTERS:
         return
     for (i, j), v in np.ndenumerate(values):
-        colour = "white" if abs(v) > 0.6 * largest else "black"
+        colour = "white" if np.isfinite(v) and abs(v) > 0.6 * largest else "black"
         ax.text(j, i, cells[i][j], ha="center", va="center", fontsize=7, color=colour)
 
 
@@ -50,7 +50,7 @@ def draw_plane(ax: Axes, plane: Any, title: str) -> None:
     ax.set_title(title, fontsize="small")
 
 
-def draw_box(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], colour: str = MARK, **style: Any) -> None:
+def draw_box(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], colour: Any = MARK, **style: Any) -> None:
     """A rectangle around the pixels from the first to the last row and column."""
     from matplotlib.patches import Rectangle
 

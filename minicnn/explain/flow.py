@@ -17,9 +17,10 @@ from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from ..nn.functional import cross_entropy
 from .figures import new_figure
-from .looking import checked_model, innermost, outputs_of
-from .pictures.canvas import Picture, table
-from .state import MODES, left_as_found
+from .looking import as_batch, checked_model, innermost, outputs_of, paths_of
+from .pictures.canvas import Picture
+from .printed import text_columns
+from .state import checked_mode, left_as_found
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,11 @@ def norm(array: Any) -> float:
 def rms(array: Any) -> float:
     """``sqrt(mean x^2)``: the norm of one number, whatever the size of the layer."""
     return norm(array) / max(array.size, 1) ** 0.5
+
+
+def call_name(path: str, call: int) -> str:
+    """``conv1``, ``conv1 (call 2)``; the model itself has no path."""
+    return f"{path or 'model'} (call {call})" if call > 1 else path or "model"
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,11 @@ class GradientFlow(Picture):
 
     @property
     def ratio(self) -> float:
-        """The gradient at the first layer that learns, in parts of that at the last: far below 1 it has vanished."""
+        """The gradient at the first layer that learns, in parts of that at the last: far below 1 it has vanished.
+
+        An average over many positions, as global average pooling, makes it smaller at each of them too; there the
+        weights' gradients, which are sums over positions, tell more.
+        """
         gradients = [row.gradient for row in self.learning]
         return gradients[0] / gradients[-1] if gradients and gradients[-1] else float("nan")
 
@@ -117,11 +127,17 @@ class GradientFlow(Picture):
         titles = ["Layer", "Type", "Shape", "Output", "Gradient", "Weights", "Their gradient"]
         cells = []
         for row in self.rows:
-            name = f"{row.path or 'model'} (call {row.call})" if row.call > 1 else row.path or "model"
             numbers = [row.output, row.gradient, row.weight, row.weight_gradient, *([row.update] if updates else [])]
-            cells.append([name, row.type, str(row.shape), *("" if v is None else f"{v:.3g}" for v in numbers)])
+            cells.append(
+                [
+                    call_name(row.path, row.call),
+                    row.type,
+                    str(row.shape),
+                    *("" if v is None else f"{v:.3g}" for v in numbers),
+                ]
+            )
         titles += ["Update/weight"] if updates else []
-        lines = [f"{self.model_name}: loss {self.loss:.4g}", table(titles, cells, left=3), *self.remarks()]
+        lines = [f"{self.model_name}: loss {self.loss:.4g}", text_columns(titles, cells, left=3), *self.remarks()]
         return "\n".join(lines)
 
     def remarks(self) -> list[str]:
@@ -197,7 +213,7 @@ def gradient_flow(
     ----------
     model : Module
     batch : pair (inputs, labels), or Tensor
-        As a ``DataLoader`` gives it.
+        As a ``DataLoader`` gives it; or one image (C, H, W) and its label, as a dataset does.
     loss : callable, optional
         ``loss(output, labels)``, or ``loss(output)`` where ``batch`` is a tensor alone. Default: cross-entropy.
     optimizer : Optimizer, optional
@@ -245,13 +261,12 @@ def gradient_flow(
     Update/weight: norm(step) / norm(weights); about 0.001 is usual.
     """
     checked_model(model, "gradient_flow")
-    if mode not in MODES:
-        raise ValueError(f"gradient_flow: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
+    checked_mode(mode, "gradient_flow")
     if optimizer is not None and lr is not None:
         raise ValueError(
             "gradient_flow: give an optimizer or lr, which is the step of plain gradient descent; got both"
         )
-    inputs, compute_loss = _loss_of(batch, loss)
+    inputs, compute_loss = _loss_of(batch, loss, model)
     params = [p for p in model.parameters() if p.requires_grad]
     calls: list[dict[str, Any]] = []
 
@@ -267,7 +282,7 @@ def gradient_flow(
         found = grad(value, [*params, inputs], allow_unused=True)
     grads = {id(p): g for p, g in zip(params, found, strict=False) if g is not None}
     steps = _steps(optimizer, lr, params, grads)
-    paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+    paths = paths_of(model)
     seen: Counter[int] = Counter()
     rows = []
     for call in calls:
@@ -278,7 +293,7 @@ def gradient_flow(
     return GradientFlow(type(model).__name__, float(value.detach()), rows)
 
 
-def _loss_of(batch: Any, loss: Any) -> tuple[Tensor, Callable[[Any], Any]]:
+def _loss_of(batch: Any, loss: Any, model: Module) -> tuple[Tensor, Callable[[Any], Any]]:
     """The inputs, as a leaf that requires a gradient, and the loss as a function of the output alone."""
     pair = isinstance(batch, (tuple, list)) and len(batch) == 2
     inputs = batch[0] if pair else batch
@@ -292,10 +307,13 @@ def _loss_of(batch: Any, loss: Any) -> tuple[Tensor, Callable[[Any], Any]]:
             "gradient_flow: a batch without labels has no loss. Fix: gradient_flow(model, (inputs, labels)), or a "
             "loss of the output alone, loss=lambda y: y.square().mean()"
         )
-    leaf = from_numpy(inputs._array.copy()).requires_grad_()
+    leaf = as_batch(from_numpy(inputs._array.copy()), model).requires_grad_()
     if not pair:
         return leaf, loss
-    return leaf, lambda output: (loss or cross_entropy)(output, batch[1])
+    labels = batch[1]
+    if leaf.ndim > inputs.ndim:  # an image alone, and its label
+        labels = labels.unsqueeze(0) if isinstance(labels, Tensor) else from_numpy(np.array([labels]))
+    return leaf, lambda output: (loss or cross_entropy)(output, labels)
 
 
 def _check_loss(value: Any) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core.errors import ShapeError
 from ..core.tensor import Tensor, from_numpy
-from ..nn import Identity, Module
+from ..nn import Conv2d, Identity, Module
 from ..nn.tree import describe
 
 
@@ -25,15 +25,20 @@ def checked_model(model: Any, who: str) -> Module:
 def images(x: Any, who: str) -> Tensor:
     """A batch of images (N, C, H, W) in memory of its own, as a leaf that requires a gradient."""
     if not isinstance(x, Tensor):
-        raise TypeError(
-            f"{who}: expected a tensor of images; got {type(x).__name__}. Fix: transforms.ToTensor()(image)"
-        )
+        fix = "minicnn.from_numpy(array)" if isinstance(x, np.ndarray) else "transforms.ToTensor()(image)"
+        raise TypeError(f"{who}: expected a tensor of images; got {type(x).__name__}. Fix: {fix}")
     array = x._array[None] if x.ndim == 3 else x._array
     if array.ndim != 4 or 0 in array.shape:
         raise ShapeError(f"{who}: expected images (N, C, H, W), or one (C, H, W); got {tuple(x.shape)}")
     if array.dtype.kind != "f":
         raise TypeError(f"{who}: expected floating-point numbers; got {x.dtype}. Fix: x.float() / 255")
     return from_numpy(array.copy()).requires_grad_()
+
+
+def as_batch(x: Tensor, model: Module) -> Tensor:
+    """The inputs; of a model with convolutions, an image (C, H, W) alone as a batch of one."""
+    alone = x.ndim == 3 and any(isinstance(module, Conv2d) for module in model.modules())
+    return x.unsqueeze(0) if alone else x
 
 
 def layer_at(model: Module, layer: str | Module, who: str) -> tuple[str, Module]:
@@ -52,6 +57,11 @@ def layer_at(model: Module, layer: str | Module, who: str) -> tuple[str, Module]
             f"{who}: {layer!r} is no layer of {type(model).__name__}. Did you mean {', '.join(map(repr, near))}?"
         )
     return layer, paths[layer]
+
+
+def paths_of(model: Module) -> dict[int, str]:
+    """The path of each layer by its ``id``; of a layer with several paths the first."""
+    return {id(module): path for path, module in reversed(list(model.named_modules()))}
 
 
 def innermost(model: Module) -> list[Module]:
@@ -78,11 +88,19 @@ def outputs_of(layers: Sequence[Module], keep: Callable[[Module, Tensor], Any]) 
             handle.remove()
 
 
-def class_scores(output: Any, target: Any, who: str) -> tuple[Tensor, list[int]]:
-    """The score of one class for each image, and the classes: those asked for, or those with the largest scores."""
+def classified(output: Any, names: Sequence[str] | None, who: str) -> Tensor:
+    """The output of a classifier, checked; ``names``, if there are any, are those of all its classes."""
     if not isinstance(output, Tensor) or output.ndim != 2 or not output.shape[1]:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ShapeError(f"{who}: expected a classifier, which gives scores (N, classes); this model gives {got}")
+    if names is not None and len(names) != output.shape[1]:
+        raise ValueError(f"{who}: the model has {output.shape[1]} classes, but {len(names)} names were given")
+    return output
+
+
+def class_scores(scores: Any, target: Any, names: Sequence[str] | None, who: str) -> tuple[Tensor, list[int]]:
+    """The score of one class for each image, and the classes: those asked for, or those with the largest scores."""
+    output = classified(scores, names, who)
     n, count = output.shape
     if target is None:
         targets = output._array.argmax(1).tolist()

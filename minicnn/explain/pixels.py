@@ -35,7 +35,7 @@ WITHOUT_WEIGHTS = (pooling.MaxPool2d, pooling.AvgPool2d, pooling.AdaptiveMaxPool
 def pixel(
     operation: Module | Callable[..., Any],
     *inputs: Any,
-    at: Sequence[int],
+    at: Any,
     of: str = "output",
     grad_output: Tensor | None = None,
     **options: Any,
@@ -52,7 +52,7 @@ def pixel(
         average pooling (also adaptive), batch normalisation, as it is set (training or evaluation).
     *inputs
         What it is called with.
-    at : tuple of int
+    at : tuple of int, array or Tensor
         Index of the element: (n, c, i, j) of an output or an input, (o, c, a, b) of a convolution's weight.
     of : {"output", "grad_input", "grad_weight", "grad_bias"}
         What it is an element of.
@@ -219,7 +219,8 @@ def gradient(step: Step, of: str, bias: Tensor | None, grad: Any, name: str) -> 
 
 def checked(asked: str, at: Any, shape: Index, what: str, argument: str) -> Index:
     """The index, counted from 0, of an element that exists."""
-    numbers = at if isinstance(at, Sequence) else (at,)
+    given = at.tolist() if hasattr(at, "tolist") else at  # a tensor, an array
+    numbers = given if isinstance(given, Sequence) else (given,)
     try:
         place = tuple(index(i) for i in numbers)
     except TypeError:

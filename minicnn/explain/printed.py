@@ -45,6 +45,11 @@ def place(name: str, at: Sequence[int]) -> str:
     return f"{name}[{', '.join(map(str, at))}]"
 
 
+def by(numbers: Sequence[Any]) -> str:
+    """``3 x 32 x 32``."""
+    return " x ".join(map(str, numbers))
+
+
 # ------------------------------------------------------------------------ text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from ..nn import Module, ParameterDict, ParameterList
 from .field import Field, Number
 from .formulas import field_formula, left_out, times, weights
+from .looking import paths_of
 from .trace import Call, Operation, Shape
 
 
@@ -147,7 +148,7 @@ def rows_of(root: Call, model: Module) -> list[Row]:
 class _Builder:
     def __init__(self, root: Call, model: Module) -> None:
         self.complete = root.finished
-        self.paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+        self.paths = paths_of(model)
         self.called = {id(call.module) for call in _calls(root)}
         self.calls: Counter[int] = Counter()
         self.counted: set[int] = set()  # parameters that have a row

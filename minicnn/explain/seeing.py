@@ -14,12 +14,12 @@ from ..core.grad_mode import enable_grad
 from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
-from .field import Field
+from .field import Box, Field, Span, box_around
 from .figures import draw_box, new_figure
 from .inputs import sizes
 from .looking import checked_model, images, layer_at, outputs_of
 from .pictures.canvas import html_image, show_image, visible
-from .printed import html_lines
+from .printed import by, html_lines
 from .rows import Row
 from .state import left_as_found
 from .summarise import summary
@@ -27,7 +27,6 @@ from .summarise import summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Span = tuple[int, int]  # first and last
 MOST = 0.95  # of the energy
 STEPS = 12  # of the way to the layer that are printed
 
@@ -79,19 +78,15 @@ class ReceptiveField:
         return rows.size, columns.size
 
     @property
-    def box(self) -> tuple[Span, Span]:
+    def box(self) -> Box:
         """First and last row, first and last column that this output sees, computed; the padding is outside."""
         rows, columns = (field.at(i) for field, i in zip(self.fields, self.at or (0, 0), strict=True))
         return rows, columns
 
     @property
-    def measured_box(self) -> tuple[Span, Span] | None:
+    def measured_box(self) -> Box | None:
         """The same, measured: where the gradient is not 0; None if it is 0 everywhere."""
-        seen = [np.flatnonzero(self.energy.any(axis)) for axis in (1, 0)]
-        if not seen[0].size:
-            return None
-        rows, columns = ((int(places[0]), int(places[-1])) for places in seen)
-        return rows, columns
+        return box_around(self.energy)
 
     @property
     def inside(self) -> float:
@@ -100,7 +95,7 @@ class ReceptiveField:
         return float(self.energy[max(top, 0) : bottom + 1, max(left, 0) : right + 1].sum())
 
     @property
-    def effective_box(self) -> tuple[Span, Span] | None:
+    def effective_box(self) -> Box | None:
         """The smallest box around the middle of the computed one that holds 95 % of the energy.
 
         The middle of a field counts more than its edges, since more paths lead there (Luo et al., *Understanding the
@@ -121,15 +116,15 @@ class ReceptiveField:
     def lines(self) -> list[str]:
         """The text."""
         what = f"{self.layer or 'the output'} of {self.model}"
-        which = "all of it" if self.at is None else f"at {self.at} of {_size(self.output_size)}"
-        seen, jump = _size(self.size), _size([field.jump for field in self.fields])
+        which = "all of it" if self.at is None else f"at {self.at} of {by(self.output_size)}"
+        seen, jump = by(self.size), by([field.jump for field in self.fields])
         whole = all(field.whole for field in self.fields)
         computed = (
             "the whole image" if whole else f"{seen} pixels, {_box(self.box)}; it moves by {jump} pixels per output"
         )
-        lines = [f"{what}, {which}, images of {_size(self.energy.shape)}", f"computed: {computed}", self._measured()]
+        lines = [f"{what}, {which}, images of {by(self.energy.shape)}", f"computed: {computed}", self._measured()]
         if self.measured_box is not None and (effective := self.effective_box) is not None:
-            middle = _size([last - first + 1 for first, last in effective])
+            middle = by([last - first + 1 for first, last in effective])
             lines.append(f"{MOST:.0%} of their energy is in the middle {middle} pixels")
         if self.inside < 1 - 1e-6 and self.measured_box is not None:
             lines.append(
@@ -141,7 +136,7 @@ class ReceptiveField:
     def _measured(self) -> str:
         if self.measured_box is None:
             return "measured: no gradient arrives at the image. Dead ReLUs, or weights of 0?"
-        seen = _size([last - first + 1 for first, last in self.measured_box])
+        seen = by([last - first + 1 for first, last in self.measured_box])
         return f"measured: {seen} pixels have a gradient, {_box(self.measured_box)}"
 
     def way(self) -> list[str]:
@@ -156,7 +151,7 @@ class ReceptiveField:
         return "\n".join([*self.lines(), *(["how it grows:", *(f"  {line}" for line in way)] if way else [])])
 
     def __repr__(self) -> str:
-        return f"<ReceptiveField of {self.layer or self.model}: {_size(self.size)}>"
+        return f"<ReceptiveField of {self.layer or self.model}: {by(self.size)}>"
 
     def _repr_html_(self) -> str:
         return html_lines([*self.lines(), *self.way()]) + html_image(self.figure())
@@ -178,7 +173,7 @@ class ReceptiveField:
             ax.set_xlim(min(left, 0) - 1, max(right, width - 1) + 1)  # the padding is in view
             ax.set_ylim(max(bottom, height - 1) + 1, min(top, 0) - 1)
         axes[1].legend(handles=axes[1].patches, fontsize="small", loc="lower right")
-        fig.suptitle(f"{self.layer or self.model}, output {self.at or 'as a whole'}: {_size(self.size)} pixels")
+        fig.suptitle(f"{self.layer or self.model}, output {self.at or 'as a whole'}: {by(self.size)} pixels")
         return fig
 
 
@@ -267,7 +262,7 @@ def receptive_field(
 
 def _batch(model: Module, x: Any, rng: Any) -> Tensor:
     """The images, or noise of their size, in the type of the model's parameters."""
-    if isinstance(x, Tensor):
+    if isinstance(x, (Tensor, np.ndarray)):
         return images(x, "receptive_field")
     shape, *more = sizes(x)
     if more:
@@ -321,10 +316,6 @@ def _inside(rows: list[Row], row: Row) -> int:
     return next((i for i, r in enumerate(rows[start + 1 :]) if r.depth <= row.depth), len(rows) - start - 1)
 
 
-def _size(numbers: Sequence[Any]) -> str:
-    return " x ".join(map(str, numbers))
-
-
-def _box(box: tuple[Span, Span]) -> str:
+def _box(box: Box) -> str:
     (top, bottom), (left, right) = box
     return f"rows {top} to {bottom} and columns {left} to {right}"

@@ -14,6 +14,12 @@ from ..nn import Module
 MODES = ("eval", "train", "same")
 
 
+def checked_mode(mode: str, who: str) -> None:
+    """Raise the error that names the modes, if it is none of them."""
+    if mode not in MODES:
+        raise ValueError(f"{who}: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
+
+
 @contextmanager
 def left_as_found(model: Module, mode: str) -> Iterator[None]:
     """Run the model in a mode, and put back its training flags, its buffers and the random numbers' state."""

@@ -11,7 +11,7 @@ from ..nn.tree import describe
 from .inputs import arguments, one_size
 from .result import Summary, Totals
 from .rows import Row, rows_of
-from .state import MODES
+from .state import checked_mode
 from .table import chosen, text_table
 from .trace import Trace, shapes, tensors
 
@@ -109,8 +109,7 @@ def summary(
         raise TypeError(f"summary: expected an nn.Module; got {describe(model)}")
     if more:
         raise one_size((input_size, *more))
-    if mode not in MODES:
-        raise ValueError(f"summary: mode must be one of {', '.join(map(repr, MODES))}; got {mode!r}")
+    checked_mode(mode, "summary")
     if verbose not in (None, 0, 1, 2):
         raise ValueError(f"summary: verbose must be 0, 1 or 2; got {verbose!r}")
     if depth is not None and (not isinstance(depth, int) or depth < 0):

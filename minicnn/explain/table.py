@@ -49,19 +49,20 @@ def _params(row: Row) -> str:
     return f"{formula} = {number}" if own == row.params and formula not in ("", str(own)) else number
 
 
-def _pair(values: tuple[object, object]) -> str:
+def pair(values: tuple[object, object]) -> str:
+    """``3``, or ``3 x 5`` if rows and columns differ."""
     rows, columns = map(str, values)
     return rows if rows == columns else f"{rows} x {columns}"
 
 
 def _field(row: Row) -> str:
     seen = [("all" if r.whole else r.size, "all" if c.whole else c.size) for r, c in row.fields.values()]
-    return " | ".join(map(_pair, seen))
+    return " | ".join(map(pair, seen))
 
 
 def _jump(row: Row) -> str:
     moves = [("-" if r.dim is None else r.jump, "-" if c.dim is None else c.jump) for r, c in row.fields.values()]
-    return " | ".join(map(_pair, moves))
+    return " | ".join(map(pair, moves))
 
 
 def label(row: Row) -> str:

@@ -6,10 +6,11 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 from minicnn_kernels.registry import find
+
+from ..explain.printed import html_columns
 
 ANY = object()  # a parameter that may be left out whatever its value
 
@@ -107,12 +108,8 @@ class Tasks(tuple[Task, ...]):
         return "\n".join(f"{task.operation.ljust(width)}  {task.words}" for task in self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td><code>{escape(t.operation)}</code></td><td><code>{escape(t.signature)}</code></td>"
-            f"<td>{escape(t.words)}</td><td>{escape(t.lesson)}</td></tr>"
-            for t in self
-        )
-        return f"<table>{rows}</table>"
+        rows = [[task.operation, task.signature, task.words, task.lesson] for task in self]
+        return html_columns(["exercise", "arguments", "what to compute", "lesson"], rows, left=4)
 
 
 def exercises() -> Tasks:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from minicnn_kernels.cases import arrays
 from minicnn_kernels.registry import available_backends, find
 
+from ..explain.figures import new_figure
+from ..explain.pictures.canvas import Picture
 from .cases import Case, shown, takes
 from .tasks import Task
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LONG = 0.3  # seconds for the repetitions of one function
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of one call; ``str()`` is a table.
+@dataclass(frozen=True, repr=False)
+class Timing(Picture):
+    """Seconds of one call; ``str()`` is a table, ``figure()`` draws it.
 
     Attributes
     ----------
@@ -46,8 +50,18 @@ class Timing:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+    def figure(self) -> Figure:
+        """The times as bars, on a logarithmic axis."""
+        fig = new_figure(6, 0.4 * len(self.seconds) + 1.0)
+        ax = fig.subplots()
+        bars = ax.barh(list(self.seconds), [1e3 * seconds for seconds in self.seconds.values()])
+        ax.bar_label(bars, [f"{1e3 * seconds:.3g} ms" for seconds in self.seconds.values()], padding=3)
+        ax.invert_yaxis()
+        ax.set_xscale("log")
+        ax.set_xlabel("ms")
+        ax.margins(x=0.3)
+        ax.set_title(f"{self.task.operation}: {self.case}", fontsize="small")
+        return fig
 
 
 def timed(

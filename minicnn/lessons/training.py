@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +14,21 @@ from ..core.random import default_generator
 from ..core.tensor import Tensor, from_numpy
 from ..data.datasets import MNIST, Digits
 from ..data.locations import DatasetNotFoundError
+from ..explain.figures import new_figure
+from ..explain.pictures.canvas import Picture
 from ..nn import functional as F
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .answer import Answer
 
 TRAINED, TESTED = 1000, 300  # images
 
 
-@dataclass(frozen=True)
-class Training:
-    """What :meth:`Answer.train_mnist` returns; ``str()`` says it in a sentence.
+@dataclass(frozen=True, repr=False)
+class Training(Picture):
+    """What :meth:`Answer.train_mnist` returns; ``str()`` says it in a sentence, ``figure()`` draws the losses.
 
     Attributes
     ----------
@@ -61,8 +64,15 @@ class Training:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(str(self))}</p>"
+    def figure(self) -> Figure:
+        """The loss of every step."""
+        fig = new_figure(6, 3)
+        ax = fig.subplots()
+        ax.plot(range(1, len(self.losses) + 1), self.losses)
+        ax.set_xlabel("step")
+        ax.set_ylabel("loss")
+        ax.set_title(f"with your {self.operation}: {self.accuracy:.0%} of other digits right", fontsize="medium")
+        return fig
 
 
 class Unfolded(nn.Module):
@@ -118,9 +128,9 @@ def train(answer: Answer, steps: int, batch_size: int, data: Any, lr: float | No
         default_generator.manual_seed(seed)
         net = network(answer.task.operation)
         if answer.task.operation == "adam.step":
-            optimizer: Any = optim.Adam(net.parameters(), lr=lr or 0.003)
+            optimizer: Any = optim.Adam(net.parameters(), lr=0.003 if lr is None else lr)
         else:
-            optimizer = optim.SGD(net.parameters(), lr=lr or 0.05, momentum=0.9)
+            optimizer = optim.SGD(net.parameters(), lr=0.05 if lr is None else lr, momentum=0.9)
         losses, before, begin = [], answer.calls, time.perf_counter()
         rng = np.random.default_rng(seed)
         with answer.active():

@@ -38,6 +38,7 @@ def test_faults_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     adds = "for (long long e = FIRST; e < size; e += STRIDE) y[e] += bias[e / inner % c];"
     assert verdict(mutants[adds, adds.replace("y[e] +=", "y[e] -=")]) == "results"
     assert verdict(mutants[adds, adds.replace("e += STRIDE", "e -= STRIDE")]) == "results"
-    assert verdict(mutants[adds, adds.replace("e < size", "e <= size")]) == "checks"
+    beyond = verdict(mutants[adds, adds.replace("e < size", "e <= size")])
+    assert beyond in ("checks", "results"), "writes behind the array, which may crash"
     sums = "if (threadIdx.x == 0) sums[channel] = sum;"
     assert verdict(mutants[sums, sums.replace("0", "1")]) == "equivalent"

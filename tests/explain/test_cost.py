@@ -128,6 +128,13 @@ def test_the_figure_has_bars_of_the_three_numbers() -> None:
     assert axes[1].texts[0].get_text() == "854.20 M"
 
 
+def test_a_tensor_has_a_size_and_one_cost_a_figure() -> None:
+    found = cost(conv(3, 4, 3), minicnn.zeros(2, 3, 5, 5))
+    assert found.mult_adds == cost(conv(3, 4, 3), (2, 3, 5, 5)).mult_adds == 2 * 3 * 3 * 3 * 4 * 5 * 5
+    assert compare_cost({"a": conv(3, 4, 3)}, minicnn.zeros(3, 5, 5))["a"].output_shape == (1, 4, 5, 5)
+    assert [ax.patches[0].get_width() for ax in found.figure().get_axes()] == [108, 5400, 800]
+
+
 def test_what_is_missing_is_asked_for() -> None:
     with pytest.raises(ValueError, match="'b' has no size of its own"):
         compare_cost({"a": (conv(1, 1, 1), (1, 4, 4)), "b": conv(1, 1, 1)})

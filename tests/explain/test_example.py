@@ -38,13 +38,16 @@ def test_chapters_are_written(example: Any, tmp_path: Path, capsys: pytest.Captu
     figures = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
     costs = ("cost_bottleneck", "cost_separable", "cost_windows")
     edges = ("edge", "edge_grad_input", "edge_grad_weight")
-    assert figures == [*costs, "curve", *edges, "field_squeezenet", "field_three_3x3", "im2col"]
-    for said in ("= 6600 (44", "442,368", "126,976", "7 x 7 pixels have a gradient", "col2im adds"):
+    fields, flows = ("field_squeezenet", "field_three_3x3"), ("flow_relu", "flow_sigmoid")
+    assert figures == ["activations_dead", *costs, "curve", *edges, *fields, *flows, "im2col"]
+    numbers_said = ("= 6600 (44", "442,368", "126,976", "7 x 7 pixels have a gradient", "col2im adds", "4 of 8")
+    for said in (*numbers_said, "it vanishes"):
         assert said in text
     assert "3. The same" not in text
     out = capsys.readouterr().out
     assert out.startswith("The picture is noise.png")
     assert "5. What one output sees" in out
+    assert "6. How signals flow" in out
 
 
 def test_the_timed_chapter(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,3 +173,14 @@ def test_dead_units_are_counted() -> None:
     assert "2 of 3" in str(stats)
     bars = stats.figure().axes[1].containers[1]
     assert bars[1].get_height() == pytest.approx(200 / 3)
+
+
+def test_an_image_alone_is_a_batch_of_one() -> None:
+    ours, _, x, y = pair()
+    image, label = minicnn.tensor(x[0]), int(y[0])
+    stats, of_batch = activation_stats(ours, image), activation_stats(ours, image.unsqueeze(0))
+    assert (stats.images, stats.rows[2].units) == (1, 4)
+    assert stats.rows == of_batch.rows
+    expected = gradient_flow(ours, (image.unsqueeze(0), minicnn.tensor([label])), mode="eval")
+    for one in (label, minicnn.tensor(label)):
+        assert gradient_flow(ours, (image, one), mode="eval").rows == expected.rows

@@ -129,3 +129,12 @@ if __name__ == "__main__":  # after a change that is meant: python -m tests.expl
     with minicnn.use_backend("numpy"):
         for name, found in examples().items():
             (GOLDEN / f"{name}.txt").write_text(f"{found}\n")
+
+
+def test_the_padding_of_max_pooling_is_never_the_largest() -> None:
+    x = -1 - minicnn.rand(1, 2, 5, 5)
+    found = im2col(F.max_pool2d, x, 3, 2, 1)
+    expected = F.max_pool2d(x, 3, 2, 1).numpy()[0].reshape(2, -1)
+    np.testing.assert_array_equal(found.columns.reshape(2, 9, -1).max(1), expected)
+    assert "-inf" in str(found)
+    found.figure().canvas.draw()

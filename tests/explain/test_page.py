@@ -80,7 +80,7 @@ def test_a_page_with_an_image(tmp_path: Path) -> None:
     assert (tmp_path / "net.html").read_text(encoding="utf-8") == found.html
     parsed = checked(found.html)
     assert set(WITH_IMAGE) <= parsed.anchors
-    assert parsed.pictures == 8  # the image, fields, filters, maps, and four reasons
+    assert parsed.pictures == 9  # the image, fields computed and measured, filters, maps, and four reasons
     for text in (
         "A &lt;net&gt;",
         "mine",
@@ -169,7 +169,7 @@ def test_the_command(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_picture_is_prepared_as_torchvision_would(tmp_path: Path) -> None:
-    from minicnn.explaining import picture
+    from minicnn.cli.images import picture
 
     path = str(photo(tmp_path / "a.png"))
     small = picture(path, "resnet20", None, [0.0], [1.0])

@@ -341,3 +341,9 @@ if __name__ == "__main__":  # after a change that is meant: python -m tests.expl
     with minicnn.use_backend("numpy"):
         for name, text in texts().items():
             (GOLDEN / f"{name}.txt").write_text(text)
+
+
+def test_a_place_may_be_an_array_or_a_tensor() -> None:
+    x = minicnn.arange(9.0).reshape(1, 1, 3, 3)
+    for at in (np.array([0, 0, 1, 0]), minicnn.tensor([0, 0, 1, 0])):
+        assert pixel(nn.MaxPool2d(2, 1), x, at=at).value == 7

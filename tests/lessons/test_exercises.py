@@ -169,6 +169,8 @@ def test_it_is_timed_beside_ours() -> None:
     for said in ("im2col: x (2, ", "yours", "reference", "numba", " ms", "times as "):
         assert said in str(timing)
     assert timing._repr_html_().startswith("<pre>im2col")
+    widths = [bar.get_width() for bar in timing.figure().axes[0].patches]
+    assert widths == pytest.approx([1e3 * seconds for seconds in timing.seconds.values()])
 
 
 FAST = {task.operation: registry.find(task.operation, "numba") for task in TASKS}
@@ -180,6 +182,7 @@ def test_mnist_is_learnt_with_it(task: Task) -> None:
     answer = minicnn.exercise(task.operation)(FAST[task.operation])
     state = minicnn.get_rng_state()
     found = answer.train_mnist(steps=25, data=real_data("mnist"))
+    assert found.figure().axes[0].lines[0].get_ydata().tolist() == found.losses
     assert found.learnt, str(found)
     assert found.accuracy > 0.4
     assert len(found.losses) == 25

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..registry import call, use_backend
+from ..watching import arrays
 from . import layers, steps, windows  # noqa: F401 - they fill the table
 from .draw import LAYOUTS, TABLE, Draw
 from .steps import IN_PLACE
@@ -42,13 +43,6 @@ def draw_case(
     """Random arguments for the kernel of ``operation``."""
     rng = np.random.default_rng([seed, batch, zlib.crc32(f"{operation} {layout}".encode())])
     return TABLE[operation](Draw(rng, dtype, batch, layout))
-
-
-def arrays(values: Any) -> list[Array]:
-    """List the arrays among arguments or results, however they are nested."""
-    if isinstance(values, np.ndarray):
-        return [values]
-    return [array for value in values for array in arrays(value)] if isinstance(values, tuple | list) else []
 
 
 def changed(operation: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from ...nn import Module
+from ..looking import paths_of
 from ..rows import is_one_thing
 from ..trace import Call, Operation, Shape
 from .words import category_of, described
@@ -115,7 +116,7 @@ class Builder:
 
     def __init__(self, root: Call, model: Module, depth: int) -> None:
         self.root, self.depth = root, depth
-        self.paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+        self.paths = paths_of(model)
         self.keys = count()
         self.shapes: dict[int, Shape] = {}  # of what each operation made
         self.counted: set[int] = set()  # parameters that are in a box

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..figures import new_figure
+from ..figures import draw_box, new_figure
 from ..pictures.canvas import show_image, visible
 from ..rows import Row
 
@@ -24,13 +25,19 @@ def growing(rows: list[Row]) -> list[Row]:
     return found
 
 
+def largest_inside(rows: list[Row], size: Sequence[int]) -> str | None:
+    """The layer with the largest field that is not larger than the image: the one to be measured."""
+    fields = [(row.path, row.receptive_field) for row in growing(rows) if row.kind == "layer" and row.path]
+    inside = [path for path, field in fields if field is not None and max(field) <= min(size)]
+    return inside[-1] if inside else None
+
+
 def field_figure(rows: list[Row], image: Any) -> Figure | None:
     """The fields of the middle position of some layers on the image, and their sizes; None if there are none."""
     found = growing(rows)
     if not found:
         return None
     from matplotlib import colormaps
-    from matplotlib.patches import Rectangle
 
     fig = new_figure(11, 4.4)
     left, right = fig.subplots(1, 2, width_ratios=(1, 1.7))
@@ -41,10 +48,9 @@ def field_figure(rows: list[Row], image: Any) -> Figure | None:
     for i, row in enumerate(some):
         field_rows, field_columns = next(iter(row.fields.values()))
         (top, bottom), (first, last) = (f.at(f.count // 2) for f in (field_rows, field_columns))
-        corner, size = (first - 0.5, top - 0.5), (last - first + 1, bottom - top + 1)
         colour = colormaps["plasma"](0.1 + 0.8 * i / max(len(some) - 1, 1))
-        label = f"{row.path or row.type}: {size[1]} × {size[0]}"
-        left.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2, label=label, clip_on=True))
+        label = f"{row.path or row.type}: {bottom - top + 1} × {last - first + 1}"
+        draw_box(left, (top, bottom), (first, last), colour, label=label, clip_on=True)
     left.set_xlim(-0.5, w - 0.5)
     left.set_ylim(h - 0.5, -0.5)
     left.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, frameon=False)

@@ -17,18 +17,19 @@ from ...nn import Module
 from ..architecture.drawing import graph_of
 from ..figures import new_figure
 from ..inputs import sizes
-from ..looking import checked_model, class_scores, images
+from ..looking import checked_model, class_scores, images, paths_of
 from ..pictures.canvas import html_image, show_image, visible
 from ..pictures.filters import feature_maps, filters
 from ..pictures.grad_cam import grad_cam
 from ..pictures.occlusion import occlusion
 from ..pictures.saliency import guided_backprop, saliency
 from ..result import Summary
+from ..seeing import receptive_field
 from ..state import left_as_found
 from ..summarise import summary
 from ..table import counted
 from ..trace import Call, Trace
-from .fields import field_figure
+from .fields import field_figure, largest_inside
 from .html import Section, bars, cards, page_html
 
 BLOCKS = 6  # kinds of blocks that are shown open
@@ -124,7 +125,7 @@ def page(
     ('LeNet5', ['facts', 'architecture', 'layers', 'fields', 'filters', 'maps'])
     """
     checked_model(model, "page")
-    given = isinstance(x, Tensor)
+    given = isinstance(x, (Tensor, np.ndarray))
     image = images(x, "page").detach() if given else drawn_picture(model, x)
     if len(image) != 1:
         raise ValueError(f"page: expected one image; got a batch of {len(image)}. Fix: page(model, x[0])")
@@ -153,7 +154,7 @@ def drawn_picture(model: Module, size: Any) -> Tensor:
     planes = [rings, np.where(rows < 0, stripes, rings), rows - columns]
     picture = np.stack([planes[i % 3] for i in range(c)])
     kind = next((p._array.dtype for p in model.parameters() if p.is_floating_point()), np.dtype(np.float32))
-    return from_numpy(((picture - picture.mean()) / picture.std())[None].astype(kind))
+    return from_numpy(((picture - picture.mean()) / (picture.std() or 1.0))[None].astype(kind))
 
 
 def _sections(
@@ -183,12 +184,14 @@ def _sections(
     )
     drawn = field_figure(table.rows, image._array[0])
     if drawn is not None:
+        inner = largest_inside(table.rows, image.shape[2:])
+        measured = [] if inner is None else [receptive_field(model, inner, image, samples=4)]
         yield Section(
             "fields",
             "Receptive fields",
             "How much of the image one position of a layer depends on: r grows by (kernel - 1) * jump, and the jump by "
             "the stride. A field may be larger than the image: the rest is padding.",
-            html_image(drawn),
+            html_image(drawn) + "".join(found._repr_html_() for found in measured),
         )
     try:
         first = filters(model)
@@ -226,10 +229,7 @@ def _prediction(
         output = model(image.clone())
     if not isinstance(output, Tensor) or output.ndim != 2:
         return []
-    class_scores(output, target, "page")  # whether there is such a class
-    count = output.shape[1]
-    if classes is not None and len(classes) != count:
-        raise ValueError(f"page: the model has {count} classes, but {len(classes)} names were given")
+    class_scores(output, target, classes, "page")  # whether there is such a class
     shares = output.double().softmax(1)._array[0]
     best = np.argsort(-shares, kind="stable")[:5].tolist()
     return [(f"class {i}" if classes is None else classes[i], float(shares[i])) for i in best]
@@ -262,7 +262,7 @@ def _architecture(model: Module, image: Tensor, depth: int | None) -> Section:
 
 def _by_path(root: Call, model: Module) -> Iterator[tuple[str, Call]]:
     """All calls of layers; of a layer that runs several times the first."""
-    paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+    paths = paths_of(model)
     seen: set[str] = set()
     todo = [root]
     while todo:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..figures import new_figure
-from .canvas import Picture, axes_of, show_image, table, visible
+from ..printed import text_columns
+from .canvas import Picture, blank_axes, show_image, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,7 @@ class Attribution(Picture):
         for i, score in enumerate(self.scores):
             where = [str(self.peak(i)), f"{self.centre_share(i):.0%}"] if self.map[i].max() > 0 else ["nowhere", ""]
             cells.append([str(i), self.class_name(i), f"{float(score):.4g}", *where])
-        return f"{self.heading()}\n{table(['Image', 'Class', 'Score', 'Peak', 'In the middle'], cells, left=2)}"
+        return f"{self.heading()}\n{text_columns(['Image', 'Class', 'Score', 'Peak', 'In the middle'], cells, left=2)}"
 
     def centre_share(self, index: int = 0) -> float:
         """Share of a map in the middle quarter of the image; 25 % if it is spread evenly."""
@@ -84,10 +85,9 @@ class Attribution(Picture):
         count = min(len(self.images), SHOWN)
         columns = 3 if self.overlaid else 2
         fig = new_figure(2.9 * columns, 3.1 * count + 0.4)
-        axes = axes_of(fig, count, columns)
+        axes = blank_axes(fig, count, columns)
         for i in range(count):
             image = visible(self.images[i])
-            self._turn_on(axes[i])
             show_image(axes[i, 0], image, f"{self.class_name(i)}\nscore {float(self.scores[i]):.3g}")
             self.draw_map(axes[i, 1], i)
             if self.overlaid:
@@ -96,11 +96,6 @@ class Attribution(Picture):
                 axes[i, 2].imshow(heat, cmap="turbo", vmin=0, vmax=1, alpha=np.clip(0.15 + 0.6 * heat, 0, 1))
         fig.suptitle(self.title, fontsize=11)
         return fig
-
-    @staticmethod
-    def _turn_on(axes: Any) -> None:
-        for ax in axes:
-            ax.set_axis_on()
 
     def draw_map(self, ax: Axes, index: int) -> None:
         """One map, black where nothing counts; a few peaks are cut, which would leave all else black."""

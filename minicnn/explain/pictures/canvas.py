@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..printed import text_columns
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -54,7 +52,8 @@ def signed(values: Any) -> Any:
 
 
 def show_image(ax: Axes, image: Any, title: str = "", **style: Any) -> None:
-    """Draw (H, W, 3) or (H, W) without axes; grey from 0 to 1 unless ``style`` says otherwise."""
+    """Draw (H, W, 3) or (H, W) without ticks and frame; grey from 0 to 1 unless ``style`` says otherwise."""
+    ax.set_axis_on()
     if image.ndim == 2:
         style = {"cmap": "gray", "vmin": 0.0, "vmax": 1.0, **style}
     ax.imshow(image, **style)
@@ -66,12 +65,9 @@ def show_image(ax: Axes, image: Any, title: str = "", **style: Any) -> None:
         ax.set_title(title, fontsize=9)
 
 
-def axes_of(figure: Any, rows: int, columns: int) -> Any:
-    """Axes (rows, columns), all switched off until something is drawn on them."""
+def blank_axes(figure: Any, rows: int, columns: int) -> Any:
+    """Axes (rows, columns), all switched off until :func:`show_image` draws on them."""
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     return axes
-
-
-table = text_columns

@@ -12,10 +12,12 @@ from ...core.grad_mode import enable_grad
 from ...core.graph import grad
 from ...core.tensor import Tensor
 from ...nn import Module
+from ..field import Box, box_around
 from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
+from ..printed import text_columns
 from ..state import left_as_found
-from .canvas import Picture, axes_of, show_image, signed, table, visible
+from .canvas import Picture, blank_axes, show_image, signed, visible
 from .rectifiers import deconvnet_rule, rectifiers_go_back_by
 
 if TYPE_CHECKING:
@@ -46,38 +48,34 @@ class Deconvnet(Picture):
     activations: Any
     reconstruction: Any
 
-    def box(self, index: int = 0) -> tuple[slice, slice]:
-        """The rectangle of pixels outside of which the projection is 0."""
-        marked = np.any(self.reconstruction[index] != 0, axis=0)
-        if not marked.any():
-            return slice(0, 0), slice(0, 0)
-        rows, columns = (np.flatnonzero(marked.any(axis=axis)) for axis in (1, 0))
-        return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    def box(self, index: int = 0) -> Box | None:
+        """First and last row, first and last column of the pixels where the projection is not 0; None if it is 0."""
+        return box_around(self.reconstruction[index].any(axis=0))
 
     def __str__(self) -> str:
         cells = []
         for i, (position, activation) in enumerate(zip(self.positions, self.activations, strict=True)):
-            rows, columns = self.box(i)
-            seen = [f"{rows.start} to {rows.stop - 1}", f"{columns.start} to {columns.stop - 1}"]
+            box = self.box(i)
+            seen = ["nowhere", ""] if box is None else [f"{first} to {last}" for first, last in box]
             cells.append([str(i), str(position), f"{float(activation):.4g}", *seen])
         heading = f"Deconvnet of channel {self.channel} of layer {self.layer!r}, from its largest activation"
-        return f"{heading}\n{table(['Image', 'Position', 'Activation', 'Rows', 'Columns'], cells)}"
+        return f"{heading}\n{text_columns(['Image', 'Position', 'Activation', 'Rows', 'Columns'], cells)}"
 
     def figure(self) -> Figure:
         """For each image: the image, the projection, and both cut to what the unit saw."""
         count = min(len(self.images), 8)
         fig = new_figure(10.5, 2.9 * count + 0.4)
-        axes = axes_of(fig, count, 4)
+        axes = blank_axes(fig, count, 4)
         for i in range(count):
             image, shown = visible(self.images[i]), signed(self.reconstruction[i])
             box = self.box(i)
-            for ax in axes[i]:
-                ax.set_axis_on()
             show_image(axes[i, 0], image, f"activation {float(self.activations[i]):.3g} at {self.positions[i]}")
             show_image(axes[i, 1], shown, "projected back")
-            if shown[box].size:
-                show_image(axes[i, 2], image[box], "what the unit saw")
-                show_image(axes[i, 3], signed(self.reconstruction[i][:, *box]), "what excited it")
+            if box is not None:
+                (top, bottom), (left, right) = box
+                seen = slice(top, bottom + 1), slice(left, right + 1)
+                show_image(axes[i, 2], image[seen], "what the unit saw")
+                show_image(axes[i, 3], signed(self.reconstruction[i][:, *seen]), "what excited it")
         fig.suptitle(f"Deconvnet: layer {self.layer!r}, channel {self.channel}", fontsize=11)
         return fig
 

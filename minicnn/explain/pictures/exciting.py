@@ -13,17 +13,16 @@ from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor, from_numpy
 from ...nn import Module
 from ..batches import batches
-from ..field import Field
+from ..field import Box, Field
 from ..figures import new_figure
 from ..looking import checked_model, layer_at, outputs_of
+from ..printed import text_columns
 from ..state import left_as_found
 from ..summarise import summary
-from .canvas import Picture, axes_of, show_image, table, visible
+from .canvas import Picture, blank_axes, show_image, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Box = tuple[tuple[int, int], tuple[int, int]]  # first and last row, first and last column
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,18 +60,19 @@ class MostActivating(Picture):
             (top, bottom), (left, right) = boxes[0]
             where = f"rows {top} to {bottom}, columns {left} to {right}"
             cells.append([str(channel), f"{values[0]:.4g}", f"{values[-1]:.4g}", str(indices[0]), where])
-        heading = f"Layer {self.layer!r}: the {self.activations.shape[1]} images that excite a channel most"
-        return f"{heading}\n{table(['Channel', 'First', 'Last', 'Image', 'Patch of the first'], cells)}"
+        k = self.activations.shape[1]
+        most = "the image that excites" if k == 1 else f"the {k} images that excite"
+        heading = f"Layer {self.layer!r}: {most} a channel most"
+        return f"{heading}\n{text_columns(['Channel', 'First', 'Last', 'Image', 'Patch of the first'], cells)}"
 
     def figure(self) -> Figure:
         """A row of patches for each channel, the most exciting first, under the activation."""
         rows, columns = self.activations.shape
         fig = new_figure(1.2 * columns + 0.6, 1.4 * rows + 0.5)
-        axes = axes_of(fig, rows, columns)
+        axes = blank_axes(fig, rows, columns)
         for ax, patch, value in zip(
             axes.flat, [p for row in self.patches for p in row], self.activations.flat, strict=True
         ):
-            ax.set_axis_on()
             show_image(ax, visible(patch))
             ax.set_title(f"{value:.3g}", fontsize=7)
         for ax, channel in zip(axes[:, 0], self.channels, strict=True):

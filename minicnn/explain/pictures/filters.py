@@ -14,9 +14,10 @@ from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Conv2d, Module
 from ..figures import new_figure
-from ..looking import checked_model, images, layer_at, outputs_of
+from ..looking import checked_model, images, layer_at, outputs_of, paths_of
+from ..printed import text_columns
 from ..state import left_as_found
-from .canvas import Picture, show_image, table, visible
+from .canvas import Picture, show_image, visible
 from .tiles import each_to_one, show_tiles
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class FeatureMaps(Picture):
             cells.append([path, str(k), f"{h} x {w}", f"{maps.min():.3g}", f"{maps.max():.3g}", f"{active:.0%}"])
         n, c, h, w = self.images.shape
         heading = f"Feature maps of {n} image{'' if n == 1 else 's'} ({c}, {h}, {w})"
-        return f"{heading}\n{table(['Layer', 'Maps', 'Size', 'Min', 'Max', 'Above 0'], cells)}"
+        return f"{heading}\n{text_columns(['Layer', 'Maps', 'Size', 'Min', 'Max', 'Above 0'], cells)}"
 
     def figure(self, index: int = 0, count: int = 16) -> Figure:
         """An image, and the strongest maps of each layer with the numbers of their channels, each by its own scale.
@@ -213,7 +214,7 @@ def feature_maps(model: Module, x: Tensor, layers: str | Module | Sequence[str |
     batch = images(x, "feature_maps").detach()
     given = [layers] if isinstance(layers, (str, Module)) else layers
     chosen = None if given is None else dict(layer_at(model, layer, "feature_maps") for layer in given)
-    paths = {id(module): path for path, module in reversed(list(model.named_modules()))}
+    paths = paths_of(model)
     found: dict[Any, tuple[str, Any]] = {}  # by layer, or by size
 
     def keep(layer: Module, output: Tensor) -> None:

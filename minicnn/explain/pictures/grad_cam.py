@@ -112,7 +112,7 @@ def grad_cam(
             kept[:] = [(output.detach().clone(), gradient)]
 
     with left_as_found(model, "eval"), enable_grad(), outputs_of([module], keep):
-        score, targets = class_scores(model(batch), target, "grad_cam")
+        score, targets = class_scores(model(batch), target, classes, "grad_cam")
         if not kept:
             raise ValueError(f"grad_cam: {type(model).__name__} does not run {path!r}, or it gives no tensor")
         maps, gradient = kept[0]

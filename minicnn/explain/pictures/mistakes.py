@@ -14,9 +14,10 @@ from ...core.tensor import Tensor
 from ...nn import Module
 from ..batches import batches
 from ..figures import new_figure
-from ..looking import checked_model
+from ..looking import checked_model, classified
+from ..printed import text_columns
 from ..state import left_as_found
-from .canvas import Picture, axes_of, show_image, table, visible
+from .canvas import Picture, blank_axes, show_image, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,8 +67,9 @@ class ConfusionMatrix(Picture):
             raise ShapeError(f"confusion_matrix: expected a whole number for each image, true and predicted; got {got}")
         largest = max((int(a.max(initial=0)) for a in pair), default=0)
         count = largest + 1 if classes is None else len(classes)
-        if largest >= count or any(int(a.min(initial=0)) < 0 for a in pair):
-            raise ValueError(f"confusion_matrix: classes are 0 to {count - 1}, but {largest} occurs among the labels")
+        outside = next((int(i) for a in pair for i in a if not 0 <= i < count), None)
+        if outside is not None:
+            raise ValueError(f"confusion_matrix: classes are 0 to {count - 1}, but {outside} occurs among the labels")
         matrix = np.bincount(pair[0].astype(int) * count + pair[1].astype(int), minlength=count**2)
         names = [str(i) for i in range(count)] if classes is None else list(classes)
         return cls(matrix.reshape(count, count), names)
@@ -102,9 +104,9 @@ class ConfusionMatrix(Picture):
                 [name, *map(str, row), "" if np.isnan(share) else f"{share:.0%}"]
                 for name, row, share in zip(self.classes, self.matrix, self.recall, strict=True)
             ]
-            return "\n".join([*lines, table(["True / said", *self.classes, "Right"], cells)])
+            return "\n".join([*lines, text_columns(["True / said", *self.classes, "Right"], cells)])
         confused = [[true, said, f"{n:,}"] for true, said, n in self.most_confused(10)]
-        return "\n".join([*lines, table(["True", "Said", "Times"], confused, left=2)] if confused else lines)
+        return "\n".join([*lines, text_columns(["True", "Said", "Times"], confused, left=2)] if confused else lines)
 
     def figure(self) -> Figure:
         """The matrix in colours, as shares of each true class, with the counts written into it if it is small."""
@@ -164,8 +166,9 @@ class Misclassified(Picture):
             [str(i), self._name(true), self._name(said), f"{p:.1%}"]
             for i, true, said, p in zip(self.indices, self.labels, self.predictions, self.probabilities, strict=True)
         ]
-        heading = f"{self.mistakes:,} of {self.total:,} images misclassified; the {len(cells)} surest mistakes"
-        return f"{heading}\n{table(['Image', 'True', 'Said', 'Sure'], cells, left=3)}" if cells else heading
+        surest = "the surest mistake" if len(cells) == 1 else f"the {len(cells)} surest mistakes"
+        heading = f"{self.mistakes:,} of {self.total:,} images misclassified; {surest}"
+        return f"{heading}\n{text_columns(['Image', 'True', 'Said', 'Sure'], cells, left=3)}" if cells else heading
 
     def figure(self, columns: int = 6) -> Figure:
         """The images, under what the model said, how sure it was, and what they are.
@@ -178,11 +181,10 @@ class Misclassified(Picture):
         columns = min(columns, n)
         rows = -(-n // columns)
         fig = new_figure(1.6 * columns + 0.3, 2.0 * rows + 0.5)
-        axes = axes_of(fig, rows, columns)
+        axes = blank_axes(fig, rows, columns)
         for ax, image, true, said, p in zip(
             axes.flat, self.images, self.labels, self.predictions, self.probabilities, strict=False
         ):
-            ax.set_axis_on()
             show_image(ax, visible(image))
             ax.set_title(f"{self._name(said)}? {p:.0%}\nis {self._name(true)}", fontsize=8)
         fig.suptitle(f"{self.mistakes:,} of {self.total:,} misclassified", fontsize=11)
@@ -225,7 +227,7 @@ def confusion_matrix(model: Module, data: Any, classes: Sequence[str] | None = N
     labels: list[int] = []
     predictions: list[int] = []
     count = 0
-    for _, probabilities, true in _answers(model, data, "confusion_matrix"):
+    for _, probabilities, true in _answers(model, data, classes, "confusion_matrix"):
         labels += true.tolist()
         predictions += probabilities.argmax(1).tolist()
         count = probabilities.shape[1]
@@ -257,7 +259,7 @@ def misclassified(model: Module, data: Any, classes: Sequence[str] | None = None
     >>> from minicnn import nn
     >>> x = minicnn.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]]).reshape(3, 2, 1, 1)
     >>> print(minicnn.explain.misclassified(nn.Flatten(), (x, minicnn.tensor([0, 1, 1])), ["cat", "dog"]))
-    1 of 3 images misclassified; the 1 surest mistakes
+    1 of 3 images misclassified; the surest mistake
     Image  True  Said   Sure
     ------------------------
     2      dog   cat   95.3%
@@ -265,7 +267,7 @@ def misclassified(model: Module, data: Any, classes: Sequence[str] | None = None
     checked_model(model, "misclassified")
     found: list[tuple[float, int, int, int, Any]] = []  # probability, image, true, said, pixels
     total = mistakes = classes_there = 0
-    for images, probabilities, labels in _answers(model, data, "misclassified"):
+    for images, probabilities, labels in _answers(model, data, classes, "misclassified"):
         said = probabilities.argmax(1)
         wrong = np.flatnonzero(said != labels)
         mistakes += len(wrong)
@@ -279,17 +281,11 @@ def misclassified(model: Module, data: Any, classes: Sequence[str] | None = None
     return Misclassified(pictures, true, given, np.array(sure), indices, mistakes, total, names)
 
 
-def _answers(model: Module, data: Any, who: str) -> Iterator[tuple[Any, Any, Any]]:
+def _answers(model: Module, data: Any, names: Sequence[str] | None, who: str) -> Iterator[tuple[Any, Any, Any]]:
     """Images, probabilities of the classes and labels, batch by batch, as arrays."""
     with left_as_found(model, "eval"), no_grad():
         for images, labels in batches(data, who, labelled=True):
-            output = model(images)
-            if not isinstance(output, Tensor) or output.ndim != 2:
-                got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-                raise ShapeError(
-                    f"{who}: expected a classifier, which gives scores (N, classes); this model gives {got}"
-                )
-            yield images._array, output.softmax(1)._array, labels
+            yield images._array, classified(model(images), names, who).softmax(1)._array, labels
 
 
 def _names_in(data: Any, count: int) -> list[str] | None:

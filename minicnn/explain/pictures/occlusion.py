@@ -123,7 +123,7 @@ def occlusion(
     drops, covered = np.zeros((n, h, w)), np.zeros((h, w))
     with left_as_found(model, "eval"), no_grad():
         output = model(batch)
-        _, targets = class_scores(output, target, "occlusion")
+        _, targets = class_scores(output, target, classes, "occlusion")
         whole = output.softmax(1)._array[np.arange(n), targets]
         places = [(i, j) for i in range(len(rows)) for j in range(len(columns))]
         for k in range(n):

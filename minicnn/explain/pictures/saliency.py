@@ -97,7 +97,7 @@ def saliency(model: Module, x: Tensor, target: Any = None, *, classes: Sequence[
     checked_model(model, "saliency")
     batch = images(x, "saliency")
     with left_as_found(model, "eval"), enable_grad():
-        score, targets = class_scores(model(batch), target, "saliency")
+        score, targets = class_scores(model(batch), target, classes, "saliency")
         found = _gradient(score, batch)
     return Saliency(batch.detach().numpy(), targets, score.detach().numpy(), _largest(found), classes, found)
 
@@ -153,7 +153,7 @@ def guided_backprop(
     checked_model(model, "guided_backprop")
     batch = images(x, "guided_backprop")
     with left_as_found(model, "eval"), enable_grad(), rectifiers_go_back_by(guided_rule) as exchange:
-        score, targets = class_scores(model(batch), target, "guided_backprop")
+        score, targets = class_scores(model(batch), target, classes, "guided_backprop")
         if not exchange():
             raise ValueError(
                 f"guided_backprop: no ReLU runs in {type(model).__name__}, so there is nothing to guide. "
