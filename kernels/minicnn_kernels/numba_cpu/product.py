@@ -75,6 +75,17 @@ def _run(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return length
 
 
+def _pitch(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """The distance from one position of three indices to the next, if it is the same everywhere, else 0."""
+    pitch = length = 0
+    for size, stride in zip(sizes[::-1], strides[::-1], strict=True):
+        if size > 1 and length and stride != length:
+            return 0
+        if size > 1:
+            pitch, length = pitch or stride, size * stride
+    return pitch
+
+
 def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: int, itemsize: int) -> int:
     """Whether A is read where it lies, or copied block by block first."""
     along_depth, along_rows = _run(a_sizes[3:], a_strides[3:]), _run(a_sizes[:3], a_strides[:3])
@@ -181,6 +192,10 @@ def cut_product(
     )  # fmt: skip
     if 0 < n % columns <= lanes:
         plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
+    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
+    if mode == BY_COLUMNS and any(pitches):
+        plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
     plan[blocks.C_PLACES : blocks.C_PLACES + 4] = c_strides
