@@ -15,7 +15,7 @@ from typing import Any
 
 import minicnn
 from minicnn import explain, models
-from minicnn.explaining import class_names, picture
+from minicnn.cli.images import class_names, picture
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:

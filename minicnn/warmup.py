@@ -1,4 +1,5 @@
-"""Compiling ahead: small networks that use the kernels which networks usually use, trained for one step each.
+"""Compiling ahead: small networks that use the kernels which networks usually use, trained for two steps each; and all
+loops of compiled models.
 
 The kernels are then in the cache on disk. Run it once after installing, or when an image of a container is built.
 """
@@ -126,6 +127,9 @@ def warmup(dtype: str = "float32") -> None:
             print(f"[{number}/{len(networks)}] {what} ...", flush=True)
             _train(networks[what](), kind, optimizer_of)
         from minicnn_kernels.numba_cpu import cache
+        from minicnn_kernels.numba_cpu.staged.launch import compile_all
+
+        compile_all()
 
     files = [path for folder in cache.folders for path in folder.glob("*") if path.suffix in (".nbi", ".nbc", ".o")]
     size = sum(path.stat().st_size for path in files)

@@ -144,11 +144,13 @@ class Stages:
     call : int
         The number of the call that writes now.
     images : int
-        In the whole batch, of which a call may be given a part at a time.
+        In the whole batch of the call that writes now, which may be given a part of it at a time.
     runs : list of Stage
     preparations : dict of int to list of (Stage or callable)
         What computes from weights alone, by the calls that need it.
     buffers : list of Buffer
+    scratch_buffer : Buffer
+        At the beginning of the arena: what a stage needs for itself.
     store_buffer : Buffer
         What was prepared; not in the arena, for it stays from run to run.
     store_size : int
@@ -203,19 +205,18 @@ class Stages:
 
         Each is put into the lowest gap between those that live at its time, the first ones first.
         """
-        placed: list[Buffer] = []
+        alive: list[Buffer] = []
         for buffer in sorted(self.buffers, key=lambda b: (b.first, -b.size)):
-            others = [b for b in placed if b.last >= buffer.first]  # those that came before and are still needed
-            placed = others
+            alive = [b for b in alive if b.last >= buffer.first]
             offset = self.scratch_buffer.size
-            for other in sorted(others, key=lambda b: b.offset):
-                if other.first > buffer.last or other.offset + other.size <= offset:
+            for other in sorted(alive, key=lambda b: b.offset):
+                if other.offset + other.size <= offset:
                     continue
                 if offset + buffer.size <= other.offset:
                     break
                 offset = other.offset + other.size
             buffer.offset = offset
-            placed.append(buffer)
+            alive.append(buffer)
         return max((b.offset + b.size for b in (self.scratch_buffer, *self.buffers)), default=0)
 
 
@@ -246,5 +247,7 @@ launchers: dict[str, Callable[..., Any]] = {}
 
 
 def contiguous_numbers(arrays: Sequence[Any]) -> bool:
-    """Whether arrays (or None) are float32 vectors that can be read where they are."""
-    return all(a is None or (a.dtype == np.float32 and a.flags.c_contiguous) for a in arrays)
+    """Whether these are float32 arrays (or None) that can be read where they are, and no results of other calls."""
+    return all(
+        a is None or (isinstance(a, np.ndarray) and a.dtype == np.float32 and a.flags.c_contiguous) for a in arrays
+    )

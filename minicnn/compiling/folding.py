@@ -47,6 +47,7 @@ class Folded:
 
     def compute(self) -> None:
         """Scale and shift from the sources as they are now."""
-        self.known = remember([t for t in self.sources if isinstance(t, Tensor)])
+        known = remember([t for t in self.sources if isinstance(t, Tensor)])
         before, mean, var, weight, bias = [t._array if isinstance(t, Tensor) else t for t in self.sources]
         self.numbers[...] = scale_and_shift(before, mean, var, weight, bias, self.eps)
+        self.known = known

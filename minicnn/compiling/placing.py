@@ -63,7 +63,7 @@ def may_be_same_memory(call: Call) -> bool:
     if not isinstance(call.made_of, (Reshape, AdaptiveAvgPool2d)):
         return False
     (x, *_), (value,) = call.arguments, call.outputs
-    return bool(value.shape == x.shape or (len(value.shape) == 2 and x.shape[2:] == (1, 1)))
+    return bool(value.shape == x.shape or (value.shape == x.shape[:2] and x.shape[2:] == (1, 1)))
 
 
 def places_in_joins(calls: Sequence[Call]) -> dict[Value, Place]:

@@ -83,7 +83,7 @@ class Plan:
                 self.laid[value] = Laid(buffer, 0, array.shape, tuple(s // ITEMSIZE for s in array.strides))
         self.ends: list[int] = []  # how many stages are written down after each call
         for i, call in enumerate(calls):
-            self.stages.call, self.stages.images = i, len(inputs[0][1]) if inputs[0][1].ndim else 1
+            self.stages.call = i
             if not self._staged(call):
                 self._foreign(i, call)
             self.ends.append(len(self.stages.runs))
@@ -132,6 +132,7 @@ class Plan:
     def _staged(self, call: Call) -> bool:
         if len(call.outputs) != 1 or not can_be_laid(call.outputs[0]):
             return False
+        self.stages.images = call.outputs[0].shape[0]
         if joined(call):
             return self._joined(call)
         if self._is_same_memory(call):
@@ -247,12 +248,14 @@ class Plan:
     @np.errstate(all="ignore")
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
-        self.known = remember(self.read)
-        for i, known in self.prepared.items():
-            if known is None or changed(known):
-                self.prepared[i] = remember(self.sources[i])
+        known = remember(self.read)  # before they are read: who writes meanwhile is noticed by the next call
+        for i, before in self.prepared.items():
+            if before is None or changed(before):
+                self.prepared[i], now = None, remember(self.sources[i])
                 for step in self.preparing[i]:
                     step()
+                self.prepared[i] = now
+        self.known = known
 
     def run(self, arrays: Sequence[Any], foreign: Any) -> Any:
         """All calls. ``foreign(i, fetched)`` runs one that has no stages, and returns its results."""

@@ -168,7 +168,10 @@ class DataLoader:
             raise ValueError(f"DataLoader.batches_from: start is the number of a batch, from 0 on; got {start!r}")
         seed = draw_seed(self.generator)
         if self._streams:
-            return islice(self._stream(seed), start, None)
+            stream = self._stream(seed)
+            for _ in islice(stream, start):
+                pass
+            return stream
         make = BatchMaker(self.dataset, self.collate_fn, self._batched)
         plans = self._plans(seed)
         for _ in islice(plans, start):

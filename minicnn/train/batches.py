@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -50,14 +50,20 @@ def count_samples(data: Any) -> int | None:
 
 
 def batches_from(data: Any, start: int) -> Generator[Any, None, None]:
-    """A pass without its first ``start`` batches; it begins, and draws its order, at once. To be closed."""
-    begun = data.batches_from(start) if isinstance(data, DataLoader) else islice(iter(data), start, None)
+    """A pass without its first ``start`` batches, which draws its order before this returns. To be closed."""
+    if isinstance(data, DataLoader):
+        begun = data.batches_from(start)
+    else:
+        begun = iter(data)
+        for _ in islice(begun, start):
+            pass
     return (batch for batch in begun)
 
 
 def loader_state(data: Any) -> dict[str, Any] | None:
-    """State of the generators that ``data`` draws from, if it has any."""
-    return data.state_dict() if isinstance(data, DataLoader) else None
+    """State of what ``data`` draws from: of a DataLoader, or of an iterable that has the same two methods."""
+    known = hasattr(data, "state_dict") and hasattr(data, "load_state_dict")
+    return data.state_dict() if known else None
 
 
 def set_loader_state(data: Any, state: dict[str, Any] | None) -> None:
@@ -76,7 +82,7 @@ def kept_order(data: Any) -> Iterator[None]:
         set_loader_state(data, state)
 
 
-def split_batch(batch: Any, who: str) -> tuple[Tensor, Any]:
+def split_batch(batch: Any, who: str) -> tuple[Any, Any]:
     """The batch as (inputs, targets)."""
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         what = f"{len(batch)} parts" if isinstance(batch, (tuple, list)) else f"a {type(batch).__name__}"
@@ -87,7 +93,7 @@ def split_batch(batch: Any, who: str) -> tuple[Tensor, Any]:
     return as_tensor(batch[0]), as_tensor(batch[1])
 
 
-def inputs_of(batch: Any) -> Tensor:
+def inputs_of(batch: Any) -> Any:
     """The inputs of a batch that may have targets or not."""
     return as_tensor(batch[0] if isinstance(batch, (tuple, list)) and batch else batch)
 
@@ -97,9 +103,28 @@ def as_tensor(value: Any) -> Any:
     return from_numpy(value) if isinstance(value, np.ndarray) else value
 
 
+def samples_in(inputs: Any, targets: Any) -> int:
+    """How many samples a batch has: the first of inputs and targets that is a tensor tells, or has tensors by name."""
+    for part in (inputs, targets):
+        while isinstance(part, Mapping):
+            part = next(iter(part.values()))
+        if isinstance(part, Tensor) and part.ndim:
+            return len(part)
+    return len(inputs)  # a list of samples
+
+
 def moved(value: Any, device: Any) -> Any:
-    """A tensor on the device; anything else, and without a device, as it is."""
-    return value.to(device) if device is not None and isinstance(value, Tensor) else value
+    """A tensor, or those in lists, tuples and dicts, on the device; anything else, and without a device, as it is."""
+    if device is None:
+        return value
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {key: moved(part, device) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [moved(part, device) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
 
 
 def on_host(value: Any) -> Any:

@@ -12,12 +12,11 @@ import numpy as np
 from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..nn.activation import Softmax
-from ..nn.loss import CrossEntropyLoss, NLLLoss
 from .batches import moved, on_host
 from .callbacks import Callback
 from .errors import TrainingWarning
 from .evaluation import evaluation_mode
-from .losses import scores_of
+from .losses import averages, is_cross_entropy, is_nll, scores_of
 from .randomness import kept_randomness
 
 if TYPE_CHECKING:
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
 
 LARGEST_MEAN, LARGEST_DEVIATION = 5.0, 10.0  # of inputs that may pass for normalised
 WORSE_THAN_GUESSING = 3.0  # times ln(classes), in the first step
-LONGEST_STEP = 2.0  # length of the first step, in lengths of the vector of all weights
+LONGEST_STEP = 2.0  # lengths of the vector of all weights; from tiny ones it may be right, so the loss must grow too
 STEPS_WATCHED = 100
-DIVERGED = 4.0  # times the first loss
+RECENT = 5  # steps, whose mean loss is looked at: a single small batch tells little
+DIVERGED = 4.0  # times the first loss, or that of guessing
+DIVERGED_UNKNOWN_SCALE = 10.0  # times the largest of the first RECENT losses, where guessing has no known cost
 
 
 class Checks(Callback):
@@ -39,6 +40,8 @@ class Checks(Callback):
         self._told: set[str] = set()
         self._before: list[Any] = []
         self._modes: list[Any] = []
+        self._long_step: tuple[int, float] | None = None  # its number, and how long it was
+        self._guessing = 0.0
         _check_parameters(run)
 
     def on_epoch_begin(self, run: Run) -> None:
@@ -63,7 +66,7 @@ class Checks(Callback):
         if run.step == 0:
             self._look_at_outputs(run)
         if run.step == 0 or (self._before and run.step < STEPS_WATCHED):
-            self._before = [p.detach().clone() for p in _trained(run)]
+            self._before = [p.detach().clone() for p in run.trained()]
 
     def on_step_end(self, run: Run) -> None:
         if self._before:
@@ -101,18 +104,19 @@ class Checks(Callback):
         if not isinstance(scores, np.ndarray) or scores.ndim < 2 or scores.dtype.kind != "f" or not scores.size:
             return
         classes = scores.shape[1]
-        if isinstance(run.loss, CrossEntropyLoss) and classes > 1:
+        if is_cross_entropy(run.loss) and classes > 1:
+            self._guessing = math.log(classes)
             if (scores >= 0).all() and np.allclose(scores.sum(1), 1, atol=1e-3):
                 self._warn("softmax", _softmax_before(run))
-            elif run.loss_value > WORSE_THAN_GUESSING * math.log(classes):
+            elif averages(run.loss) and run.loss_value > WORSE_THAN_GUESSING * self._guessing:
                 self._warn(
                     "first loss",
                     f"the first loss is {run.loss_value:.4g}; guessing among {classes} classes would cost "
-                    f"ln({classes}) = {math.log(classes):.4g}. The scores are too large, from {scores.min():.3g} to "
+                    f"ln({classes}) = {self._guessing:.4g}. The scores are too large, from {scores.min():.3g} to "
                     f"{scores.max():.3g}. Fix: normalise the inputs, and initialise the layers as nn does (or "
                     "nn.init.kaiming_normal_)",
                 )
-        if isinstance(run.loss, NLLLoss) and (scores > 0).any():
+        if is_nll(run.loss) and (scores > 0).any():
             self._warn(
                 "nll",
                 "NLLLoss expects the logarithms of probabilities, which are at most 0; the largest output is "
@@ -123,7 +127,7 @@ class Checks(Callback):
         if all(group["lr"] == 0 for group in run.optimizer.param_groups) or run.lr == 0:
             return  # a warm-up from 0: the next step shows it
         changed = size = 0.0
-        for before, parameter in zip(self._before, _trained(run), strict=True):
+        for before, parameter in zip(self._before, run.trained(), strict=True):
             old, new = np.asarray(on_host(before), np.float64), np.asarray(on_host(parameter), np.float64)
             changed, size = changed + float(np.square(new - old).sum()), size + float(np.square(old).sum())
         self._before = []
@@ -135,26 +139,39 @@ class Checks(Callback):
                 "computed from the model's own outputs",
             )
         elif changed > LONGEST_STEP**2 * size and size:
-            self._warn(
-                "lr",
-                f"the learning rate {run.lr:g} is far too high: step {run.step} changed the weights by "
-                f"{math.sqrt(changed / size):.2g} times their length; about 0.001 is usual. "
-                f"Fix: a rate of {run.lr * 0.01 / math.sqrt(changed / size):.1g}, or train.lr_find",
-            )
+            self._long_step = run.step, math.sqrt(changed / size)
 
     def _look_at_losses(self, run: Run) -> None:
         losses = run.history.step_losses
         if len(losses) < 2:
             return
-        first, recent = losses[0], sum(losses[-5:]) / len(losses[-5:])
+        first, (step, length) = losses[0], self._long_step or (0, 0.0)
         if not math.isfinite(first):
             self._warn("nan", f"the first loss is {first}. Fix: train.TerminateOnNaN() names the layer that made it")
-        elif not recent < (DIVERGED * max(first, 0.1) if first >= 0 else math.inf):  # NaN is not less
+        elif step and len(losses) == step + 1 and losses[-1] > DIVERGED * max(losses[-2], self._guessing or math.inf):
+            self._warn(
+                "lr",
+                f"the learning rate {run.lr:g} is far too high: step {step} changed the weights by {length:.2g} times "
+                f"their length (about 0.001 is usual), and the loss went from {losses[-2]:.4g} to {losses[-1]:.4g}. "
+                f"Fix: a rate of {run.lr * 0.01 / length:.1g}, or train.lr_find",
+            )
+        elif self._diverged(run, losses):
             self._warn(
                 "lr",
                 f"the learning rate {run.lr:g} is far too high: the loss went from {first:.4g} to {losses[-1]:.4g} "
                 f"in {len(losses)} steps. Fix: a rate of {run.lr / 10:g}, train.ClipGradients, or train.lr_find",
             )
+
+    def _diverged(self, run: Run, losses: list[float]) -> bool:
+        if not math.isfinite(losses[-1]):
+            return True
+        if self._guessing and averages(run.loss):
+            scale, factor, enough = max(losses[0], self._guessing), DIVERGED, RECENT
+        else:
+            scale, factor, enough = max(losses[:RECENT]), DIVERGED_UNKNOWN_SCALE, 2 * RECENT
+        if len(losses) < enough or scale <= 0:  # below 0 a loss has no scale that one could know
+            return False
+        return sum(losses[-RECENT:]) / RECENT > factor * scale
 
     def _look_at_evaluation(self, run: Run) -> None:
         """Two passes in evaluation mode must agree, or some dropout is always on."""
@@ -164,7 +181,9 @@ class Checks(Callback):
         with evaluation_mode(run.model), no_grad(), kept_randomness():
             first, second = (on_host(scores_of(run.model(inputs))) for _ in range(2))
         del self._inputs
-        if isinstance(first, np.ndarray) and not np.array_equal(first, second, equal_nan=True):
+        if not isinstance(first, np.ndarray) or first.dtype.kind != "f" or not np.isfinite(first).all():
+            return
+        if not np.allclose(first, second, rtol=0, atol=1e-3 * float(np.abs(first).max(initial=0))):
             self._warn(
                 "random evaluation",
                 "in evaluation mode the model gives other outputs for the same inputs each time, so that its "
@@ -181,13 +200,9 @@ def warn(text: str) -> None:
     warnings.warn(text, TrainingWarning, stacklevel=level)
 
 
-def _trained(run: Run) -> list[Tensor]:
-    return [p for group in run.optimizer.param_groups for p in group["params"]]
-
-
 def _check_parameters(run: Run) -> None:
     """Parameters that want a gradient, but that the optimiser does not have."""
-    known = {id(p) for p in _trained(run)}
+    known = {id(p) for p in run.trained()}
     left = [name for name, p in run.model.named_parameters() if p.requires_grad and id(p) not in known]
     if left:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""

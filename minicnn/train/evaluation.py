@@ -12,7 +12,7 @@ from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..nn.module import Module
 from ..ops.joining import cat
-from .batches import check_data, inputs_of, moved, split_batch
+from .batches import check_data, inputs_of, moved, samples_in, split_batch
 from .losses import Loss, choose_loss, classifies, scores_of, total_loss
 from .metrics import Metric, make_metrics
 
@@ -57,7 +57,9 @@ def evaluate(
     """
     check_data(data, "evaluate")
     loss = choose_loss(loss, 0.0)
-    chosen = make_metrics((["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
+    chosen = make_metrics(loss, (["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
+    if device is not None and isinstance(loss, Module):
+        loss = loss.to(device)
     return measure(_placed(model, device), data, loss, chosen, device)
 
 
@@ -82,7 +84,7 @@ def measure(
             inputs, targets = split_batch(batch, "evaluate")
             inputs, targets = moved(inputs, device), moved(targets, device)
             outputs = model(inputs)
-            mean.add(total_loss(loss, outputs, targets).item(), len(inputs))
+            mean.add(total_loss(loss, outputs, targets).item(), samples_in(inputs, targets))
             for metric in metrics:
                 metric.update(scores_of(outputs), targets)
             if not each_batch():

@@ -14,7 +14,7 @@ from .callbacks import Callback, LRSchedule, make_callbacks
 from .checks import Checks
 from .history import History
 from .loop import Run
-from .losses import Loss, choose_loss, classifies
+from .losses import Loss, averages, choose_loss, classifies
 from .metrics import Metric, make_metrics
 from .resuming import find_checkpoint, restore
 
@@ -67,8 +67,8 @@ def fit(
     epochs : int
         How many passes over ``train`` in all, those before a resumed checkpoint included.
     loss : callable, optional
-        ``loss(outputs, targets)``, a scalar: a module of ``nn``, or a function. Cross-entropy unless given. The losses
-        of auxiliary classifiers (GoogLeNet, Inception) are added with weight 0.3.
+        ``loss(outputs, targets)``, the mean of the batch: a module of ``nn``, or a function. Cross-entropy unless
+        given. The losses of auxiliary classifiers (GoogLeNet, Inception) are added with weight 0.3.
     metrics : sequence of Metric or of their names, or a dict of names with options, optional
         Measured on both data. Default: the accuracy, if the loss compares scores with labels.
     callbacks : sequence of Callback or of their names, or a dict of names with options
@@ -80,7 +80,8 @@ def fit(
         Of the default loss.
     accumulate : int, default 1
         Batches per step of the optimiser: the gradient is the mean over the samples of all of them, as if they were
-        one batch (batch norm still sees them one by one).
+        one batch (batch norm still sees them one by one; a loss that weighs its samples, by class or ``ignore_index``,
+        does it within each batch).
     device : device or str, optional
         Where to compute; the model and the batches are moved there.
     resume : bool or path, optional
@@ -124,7 +125,12 @@ def fit(
     if val is not None:
         check_data(val, "fit: val")
     loss = choose_loss(loss, label_smoothing)
-    chosen = make_metrics((["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
+    if accumulate > 1 and not averages(loss):
+        raise ValueError(
+            f"fit: accumulate={accumulate} takes the mean over the samples of {accumulate} batches, but the loss is a "
+            f"{loss.reduction}. Fix: reduction='mean'"  # type: ignore[attr-defined]
+        )
+    chosen = make_metrics(loss, (["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
     told = make_callbacks(callbacks)
     if scheduler is not None:
         told.insert(0, scheduler if isinstance(scheduler, LRSchedule) else LRSchedule(scheduler))
@@ -132,10 +138,9 @@ def fit(
         told.append(Checks())
     if device is not None:
         model.to(device)
+        loss = loss.to(device) if isinstance(loss, Module) else loss
     checkpoint = find_checkpoint(resume, told)
-    run = Run(
-        model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint is not None
-    )
+    run = Run(model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint)
     run.begin()
     if checkpoint is not None:
         restore(run, checkpoint)

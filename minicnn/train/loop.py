@@ -6,8 +6,10 @@ import copy
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
+from ..core.tensor import Tensor
 from ..nn.module import Module
 from ..optim import Optimizer
 from .batches import (
@@ -16,6 +18,7 @@ from .batches import (
     kept_order,
     loader_state,
     moved,
+    samples_in,
     set_loader_state,
     split_batch,
 )
@@ -59,8 +62,10 @@ class Run:
     history : History
     columns : dict
         The names of the numbers in a row of the history, and whether more is better.
+    checkpoint : Path or None
+        The checkpoint that is, or was, loaded.
     resuming : bool
-        Whether a checkpoint is, or was, loaded.
+        Whether there is one.
     """
 
     def __init__(
@@ -76,13 +81,14 @@ class Run:
         accumulate: int,
         device: Any,
         progress: bool | None,
-        resuming: bool,
+        checkpoint: Path | None,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.train, self.val, self.epochs = train, val, epochs
         self.metrics, self.val_metrics = list(metrics), [copy.deepcopy(metric) for metric in metrics]
         self.callbacks = sorted(callbacks, key=lambda callback: callback.order)
-        self.accumulate, self.device, self.resuming = accumulate, device, resuming
+        self.accumulate, self.device = accumulate, device
+        self.checkpoint, self.resuming = checkpoint, checkpoint is not None
         self.columns = {"loss": False, **{metric.name: metric.higher_is_better for metric in metrics}}
         if val is not None:
             self.columns.update({f"val_{name}": better for name, better in dict(self.columns).items()})
@@ -94,7 +100,7 @@ class Run:
         self.stopped_for_good = False  # going on from a checkpoint would stop again
         self._mean = Mean()
         self._group: list[tuple[float, int]] = []  # loss and samples of each batch since the last step
-        self._at_start: dict[str, Any] | None = None  # of the loader, before this epoch's pass
+        self._at_start: dict[str, Any] = {}  # loader and random numbers before this epoch's pass
         self._continued: dict[str, Any] | None = None  # of a checkpoint: the random numbers to go on with
         self._ctrl_c = CtrlC()
         self._progress = Progress(progress)
@@ -114,12 +120,16 @@ class Run:
         self.stopped = self.stopped or reason
         self.stopped_for_good = self.stopped_for_good or for_good
 
+    def trained(self) -> list[Tensor]:
+        """The parameters that the optimiser changes."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
     def evaluating(self) -> ExitStack:
         """Inside ``with run.evaluating():`` the model has the weights that are validated and saved as the best."""
-        stack = ExitStack()
-        for callback in self.callbacks:
-            stack.enter_context(callback.evaluating(self))
-        return stack
+        with ExitStack() as stack:
+            for callback in self.callbacks:
+                stack.enter_context(callback.evaluating(self))
+            return stack.pop_all()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is needed to go on from here."""
@@ -170,14 +180,14 @@ class Run:
         """One pass over the training data, or what is left of it; whether its end was reached."""
         if self.batch == 0:
             self._draw_on()
-            self._at_start = loader_state(self.train)
             self._mean = Mean()
             for metric in self.metrics:
                 metric.reset()
             for callback in self.callbacks:
                 callback.on_epoch_begin(self)
+            self._at_start = self._draws()
         else:  # in the middle: the pass begins as it did, and from its next step on draws what it would have drawn
-            set_loader_state(self.train, self._at_start)
+            self._draw_from(self._at_start)
         with closing(batches_from(self.train, self.batch)) as batches:
             self._draw_on()
             self.model.train()
@@ -196,9 +206,16 @@ class Run:
     def _draw_on(self) -> None:
         """After a checkpoint was loaded: draw the random numbers that come after it."""
         if self._continued is not None:
-            set_loader_state(self.train, self._continued["loader"])
-            set_random_state(self._continued["random"])
+            self._draw_from(self._continued)
             self._continued = None
+
+    def _draws(self) -> dict[str, Any]:
+        """All that random numbers come from."""
+        return {"loader": loader_state(self.train), "random": random_state()}
+
+    def _draw_from(self, state: dict[str, Any]) -> None:
+        set_loader_state(self.train, state["loader"])
+        set_random_state(state["random"])
 
     def _one_batch(self, batch: Any) -> None:
         """Forward and backward."""
@@ -214,7 +231,7 @@ class Run:
         except (ValueError, TypeError) as error:
             error.add_note(f"in batch {self.batch} (from 0 on) of epoch {self.epoch}")
             raise
-        n = len(inputs)
+        n = samples_in(inputs, targets)
         (loss if self.accumulate == 1 else loss * n).backward()
         self.outputs, self.loss_value = scores_of(outputs), loss.item()
         self._group.append((self.loss_value, n))
@@ -242,7 +259,7 @@ class Run:
             callback.on_step_end(self)
 
     def _divide_gradients(self, samples: int) -> None:
-        for parameter in self.model.parameters():
+        for parameter in self.trained():
             if parameter.grad is not None:
                 parameter.grad /= samples
 
@@ -280,9 +297,8 @@ class Run:
             "stopped": self.stopped if self.stopped_for_good else None,
             "mean": [self._mean.total, self._mean.count],
             "metrics": {metric.name: metric.state_dict() for metric in self.metrics},
-            "loader_at_start": self._at_start,
-            "loader": loader_state(self.train),
-            "random": random_state(),
+            "draws at the start of the pass": self._at_start,
+            "draws": self._draws(),
         }
 
     def go_on_from(self, position: dict[str, Any]) -> None:
@@ -292,5 +308,4 @@ class Run:
         self._mean.total, self._mean.count = position["mean"]
         for metric in self.metrics:
             metric.load_state_dict(position["metrics"][metric.name])
-        self._at_start = position["loader_at_start"]
-        self._continued = {"loader": position["loader"], "random": position["random"]}
+        self._at_start, self._continued = position["draws at the start of the pass"], position["draws"]

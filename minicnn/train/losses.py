@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.tensor import Tensor
-from ..nn.loss import CrossEntropyLoss, NLLLoss
+from ..nn.functional import binary_cross_entropy, cross_entropy, nll_loss
+from ..nn.loss import BCELoss, CrossEntropyLoss, NLLLoss
 
 AUXILIARY = 0.3  # weight of each auxiliary classifier: Szegedy et al., Going deeper with convolutions, section 5
 
@@ -29,9 +30,29 @@ def choose_loss(loss: Loss | None, label_smoothing: float) -> Loss:
     return loss
 
 
+def is_cross_entropy(loss: Loss) -> bool:
+    """Whether the loss applies softmax to scores, and compares with labels."""
+    return isinstance(loss, CrossEntropyLoss) or loss is cross_entropy
+
+
+def is_nll(loss: Loss) -> bool:
+    """Whether the loss compares logarithms of probabilities with labels."""
+    return isinstance(loss, NLLLoss) or loss is nll_loss
+
+
 def classifies(loss: Loss) -> bool:
     """Whether the loss compares scores of classes with labels."""
-    return isinstance(loss, (CrossEntropyLoss, NLLLoss))
+    return is_cross_entropy(loss) or is_nll(loss)
+
+
+def takes_probabilities(loss: Loss) -> bool:
+    """Whether the loss compares probabilities with 0 and 1."""
+    return isinstance(loss, BCELoss) or loss is binary_cross_entropy
+
+
+def averages(loss: Loss) -> bool:
+    """Whether the loss of a batch is that of its mean sample, as far as one can tell."""
+    return getattr(loss, "reduction", "mean") == "mean"
 
 
 def total_loss(loss: Loss, outputs: Any, targets: Any) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..io import CheckpointError, load
+from ..nn.module import Module
 from .batches import count_batches, count_samples
 from .callbacks import Callback, ModelCheckpoint
 from .errors import ResumeError
@@ -27,6 +28,8 @@ def state_of(run: Run) -> dict[str, Any]:
         "version": VERSION,
         "training": identity_of(run),
         "model": run.model.state_dict(),
+        "trainable": [name for name, parameter in run.model.named_parameters() if parameter.requires_grad],
+        "loss": run.loss.state_dict() if isinstance(run.loss, Module) else {},
         "optimizer": run.optimizer.state_dict(),
         "position": run.position(),
         "history": run.history.state_dict(),
@@ -105,7 +108,17 @@ def restore(run: Run, path: Path) -> None:
             f"{path}: the training that is resumed had the callback {missing[0]}, this one has "
             f"{', '.join(callbacks) or 'none'}. Fix: give the same callbacks"
         )
+    for name, callback in callbacks.items():
+        if name not in state["callbacks"] and not callback.only_writes and callback.state_dict():
+            raise ResumeError(
+                f"{path}: the training that is resumed had no callback {name}, so what {name} would know by now is "
+                "missing. Fix: give the same callbacks; or train anew, from model.load_state_dict(minicnn.load(path))"
+            )
     run.model.load_state_dict(state["model"])
+    for name, parameter in run.model.named_parameters():
+        parameter.requires_grad_(name in state["trainable"])
+    if isinstance(run.loss, Module):
+        run.loss.load_state_dict(state["loss"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.history.load_state_dict(state["history"])
     run.go_on_from(state["position"])

@@ -8,6 +8,7 @@ import numpy as np
 
 import minicnn
 from minicnn import nn
+from minicnn.compiling.planning import Plan
 
 
 class Block(nn.Module):
@@ -51,3 +52,25 @@ def programs(compiled: Any) -> list[Any]:
 def pair() -> tuple[nn.Module, Any]:
     model = Block().eval()
     return model, minicnn.compile(model, fullgraph=True)
+
+
+def plan_of(compiled: Any) -> Plan:
+    plan = programs(compiled)[0]._plan
+    assert plan is not None
+    return plan
+
+
+class Residual(nn.Module):
+    """Residual blocks, the second with fewer pixels and more weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
+        self.down, self.deep = nn.Conv2d(4, 30, 3, stride=2), nn.Conv2d(30, 30, 1)
+
+    def forward(self, x: Any) -> Any:
+        x = self.layers[0](x)
+        for layer in self.layers[1:]:
+            x = minicnn.relu(layer(x) + x)
+        y = self.down(x)
+        return minicnn.relu(self.deep(y) + y)

@@ -16,17 +16,11 @@ import minicnn
 from minicnn import models, nn
 from minicnn.compiling import planning, slicing
 from minicnn.compiling.planning import Plan
-from tests.compiling.common import images, programs, same
+from tests.compiling.common import Residual, images, plan_of, same
 from tests.onnx.common import Lambda
 from tests.onnx.test_zoo import narrow
 
 MARGIN = 4096  # bytes of NaN around an arena
-
-
-def plan_of(compiled: Any) -> Plan:
-    plan = programs(compiled)[0]._plan
-    assert plan is not None
-    return plan
 
 
 def check(model: nn.Module, *shape: int, staged: bool = True) -> Plan:
@@ -212,21 +206,6 @@ def test_a_call_without_stages_runs_between_two_launches() -> None:
     assert plan_of(compiled).foreign
 
 
-def test_the_number_of_threads_makes_no_difference() -> None:
-    model = models.get_model("mobilenet_v2", num_classes=4).eval()
-    compiled, x = minicnn.compile(model, fullgraph=True), images(2, 3, 48, 48)
-    before, results = minicnn.get_num_threads(), []
-    try:
-        for threads in (1, before, 1):
-            minicnn.set_num_threads(threads)
-            with minicnn.no_grad():
-                results.append(compiled(x).numpy())
-    finally:
-        minicnn.set_num_threads(before)
-    np.testing.assert_array_equal(results[0], results[1])
-    np.testing.assert_array_equal(results[0], results[2])
-
-
 @pytest.mark.usefixtures("guards")
 @pytest.mark.parametrize("near", [1, 20_000, 100_000])
 def test_slices(monkeypatch: pytest.MonkeyPatch, near: int) -> None:
@@ -247,22 +226,6 @@ def test_slices(monkeypatch: pytest.MonkeyPatch, near: int) -> None:
                 np.testing.assert_array_equal(got.numpy(), expected.numpy())
 
 
-class Residual(nn.Module):
-    """Residual blocks, the second with fewer pixels and more weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=1) for _ in range(3))
-        self.down, self.deep = nn.Conv2d(4, 30, 3, stride=2), nn.Conv2d(30, 30, 1)
-
-    def forward(self, x: Any) -> Any:
-        x = self.layers[0](x)
-        for layer in self.layers[1:]:
-            x = minicnn.relu(layer(x) + x)
-        y = self.down(x)
-        return minicnn.relu(self.deep(y) + y)
-
-
 def test_a_mean_over_the_batch_is_not_sliced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slicing, "NEAR", 1)
     first = nn.Conv2d(3, 8, 3)
@@ -277,52 +240,6 @@ def test_a_mean_over_the_batch_is_not_sliced(monkeypatch: pytest.MonkeyPatch) ->
             return y - y.mean(0, keepdim=True)
 
     assert not check(Net(), 4, 3, 8, 8, staged=False).slices.several
-
-
-def in_place(model: nn.Module) -> None:
-    for p in model.parameters():
-        p.mul_(1.5)
-
-
-def other_memory(model: nn.Module) -> None:
-    for p in model.parameters():
-        p.data = p.data * 1.5
-
-
-def statistics(model: nn.Module) -> None:
-    model[1].running_var.mul_(3)
-
-
-def two_layers() -> nn.Module:
-    return nn.Sequential(
-        *(nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, groups=16)),
-        *(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.Flatten()),
-        nn.Linear(32 * 64, 5),
-    ).eval()
-
-
-@pytest.mark.parametrize("change", [in_place, other_memory, statistics])
-def test_weights_are_prepared_anew(change: Callable[[nn.Module], None]) -> None:
-    model, x = two_layers(), images(6, 3, 16, 16)
-    compiled = minicnn.compile(model, fullgraph=True)
-    for _ in range(3):
-        same(model, compiled, x)
-        same(model, compiled, x)
-        with minicnn.no_grad():
-            change(model)
-    same(model, compiled, x)
-
-
-def test_weights_that_are_written_unseen_are_prepared_in_each_call() -> None:
-    model, x = two_layers(), images(6, 3, 16, 16)
-    compiled = minicnn.compile(model, fullgraph=True)
-    same(model, compiled, x)
-    arrays = [t.detach().numpy() for t in (*model.parameters(), *model.buffers()) if t.dtype == minicnn.float32]
-    for _ in range(3):
-        for array in arrays:
-            array *= 1.25
-        with minicnn.no_grad():  # what somebody holds is not joined by the model: other roundings
-            np.testing.assert_allclose(compiled(x).numpy(), model(x).numpy(), rtol=1e-4, atol=1e-4)
 
 
 @settings(deadline=None)
@@ -376,3 +293,67 @@ def test_inputs_that_are_no_float32_images() -> None:
         for _ in range(2):
             with minicnn.no_grad():
                 np.testing.assert_array_equal(compiled(x).numpy(), model(x).numpy())
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (8, 1), (1, 8), (2, 4)])
+def test_reshaped_averages(shape: tuple[int, int]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.pool, self.last = nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Linear(shape[1], 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.last(self.pool(self.layer(x)).reshape(shape))
+
+    check(Net(), 2, 3, 4, 4, staged=shape == (2, 4))
+
+
+@pytest.mark.parametrize("names", ["weight", "bias", "mean", "var", "weight bias mean var"])
+def test_constants_that_other_calls_compute(names: str) -> None:
+    """Weights, biases and statistics may be results too."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.filters, self.matrix = nn.Parameter(minicnn.randn(4, 3, 1, 1)), nn.Parameter(minicnn.randn(5, 4))
+            self.mean, self.var, self.bias = (nn.Parameter(minicnn.rand(4)) for _ in range(3))
+
+        def forward(self, x: Any) -> Any:
+            def perhaps(name: str, t: Any) -> Any:
+                return t.tanh() if name in names else t
+
+            weight, bias = perhaps("weight", self.filters), perhaps("bias", self.bias)
+            x = nn.functional.conv2d(x, weight, bias)
+            x = nn.functional.max_pool2d(x, 2)
+            x = nn.functional.batch_norm(x, perhaps("mean", self.mean), perhaps("var", self.var), self.var, bias)
+            x = nn.functional.linear(
+                x.flatten(2).sum(2), perhaps("weight", self.matrix), perhaps("bias", self.bias[:1]).expand(5)
+            )
+            return nn.functional.relu(x)
+
+    check(Net(), 2, 3, 4, 4, staged=False)
+
+
+def test_a_batch_that_is_not_the_first_inputs() -> None:
+    """The algorithm of a convolution depends on its own number of images."""
+    layer = nn.Conv2d(32, 32, 3, padding=1)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, factor: Any, x: Any) -> Any:
+            return self.layer(x) * factor.sum()
+
+    model = Net().eval()
+    compiled = minicnn.compile(model, fullgraph=True)
+    for factors, batch in ((9, 1), (1, 9)):
+        for _ in range(2):
+            same(model, compiled, images(factors), images(batch, 32, 8, 8))
+
+
+def test_few_rows_of_a_matrix_are_those_of_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slicing, "NEAR", 1)
+    model = nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(20 * 36, 2))
+    assert check(model, 12, 20, 12, 12).slices.several

@@ -169,7 +169,7 @@ def test_the_command(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_picture_is_prepared_as_torchvision_would(tmp_path: Path) -> None:
-    from minicnn.explaining import picture
+    from minicnn.cli.images import picture
 
     path = str(photo(tmp_path / "a.png"))
     small = picture(path, "resnet20", None, [0.0], [1.0])

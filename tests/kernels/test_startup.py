@@ -76,6 +76,15 @@ optimizer.step()
 """
     second = python("-c", step, cache=tmp_path)
     assert (second.returncode, second.stderr) == (0, "")
+    replay = """
+import minicnn as torch
+from minicnn import models
+model = torch.compile(models.get_model("mobilenet_v2", num_classes=3).eval(), fullgraph=True)
+with torch.no_grad():
+    model(torch.randn(1, 3, 32, 32))
+"""
+    third = python("-c", replay, cache=tmp_path)
+    assert (third.returncode, third.stderr) == (0, "")
 
 
 def test_threads_without_work_sleep_soon_unless_the_user_says_how(monkeypatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import minicnn
-from minicnn import nn, optim, train
+from minicnn import models, nn, optim, train
 from minicnn.data import DataLoader, TensorDataset
 from minicnn.nn import functional as F
 from minicnn.train import Callback, TrainingWarning
@@ -48,7 +48,87 @@ def test_what_is_right_is_not_warned_of() -> None:
     assert run(model, optimizer=optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.01)) == []
 
 
+def regression(n: int = 200, seed: int = 0) -> TensorDataset:
+    """y = 2 x_1 - 3.4 x_2 + 4.2 and a little noise."""
+    rng = minicnn.Generator().manual_seed(seed)
+    x = minicnn.randn(n, 2, generator=rng)
+    return TensorDataset(x, x @ minicnn.tensor([[2.0], [-3.4]]) + 4.2 + 0.01 * minicnn.randn(n, 1, generator=rng))
+
+
+class Pixels(nn.Module):
+    """A class for every pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, CLASSES, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        return self.conv(x)  # (N, CLASSES, 6, 6)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.other = linear(), linear()
+
+    def forward(self, x: Any) -> Any:
+        return models.InceptionOutputs(self.main(x), self.other(x)) if self.training else self.main(x)
+
+
+class Adversaries(nn.Module):
+    """A generator and a critic, whose losses pull in two directions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator, self.critic = nn.Linear(4, 36), nn.Sequential(nn.Linear(36, 16), nn.ReLU(), nn.Linear(16, 1))
+
+    def forward(self, x: Any) -> Any:
+        made = self.generator(minicnn.randn(len(x), 4)) if self.training else self.generator(x.flatten(1)[:, :4])
+        return self.critic(x.flatten(1)), self.critic(made)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sound_trainings_of_other_kinds(seed: int) -> None:
+    minicnn.manual_seed(seed)
+    for size in (1, 10):  # from weights about 0, as textbooks begin a regression: the first step is long, and right
+        model = nn.Linear(2, 1)
+        model.weight.data.normal_(0, 0.01)
+        model.bias.data.fill_(0)
+        assert run(model, 0.03, DataLoader(regression(), batch_size=size, shuffle=True), loss=nn.MSELoss()) == []
+    x, y = images().tensors
+    one_by_one = DataLoader(TensorDataset(x, y), batch_size=1, shuffle=True)
+    model = linear()
+    assert run(model, 0.02, one_by_one) == []
+    for _ in range(5):  # fine-tuning: some samples cost next to nothing, the next one a lot
+        run(model, 0.05, one_by_one, checks=False)
+    assert run(model, 0.02, one_by_one) == []
+    assert run(linear(), 0.01, loss=nn.CrossEntropyLoss(reduction="sum")) == []
+    assert run(linear(), 0.01, loss=F.cross_entropy) == []
+    labels = y.reshape(-1, 1, 1).expand(len(y), 6, 6)
+    pixels = DataLoader(TensorDataset(x, labels.clone()), batch_size=6)
+    assert run(Pixels(), 0.05, pixels, metrics=["accuracy", "mean_iou"]) == []
+    assert run(TwoHeads(), 0.05) == []
+    several = DataLoader(TensorDataset(x, F.one_hot(y, CLASSES).float()), batch_size=6)
+    assert run(linear(), 0.05, several, loss=nn.BCEWithLogitsLoss()) == []
+    assert run(linear(nn.Sigmoid()), 0.05, several, loss=nn.BCELoss()) == []
+    model = Adversaries()
+    bce = F.binary_cross_entropy_with_logits
+    optimizer = optim.Adam(model.parameters(), lr=2e-3, betas=(0.5, 0.999))
+
+    def adversarial(outputs: Any, targets: Any) -> Any:
+        real, made = outputs
+        one, zero = minicnn.ones_like(real), minicnn.zeros_like(real)
+        return bce(real, one) + bce(made, zero) + bce(made, one)
+
+    def wasserstein(outputs: Any, targets: Any) -> Any:
+        return outputs[1].mean() - outputs[0].mean()
+
+    for loss in (adversarial, wasserstein):
+        assert run(model, optimizer=optimizer, loss=loss, metrics=[]) == []
+
+
 def test_softmax_before_cross_entropy() -> None:
+    assert len(run(linear(nn.Softmax(dim=1)), loss=F.cross_entropy)) == 1
     (text,) = run(linear(nn.Softmax(dim=1)))
     assert "probabilities already (layer '2')" in text
     assert "take the Softmax out" in text

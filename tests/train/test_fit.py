@@ -278,3 +278,36 @@ def test_predict_and_evaluate_leave_the_model_as_it_was() -> None:
     found = train.evaluate(model, loader(20), loss=nn.CrossEntropyLoss(), metrics={"f1": {"average": None}})
     assert len(found["f1"]) == CLASSES
     assert found["loss"] == pytest.approx(F.cross_entropy(model(x), images(20).tensors[1]).item(), rel=1e-5)
+
+
+class Pair(nn.Module):
+    """Of two inputs, by place or by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(72, CLASSES)
+
+    def forward(self, pair: Any) -> Any:
+        a, b = pair.values() if isinstance(pair, dict) else pair
+        return self.fc(minicnn.cat([a, b], 1).flatten(1))
+
+
+@pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_inputs_of_several_tensors(kind: str, device: Any) -> None:
+    """A batch counts as many samples as it has, whatever its inputs are: the last one has 4 of 20."""
+    make: Any = {"list": list, "tuple": tuple, "dict": lambda pair: dict(zip("ab", pair, strict=True))}[kind]
+    data = [(make((image, -image)), label) for image, label in images(20)]
+    batches = DataLoader(data, batch_size=8)
+    joined = DataLoader([(minicnn.cat([image, -image]), label) for image, label in images(20)], batch_size=8)
+    found = []
+    for model, batches_of in ((Pair(), batches), (nn.Sequential(nn.Flatten(), nn.Linear(72, CLASSES)), joined)):
+        with minicnn.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.01)
+        optimizer = optim.SGD(model.parameters(), lr=0.05)
+        history = train.fit(
+            model, batches_of, batches_of, optimizer=optimizer, epochs=2, accumulate=2, device=device
+        )  # fmt: skip
+        found.append((history.rows, train.predict(model, batches_of).tolist()))
+    assert found[0] == found[1]

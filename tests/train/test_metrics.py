@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 import minicnn
-from minicnn import train
+from minicnn import nn, train
 
 CLASSES = 5
 
@@ -115,3 +115,13 @@ def test_by_name() -> None:
     ):
         with pytest.raises(ValueError, match=says):
             call()
+
+
+def test_one_output_is_a_logit_or_with_bce_loss_a_probability() -> None:
+    y = minicnn.tensor([[0.0], [1.0], [1.0], [0.0]])
+    logits = minicnn.tensor([[-1.0], [0.3], [2.0], [-0.2]])
+    for name in ("accuracy", "f1"):
+        assert train.evaluate(nn.Identity(), [(logits, y)], [name], loss=nn.BCEWithLogitsLoss())[name] == 1
+        for loss in (nn.BCELoss(), nn.functional.binary_cross_entropy):
+            assert train.evaluate(nn.Sigmoid(), [(logits, y)], [name], loss=loss)[name] == 1
+    assert train.Accuracy()(logits.sigmoid(), y) == 0.5  # a metric alone cannot know

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import minicnn
 from minicnn import nn, optim, train
-from minicnn.data import BatchSampler, DataLoader, RandomSampler, TensorDataset, WeightedRandomSampler
+from minicnn.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, TensorDataset, WeightedRandomSampler
 from minicnn.train import Callback, ResumeError
 
 from .toys import images, mix, net, training, weights
@@ -193,8 +194,52 @@ def test_a_time_limit_can_be_gone_on_from(whole: Any, tmp_path: Path) -> None:
     check_same(whole, history, model, tmp_path)
 
 
-def samplers() -> dict[str, Any]:
-    return {
+class NumPysOrder:
+    """A sampler that draws from NumPy's global generator, when it is asked for its first index."""
+
+    def __iter__(self) -> Iterator[int]:
+        yield from np.random.permutation(36).tolist()
+
+    def __len__(self) -> int:
+        return 36
+
+
+class Stream(IterableDataset):
+    """Likewise a stream of samples."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return (images()[i] for i in NumPysOrder())
+
+
+class Batches:
+    """Batches without a loader, as one writes them oneself."""
+
+    def __iter__(self) -> Iterator[Any]:
+        x, y = images().tensors
+        order = np.random.permutation(36)
+        for i in range(0, 36, 5):
+            yield x[order[i : i + 5]], y[order[i : i + 5]]
+
+
+class OwnGenerator(Batches):
+    """With a state of its own, which it knows how to keep."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(2)
+
+    def __iter__(self) -> Iterator[Any]:
+        for x, y in super().__iter__():
+            yield x + float(self.rng.standard_normal()), y
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rng.bit_generator.state = state["rng"]
+
+
+def orders() -> dict[str, Any]:
+    samplers = {
         "shuffle": {"batch_size": 5, "shuffle": True},
         "threads": {"batch_size": 5, "shuffle": True, "num_workers": 2},
         "own generator": {"batch_size": 5, "shuffle": True, "generator": minicnn.Generator().manual_seed(5)},
@@ -202,17 +247,26 @@ def samplers() -> dict[str, Any]:
         "weighted": {"batch_size": 5, "sampler": WeightedRandomSampler([1.0] * 36, 36)},
         "batch_sampler": {"batch_sampler": BatchSampler(RandomSampler(range(36)), 5, False)},
         "in order": {"batch_size": 5},
+        "from NumPy": {"batch_size": 5, "sampler": NumPysOrder()},
+        "from NumPy, threads": {"batch_size": 5, "sampler": NumPysOrder(), "num_workers": 2},
+    }
+    return {
+        **{name: DataLoader(images(), **options) for name, options in samplers.items()},
+        "stream": DataLoader(Stream(), batch_size=5),
+        "no loader": Batches(),
+        "own generator, no loader": OwnGenerator(),
     }
 
 
-@pytest.mark.parametrize("kind", samplers())
+@pytest.mark.parametrize("kind", orders())
 def test_orders_of_all_kinds(kind: str, tmp_path: Path) -> None:
     def run(folder: Path, resume: bool, extra: Any = ()) -> Any:
         minicnn.manual_seed(1)
+        np.random.seed(1)
         model = net()
         optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
         history = train.fit(
-            model, DataLoader(images(), **samplers()[kind]), optimizer=optimizer, epochs=2, resume=resume,
+            model, orders()[kind], optimizer=optimizer, epochs=2, resume=resume,
             callbacks=[train.ModelCheckpoint(folder, every_steps=1), train.BatchTransform(mix), *extra],
         )  # fmt: skip
         return history.step_losses, weights(model)
@@ -222,7 +276,47 @@ def test_orders_of_all_kinds(kind: str, tmp_path: Path) -> None:
         folder = tmp_path / str(step)
         with pytest.raises(Died):
             run(folder, False, [Die(step)])
+        np.random.seed(7)
         assert run(folder, True) == expected
+
+
+class Centres(nn.Module):
+    """Cross-entropy and the distance from a centre, which is learned (Wen et al., 2016), and moved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centre = nn.Parameter(minicnn.zeros(3))
+        self.register_buffer("mean", minicnn.zeros(3))
+
+    def forward(self, scores: Any, labels: Any) -> Any:
+        self.mean.lerp_(scores.detach().mean(0), 0.1)
+        return nn.functional.cross_entropy(scores, labels) + 0.1 * (scores - self.centre - self.mean).square().mean()
+
+
+class Thaw(Callback):
+    """The last layer first, everything from epoch 2 on."""
+
+    def on_epoch_begin(self, run: Any) -> None:
+        run.model[0].requires_grad_(run.epoch > 1)
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_loss_that_learns_and_layers_that_thaw(accumulate: int, tmp_path: Path) -> None:
+    def run(folder: Path, resume: bool, extra: Any = ()) -> Any:
+        minicnn.manual_seed(1)
+        model, loss = net(), Centres()
+        optimizer = optim.Adam([*model.parameters(), *loss.parameters()], lr=0.05)
+        train.fit(
+            model, DataLoader(images(), batch_size=3, shuffle=True), optimizer=optimizer, epochs=3, resume=resume,
+            callbacks=[train.ModelCheckpoint(folder, every_steps=1), Thaw(), *extra], accumulate=accumulate, loss=loss,
+        )  # fmt: skip
+        return weights(model), weights(loss)
+
+    expected = run(tmp_path / "whole", False)
+    assert any(expected[1]["centre"])
+    with pytest.raises(Died):
+        run(tmp_path / "parts", False, [Die(6 if accumulate == 3 else 18)])  # in epoch 2
+    assert run(tmp_path / "parts", True) == expected
 
 
 SCHEDULES: dict[str, Any] = {
@@ -335,6 +429,33 @@ def test_the_callbacks_must_be_there(tmp_path: Path) -> None:
     fit(tmp_path, callbacks=[train.ModelCheckpoint(tmp_path), train.EMA()])
     with pytest.raises(ResumeError, match=r"had the callback EMA, this one has .*ModelCheckpoint"):
         fit(tmp_path)
+    with pytest.raises(ResumeError, match=r"had no callback EarlyStopping"):
+        fit(tmp_path, callbacks=[train.ModelCheckpoint(tmp_path), train.EMA(), train.EarlyStopping()])
+    log = train.JSONLLogger(tmp_path / "log.jsonl")  # what only writes may come and go
+    assert (
+        len(fit(tmp_path, callbacks=[train.EMA(), train.ModelCheckpoint(tmp_path), train.TerminateOnNaN(), log])) == 1
+    )
+
+
+def test_nothing_of_another_training_is_lost(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+
+    def callbacks(folder: Path) -> list[Callback]:
+        return [
+            train.JSONLLogger(folder / "log.jsonl"),
+            train.CSVLogger(folder / "log.csv"),
+            train.ModelCheckpoint(folder),
+        ]
+
+    for folder in (first, second):
+        fit(folder, callbacks=callbacks(folder))
+    before = {path: path.read_bytes() for path in second.iterdir()}
+    assert before[second / "log.jsonl"]
+    with pytest.raises(FileExistsError):  # resume=True forgotten
+        fit(second, callbacks=callbacks(second), resume=False)
+    with pytest.raises(FileExistsError):  # going on with the first in the folder of the second
+        fit(second, callbacks=callbacks(second), resume=first)
+    assert {path: path.read_bytes() for path in second.iterdir()} == before
 
 
 def test_where_to_resume_from(tmp_path: Path) -> None:

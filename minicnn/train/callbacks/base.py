@@ -64,7 +64,7 @@ class Callback:
         """The training begins; ``run.resuming`` says whether a state will be loaded next."""
 
     def on_epoch_begin(self, run: Run) -> None:
-        """Epoch ``run.epoch`` begins."""
+        """Epoch ``run.epoch`` begins; not called again by a training that is resumed in the middle of it."""
 
     def on_batch(self, run: Run, inputs: Any, targets: Any) -> tuple[Any, Any]:
         """A batch has been read, and is not on the device yet; what is returned is what the model sees."""

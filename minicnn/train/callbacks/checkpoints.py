@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +40,13 @@ class ModelCheckpoint(Callback):
     save_best : bool, default True
     overwrite : bool, default False
         Start anew in a folder that holds the checkpoint of another training.
+    info : mapping, optional
+        What else both files shall have, as ``"info"``: how to build the model, the names of the classes.
 
     Raises
     ------
     FileExistsError
-        When a training that does not resume would replace the checkpoint of another.
+        When a training that does not resume from this folder would replace the checkpoint of another.
     OSError
         If a file cannot be written; the one before it is whole.
 
@@ -67,6 +70,7 @@ class ModelCheckpoint(Callback):
         keep: int = 0,
         save_best: bool = True,
         overwrite: bool = False,
+        info: Mapping[str, Any] | None = None,
     ) -> None:
         for name, value, least in (("every_steps", every_steps, 1), ("keep", keep, 0)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
@@ -74,6 +78,7 @@ class ModelCheckpoint(Callback):
         self.folder = Path(folder)
         self.last, self.best = self.folder / LAST, self.folder / BEST
         self.every_steps, self.keep, self.save_best, self.overwrite = every_steps, keep, save_best, overwrite
+        self.info = {} if info is None else {"info": dict(info)}
         self.monitor = Monitor("ModelCheckpoint", monitor, mode)
 
     def on_fit_begin(self, run: Run) -> None:
@@ -81,7 +86,8 @@ class ModelCheckpoint(Callback):
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(f"ModelCheckpoint: {self.folder} is a file; give the name of a folder")
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.last.exists() and not run.resuming and not self.overwrite:
+        goes_on = run.checkpoint is not None and run.checkpoint.resolve().parent == self.folder.resolve()
+        if self.last.exists() and not goes_on and not self.overwrite:
             raise FileExistsError(
                 f"ModelCheckpoint: {self.last} is the checkpoint of an earlier training. Fix: fit(..., resume=True) "
                 "goes on with it; another folder, or overwrite=True, starts anew"
@@ -97,7 +103,7 @@ class ModelCheckpoint(Callback):
     def on_epoch_end(self, run: Run, row: dict[str, Any]) -> None:
         if self.monitor.improved(row) and self.save_best:
             with run.evaluating():
-                _write({"model": run.model.state_dict(), "row": row}, self.best)
+                _write({"model": run.model.state_dict(), "row": row, **self.info}, self.best)
         self._save_last(run)
         if self.keep:
             _link(self.last, self.folder / f"epoch-{run.epoch:04d}.mcnn")
@@ -109,7 +115,7 @@ class ModelCheckpoint(Callback):
             self._save_last(run)
 
     def _save_last(self, run: Run) -> None:
-        _write(run.state_dict(), self.last)
+        _write({**run.state_dict(), **self.info}, self.last)
         self._saved = run.step
 
     def state_dict(self) -> dict[str, Any]:

@@ -70,8 +70,7 @@ class JSONLLogger(Callback):
 
     def on_fit_begin(self, run: Run) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if not run.resuming:
-            self.path.write_bytes(b"")
+        self._anew = not run.resuming  # the log before stays until there is a line: another callback may yet refuse
 
     def on_step_end(self, run: Run) -> None:
         if self.every_steps and run.step % self.every_steps == 0:
@@ -83,11 +82,12 @@ class JSONLLogger(Callback):
 
     def _write(self, line: dict[str, Any]) -> None:
         known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in line.items()}
-        with self.path.open("a", encoding="utf-8") as file:
+        with self.path.open("w" if self._anew else "a", encoding="utf-8") as file:
             file.write(json.dumps(known) + "\n")
+        self._anew = False
 
     def state_dict(self) -> dict[str, Any]:
-        return {"size": self.path.stat().st_size if self.path.exists() else 0}
+        return {"size": self.path.stat().st_size if self.path.exists() and not self._anew else 0}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self.path.exists() and self.path.stat().st_size > state["size"]:

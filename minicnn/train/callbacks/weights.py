@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ClipGradients(Callback):
-    """Bound the gradients before each step: their common norm, or every number of them.
+    """Bound the gradients of the optimiser's parameters before each step: their common norm, or every number of them.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ class ClipGradients(Callback):
 
     def on_gradients(self, run: Run) -> None:
         if self.max_value is not None:
-            clip_grad_value_(run.model.parameters(), self.max_value)
+            clip_grad_value_(run.trained(), self.max_value)
         if self.max_norm is not None:
-            self.norm = clip_grad_norm_(run.model.parameters(), self.max_norm).item()
+            self.norm = clip_grad_norm_(run.trained(), self.max_norm).item()
 
 
 class EMA(Callback):
@@ -123,4 +123,5 @@ class EMA(Callback):
         return {"average": self.average}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.average = state["average"]
+        for name, value in state["average"].items():  # into what on_fit_begin made, where the model is
+            self.average[name].copy_(value)

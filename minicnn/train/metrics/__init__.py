@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..losses import takes_probabilities
 from ..naming import make
 from .accuracy import Accuracy, TopKAccuracy
 from .base import Metric
@@ -75,8 +76,8 @@ def get_metric(name: str, **options: Any) -> Metric:
     return make("metric", name, METRICS, options)
 
 
-def make_metrics(given: Sequence[Any] | Mapping[str, Any] | str) -> list[Metric]:
-    """Metrics of one's own, from names, options by name, and metrics; each name once."""
+def make_metrics(loss: Any, given: Sequence[Any] | Mapping[str, Any] | str) -> list[Metric]:
+    """Metrics of one's own for what a loss compares, from names, options by name, and metrics; each name once."""
     if isinstance(given, str):
         given = [given]
     if isinstance(given, Mapping):
@@ -87,6 +88,8 @@ def make_metrics(given: Sequence[Any] | Mapping[str, Any] | str) -> list[Metric]
     for name in names:
         if names.count(name) > 1 or name == "loss":
             raise ValueError(f"two metrics are called {name!r}. Fix: give one another name, metric.name = 'my_{name}'")
+    for metric in found:
+        metric.probabilities = metric.probabilities or takes_probabilities(loss)
     return found
 
 

@@ -37,7 +37,7 @@ class Accuracy(Metric):
         self.correct = self.total = 0
 
     def update(self, outputs: Any, targets: Any) -> None:
-        predicted, wanted, _ = predicted_and_true(outputs, targets, "Accuracy", self.ignore_index)
+        predicted, wanted, _ = predicted_and_true(outputs, targets, "Accuracy", self.ignore_index, self.probabilities)
         self.correct += int((predicted == wanted).sum())
         self.total += len(wanted)
 

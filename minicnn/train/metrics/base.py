@@ -27,6 +27,9 @@ class Metric:
         Its column in the history.
     higher_is_better : bool
         Whether a larger value is the better one.
+    probabilities : bool
+        Whether a single output per sample is the probability of class 1, not its logit: class 1 is predicted above 0.5,
+        not above 0. :func:`~minicnn.train.fit` and :func:`~minicnn.train.evaluate` set it with ``nn.BCELoss``.
 
     Examples
     --------
@@ -50,6 +53,7 @@ class Metric:
 
     name = ""
     higher_is_better = True
+    probabilities = False
 
     def __init__(self) -> None:
         self.name = self.name or type(self).__name__.lower()
@@ -81,23 +85,33 @@ class Metric:
         vars(self).update(state)
 
 
-def predicted_and_true(outputs: Any, targets: Any, who: str, ignore_index: int | None) -> tuple[Array, Array, int]:
+def predicted_and_true(
+    outputs: Any, targets: Any, who: str, ignore_index: int | None, probabilities: bool = False
+) -> tuple[Array, Array, int]:
     """Predicted classes, true classes (both flat), and the number of classes, 0 if the outputs do not tell.
 
-    Outputs are scores (N, C, ...), or one logit per sample for two classes, or classes already.
+    Outputs are scores (N, C, ...), or one logit (or probability) per sample for two classes, or classes already.
     Targets are classes (N, ...), or probabilities (N, C, ...), as MixUp makes them, whose largest counts.
     """
     scores, wanted = np.asarray(on_host(outputs)), np.asarray(on_host(targets))
     if scores.dtype.kind != "f":
         predicted, classes = scores, 0
     elif scores.size == wanted.size and (scores.ndim == 1 or scores.shape[1] == 1):
-        predicted, classes = scores.reshape(wanted.shape) > 0, 2
+        predicted, classes = scores.reshape(wanted.shape) > (0.5 if probabilities else 0), 2
         wanted = wanted > 0.5 if wanted.dtype.kind == "f" else wanted
     elif scores.ndim < 2:
         raise ShapeError(f"{who}: expected scores (N, C, ...); got shape {scores.shape}")
     else:
         predicted, classes = scores.argmax(1), scores.shape[1]
         if wanted.dtype.kind == "f" and wanted.shape == scores.shape:
+            if not np.allclose(wanted.sum(1), 1, atol=1e-3):
+                sums = wanted.sum(1)
+                raise ValueError(
+                    f"{who}: targets of the shape of the outputs, {wanted.shape}, are probabilities of classes and "
+                    f"must sum to 1 over dim 1; got sums from {sums.min():.3g} to {sums.max():.3g}. Where a "
+                    "sample may be of several classes, each is a question of its own. Fix: a Metric that compares "
+                    "outputs > 0 with the targets; or metrics=[]"
+                )
             wanted = wanted.argmax(1)
     if predicted.shape != wanted.shape:
         raise ShapeError(

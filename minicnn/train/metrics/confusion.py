@@ -25,7 +25,9 @@ class _OfConfusion(Metric):
         self.counts = np.zeros((n, n), np.int64)
 
     def update(self, outputs: Any, targets: Any) -> None:
-        predicted, wanted, classes = predicted_and_true(outputs, targets, type(self).__name__, self.ignore_index)
+        predicted, wanted, classes = predicted_and_true(
+            outputs, targets, type(self).__name__, self.ignore_index, self.probabilities
+        )
         n = max(classes, len(self.counts), 1 + max(predicted.max(initial=-1), wanted.max(initial=-1)))
         if self.num_classes and n > self.num_classes:
             raise ValueError(

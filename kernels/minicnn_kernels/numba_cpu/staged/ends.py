@@ -210,7 +210,7 @@ def linear_stages(stages: Stages, y: Laid, x: Any, w: Any, bias: Array | None) -
     if not isinstance(w, np.ndarray) or w.ndim != 2 or not contiguous_numbers((w, bias)):
         return False
     (m, k), n = x.shape, len(w)
-    if m <= FEW_ROWS:
+    if stages.images <= FEW_ROWS:
         kernels = dot(ROWS, 4), dot(1, 4)
         stages.run(_multiply_rows(), -(-n // DOTS), y, x, w, m, n, k, *kernels, 0 if bias is None else bias)
         return True

@@ -122,9 +122,11 @@ def loop(function: Callable[..., Any]) -> Callable[[], int]:
         _alive.append(compiled)
         return int(found.library.get_pointer_to_function(found.fndesc.llvm_cfunc_wrapper_name))
 
+    _loops.append(address)
     return address
 
 
+_loops: list[Callable[[], int]] = []
 _alive: list[Any] = []
 
 
@@ -220,14 +222,15 @@ class Launch:
                 else:
                     words.append(word.ctypes.data if isinstance(word, np.ndarray) else int(word))
             words += [0] * (-len(words) % 8)
-        self.words = np.array(words, np.int64)
+        self.words = np.array(words, np.int64)  # what the stages read
         self.turns, self._further = turns, np.array(further, np.int64).reshape(-1, 2).T
         for at, number in within:
             self.words[at] = self.words.ctypes.data + number * WORD
         self.table[:, 0] = [stage.loop for stage in self.stages]
         self.table[:, 1] = [stage.tasks for stage in self.stages]
         self.table[:, 2] = self.words.ctypes.data + np.array(starts, np.int64) * WORD
-        self.counts = np.zeros(((available_threads() + 1) * LINE * len(self.stages)) // WORD + LINE // WORD, np.int64)
+        self.first = self.words if turns == 1 else self.words.copy()  # the same for the first images
+        self.counts = np.zeros((available_threads() + 1) * LINE * len(self.stages) // WORD, np.int64)
         self._arguments = self.table.ctypes.data, len(self.table), self.counts.ctypes.data, _let_others_run()
         self._places = {key: np.array(found, np.int64).T for key, found in places.items()}
 
@@ -235,24 +238,30 @@ class Launch:
         """Say where the arena begins."""
         for key, (at, start) in self._places.items():
             if not self.buffers[key].given:
-                self.words[at] = start + (address + self.buffers[key].offset)
+                self.first[at] = start + (address + self.buffers[key].offset)
 
     def lie_at(self, buffer: Any, address: int) -> None:
         """Say where an array is that is given for this run."""
         if id(buffer) in self._places:
             at, start = self._places[id(buffer)]
-            self.words[at] = start + address
+            self.first[at] = start + address
 
     def __call__(self) -> None:
         """Run all stages."""
         at, steps = self._further
         for turn in range(self.turns):
-            if turn:
-                self.words[at] += steps
+            if self.turns > 1:  # from the first ones each time: a run may have been interrupted
+                self.words[:] = self.first
+                self.words[at] += turn * steps
             self.counts.fill(0)
             _follow(*self._arguments)
-        if self.turns > 1:
-            self.words[at] -= steps * (self.turns - 1)
+
+
+def compile_all() -> None:
+    """Compile all loops, and what launches them, ahead."""
+    for address in _loops:
+        address()
+    Launch([])()
 
 
 launchers["numba"] = Launch

@@ -1,0 +1,127 @@
+"""Programs of stages whose weights change, whose runs are interrupted, and that run on other threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from minicnn_kernels.numba_cpu.staged import launch
+
+import minicnn
+from minicnn import models, nn
+from minicnn.compiling import folding, slicing
+from tests.compiling.common import Residual, images, plan_of, same
+
+
+def in_place(model: nn.Module) -> None:
+    for p in model.parameters():
+        p.mul_(1.5)
+
+
+def other_memory(model: nn.Module) -> None:
+    for p in model.parameters():
+        p.data = p.data * 1.5
+
+
+def statistics(model: nn.Module) -> None:
+    model[1].running_var.mul_(3)
+
+
+def two_layers() -> nn.Module:
+    return nn.Sequential(
+        *(nn.Conv2d(3, 16, 1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1, groups=16)),
+        *(nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32), nn.MaxPool2d(2), nn.BatchNorm2d(32), nn.Flatten()),
+        nn.Linear(32 * 64, 5),
+    ).eval()
+
+
+@pytest.mark.parametrize("change", [in_place, other_memory, statistics])
+def test_weights_are_prepared_anew(change: Callable[[nn.Module], None]) -> None:
+    model, x = two_layers(), images(6, 3, 16, 16)
+    compiled = minicnn.compile(model, fullgraph=True)
+    for _ in range(3):
+        same(model, compiled, x)
+        same(model, compiled, x)
+        with minicnn.no_grad():
+            change(model)
+    same(model, compiled, x)
+
+
+def test_weights_that_are_written_unseen_are_prepared_in_each_call() -> None:
+    model, x = two_layers(), images(6, 3, 16, 16)
+    compiled = minicnn.compile(model, fullgraph=True)
+    same(model, compiled, x)
+    arrays = [t.detach().numpy() for t in (*model.parameters(), *model.buffers()) if t.dtype == minicnn.float32]
+    for _ in range(3):
+        for array in arrays:
+            array *= 1.25
+        with minicnn.no_grad():  # what somebody holds is not joined by the model: other roundings
+            np.testing.assert_allclose(compiled(x).numpy(), model(x).numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_number_of_threads_makes_no_difference() -> None:
+    model = models.get_model("mobilenet_v2", num_classes=4).eval()
+    compiled, x = minicnn.compile(model, fullgraph=True), images(2, 3, 48, 48)
+    before, results = minicnn.get_num_threads(), []
+    try:
+        for threads in (1, before, 1):
+            minicnn.set_num_threads(threads)
+            with minicnn.no_grad():
+                results.append(compiled(x).numpy())
+    finally:
+        minicnn.set_num_threads(before)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+@contextmanager
+def interrupted(module: Any, name: str, calls: int) -> Iterator[None]:
+    """Ctrl-C is pressed at a call of a function, after so many others."""
+    function, left = getattr(module, name), iter(range(calls))
+
+    def raising(*arguments: Any) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        patch.setattr(module, name, raising)
+        yield
+
+
+@pytest.mark.parametrize("calls", [1, 2, 4])
+def test_an_interrupted_run_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    monkeypatch.setattr(slicing, "NEAR", 1)
+    model, x = Residual().eval(), images(6, 4, 12, 12)
+    compiled = minicnn.compile(model, fullgraph=True)
+    same(model, compiled, x)
+    with minicnn.no_grad(), interrupted(launch, "_follow", calls):
+        compiled(x)
+    assert plan_of(compiled).slices.several
+    same(model, compiled, x)
+
+
+@pytest.mark.parametrize("calls", range(4))
+def test_interrupted_preparations_are_done_again(calls: int) -> None:
+    model, x = two_layers(), images(6, 3, 16, 16)
+    compiled = minicnn.compile(model, fullgraph=True)
+    same(model, compiled, x)
+    with minicnn.no_grad():
+        in_place(model)
+        with interrupted(launch, "_follow", calls):
+            compiled(x)
+    same(model, compiled, x)
+
+
+def test_interrupted_folding_is_done_again() -> None:
+    model, x = two_layers(), images(6, 3, 16, 16)
+    compiled = minicnn.compile(model, fullgraph=True)
+    same(model, compiled, x)
+    with minicnn.no_grad():
+        statistics(model)
+        with interrupted(folding, "scale_and_shift", 0):
+            compiled(x)
+    same(model, compiled, x)
