@@ -100,9 +100,15 @@ def load_data(folder, args):
         datasets.ImageFolder(folder / part, transform)
         for part, transform in (("train", plain), ("train", augmented), ("validation", plain))
     ]
-    if args.quick:  # a few of each class: the files are sorted by class
-        sets = [Subset(data, range(0, len(data), -(-len(data) // QUICK_IMAGES))) for data in sets]
+    if args.quick:
+        sets = [spread(data, QUICK_IMAGES) for data in sets]
     return sets
+
+
+def spread(data, count):
+    """``count`` images, evenly from both classes: the files are sorted by class."""
+    count = min(count, len(data))
+    return Subset(data, [i * len(data) // count for i in range(count)])
 
 
 def without_last_relu(model):
@@ -220,7 +226,7 @@ def parse_arguments(argv):
         default=Path("output/transfer_learning"),
         help="folder of the results (default: %(default)s)",
     )
-    parser.add_argument("--quick", action="store_true", help="240 images of each set, one epoch")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_IMAGES} small images of each set, one epoch")
     args = parser.parse_args(argv)
     args.size = args.size if args.size is not None else (160 if args.quick else 224)
     args.epochs = args.epochs if args.epochs is not None else (1 if args.quick else 5)

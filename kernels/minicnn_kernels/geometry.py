@@ -221,8 +221,7 @@ def _conv_window(
         raise ShapeError(
             f"{operation}: the input has {x_shape[1]} channels but the weight {tuple(w_shape)} with groups={groups} "
             f"expects {w_shape[1]} * {groups} = {w_shape[1] * groups}. "
-            f"Fix: in_channels={x_shape[1]}, or give an input of shape (N, {w_shape[1] * groups}, H, W); "
-            f"got {tuple(x_shape)}"
+            f"Fix: {_channels_fix(x_shape, w_shape[1] * groups)}; got {tuple(x_shape)}"
         )
     _check_bias(operation, bias_shape, w_shape[0])
     kernel = pair(w_shape[2:], "kernel_size", operation, least=1)
@@ -231,6 +230,14 @@ def _conv_window(
     pads = conv_padding(operation, padding, kernel, strides, dilations)
     sizes = (x_shape[2], x_shape[3])
     return _sliding(operation, sizes, kernel, strides, pads, dilations)
+
+
+def _channels_fix(x_shape: Sequence[int], channels: int) -> str:
+    """What to write so that an input of this shape has this number of channels, or is taken as it is."""
+    if x_shape[3] == channels:  # (N, H, W, C)
+        one = ", or x.permute(2, 0, 1) of one image (H, W, C)" if x_shape[0] == 1 else ""
+        return f"x.permute(0, 3, 1, 2){one}, since channels come before height and width here"
+    return f"in_channels={x_shape[1]}, or give an input of shape (N, {channels}, H, W)"
 
 
 # A network asks for the same windows in every step; to find one again takes a tenth of the time.

@@ -51,6 +51,7 @@ class Kernel:
 
 
 _table: dict[tuple[str, str], Kernel] = {}
+_replacements = 0  # blocks of replaced() that are open
 _active: str | None = None  # None until first asked for: then $MINICNN_BACKEND or the best available
 
 
@@ -93,6 +94,7 @@ def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
     ...     call("relu.forward", np.array([-1.0, 2.0]))
     array([1., 2.])
     """
+    global _replacements
     backend = active_backend()
     before = {operation: _find(operation, backend) for operation in functions}
     unknown = [operation for operation, kernel in before.items() if kernel is None]
@@ -100,10 +102,17 @@ def replaced(functions: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
         raise _no_kernel(unknown[0])
     for operation, function in functions.items():
         _table[operation, backend] = Kernel(operation, backend, function, None)
+    _replacements += 1
     try:
         yield
     finally:
+        _replacements -= 1
         _table.update({(operation, backend): kernel for operation, kernel in before.items() if kernel is not None})
+
+
+def any_replaced() -> bool:
+    """Whether a block of :func:`replaced` is open: then what was prepared with the kernels themselves must not run."""
+    return _replacements > 0
 
 
 def missing(backend: str) -> str | None:

@@ -6,7 +6,8 @@ and few weights, are given some images at a time, and the next ones after them, 
 next images. Deeper in the network images are small and weights large, which would be read anew for each slice of
 the batch; so there the slices are larger.
 
-All stages compute each image by itself, so the results do not depend on it.
+All stages compute each image by itself, so a slice changes no more than roundings: where a convolution has so few
+tiles, or a product so few rows, that they are computed in another order.
 """
 
 from __future__ import annotations

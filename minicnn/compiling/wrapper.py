@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from minicnn_kernels.conv_algorithms import active_conv_algorithm
-from minicnn_kernels.registry import active_backend
+from minicnn_kernels.registry import active_backend, any_replaced
 
 from ..core import grad_mode
 from ..core.dtype import get_default_dtype
@@ -141,6 +141,8 @@ class CompiledModule(Module):
     def _may_replay(self, args: tuple[Any, ...]) -> bool:
         """Whether only the numbers of the result are wanted, and the layers are those that were recorded."""
         if not args or records.open or grad_mode.is_anomaly_enabled() or not grad_mode.is_fusion_enabled():
+            return False
+        if any_replaced():
             return False
         for t in args:
             if not isinstance(t, Tensor) or not t._form.size:

@@ -80,9 +80,10 @@ def find_data(name: str, data_dir: str | os.PathLike[str] | None = None) -> Path
             candidate = place / folder
             if any((candidate / file).is_file() for file in layout.files) if layout else candidate.is_dir():
                 return candidate
+    files = f" (one of the files {', '.join(layout.files)})" if layout else ""
     raise DatasetNotFoundError(
-        f"no {name} data in {', '.join(map(str, places))}. Load the dataset with download=True, give the folder as "
-        "root, or set the environment variable MINICNN_DATA to the folder that holds your data"
+        f"no {name} data{files} in {', '.join(map(str, places))}. Load the dataset with download=True, give the folder "
+        "as root, or set the environment variable MINICNN_DATA to the folder that holds your data"
     )
 
 

@@ -266,6 +266,11 @@ def gradient_flow(
         raise ValueError(
             "gradient_flow: give an optimizer or lr, which is the step of plain gradient descent; got both"
         )
+    if loss is not None and not callable(loss):
+        raise TypeError(
+            f"gradient_flow: loss must be a function, loss(output, labels); got {loss!r}. "
+            "Fix: loss=F.mse_loss, or loss=nn.MSELoss()"
+        )
     inputs, compute_loss = _loss_of(batch, loss, model)
     params = [p for p in model.parameters() if p.requires_grad]
     calls: list[dict[str, Any]] = []

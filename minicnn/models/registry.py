@@ -80,7 +80,7 @@ def register_model(
             if argument in config:
                 _check_count(f"{name}: {argument}", config[argument])
         if weights is not None:
-            check_weights(weights)
+            check_weights(weights, name)
         if loads_itself:
             return builder(weights=weights, **config)
         model = builder(**config)

@@ -67,10 +67,15 @@ def weights_address(name: str) -> str | None:
 
 def no_pretrained(name: str) -> ValueError:
     """The error for ``pretrained=True``."""
+    return ValueError(f"{name}(pretrained=True): {_by_path(name)}")
+
+
+def _by_path(name: str) -> str:
+    """That weights are given by path, where this model's are, and what to write."""
     address = weights_address(name)
     where = f"torchvision's fit and are at {address}" if address else "torchvision has none for this model"
-    return ValueError(
-        f"{name}(pretrained=True): trained weights are given by path here, not downloaded; {where}. "
+    return (
+        f"trained weights are given by path here, not downloaded; {where}. "
         f"Fix: models.{name}(weights='path/to/the/file.pth')"
     )
 
@@ -114,8 +119,8 @@ def load_weights(model: Module, weights: Weights, strict: bool = True) -> Any:
     return model.load_state_dict(state, strict)  # type: ignore[arg-type]
 
 
-def check_weights(weights: Any) -> None:
-    """Raise unless this is a state or the path of a file: before a large model is built for nothing."""
+def check_weights(weights: Any, name: str | None = None) -> None:
+    """Raise unless this is a state or the path of a file: before a large model, of this name, is built for nothing."""
     if isinstance(weights, Mapping):
         return
     if not isinstance(weights, (str, os.PathLike)):
@@ -124,7 +129,7 @@ def check_weights(weights: Any) -> None:
         text = str(weights)
         what = "that is a folder" if os.path.isdir(text) else "there is no such file"
         if text.upper().startswith(("DEFAULT", "IMAGENET")):
-            what += ". Weights are given by path; models.weights_address(name) says where to get them"
+            what += f"; {_by_path(name)}" if name else "; models.weights_address(name) says where to get weights"
         elif "://" in text:
             what += ". Nothing is downloaded here: download it, and give the path of the file"
         raise FileNotFoundError(f"weights={text!r}: {what}")

@@ -231,7 +231,13 @@ def _features(shape: tuple[int, ...], weight: tuple[int, ...]) -> str:
         if features == weight[-1]:
             return f"x.flatten(1) before it, which makes (N, {product})"
         return f"x.flatten(1) before it and in_features = {product}; or {layer} for the last size alone"
-    return f"{layer}{f', Linear({shape[-1]}, {weight[0]})' if shape and len(weight) == 2 else ''}"
+    fit = f"{layer}{f', Linear({shape[-1]}, {weight[0]})' if shape and len(weight) == 2 else ''}"
+    if len(shape) == 2 and prod(shape) == weight[-1]:
+        return (
+            f"x[None] (or x.unsqueeze(0)) as the input of the network if it is one image without batch axis, as "
+            f"{shape[0]}*{shape[1]} = {weight[-1]} suggests; otherwise {fit}"
+        )
+    return fit
 
 
 class Einsum(Function):

@@ -181,7 +181,8 @@ def check_labels(operation: str, target: Tensor, classes: int, ignore_index: int
         if label == classes
         else f"Fix: a model with at least {label + 1} outputs"
         if label > classes
-        else f"Fix: ignore_index={label} if this label marks what is not labelled"
+        else f"Fix: ignore_index={label} if this label marks what is not labelled; otherwise labels count from 0 "
+        "(was 1 subtracted twice?)"
     )
     raise ShapeError(
         f"{operation}: label {label} at position {place if len(place) != 1 else place[0]} is not a class: "

@@ -174,7 +174,8 @@ class Run:
         self.history.seconds.append(time.perf_counter() - began)
         for callback in self.callbacks:
             callback.on_epoch_end(self, row)
-        self._progress.end({name: value for name, value in row.items() if name not in ("epoch", "step")})
+        results = {name: value for name, value in row.items() if name not in ("epoch", "step", "lr")}
+        self._progress.end({**results, "lr": self.lr})
 
     def _train_epoch(self) -> bool:
         """One pass over the training data, or what is left of it; whether its end was reached."""

@@ -1,7 +1,8 @@
-"""The progress bar: one line per epoch, on a terminal."""
+"""The progress bar of an epoch, and the line of results that it leaves, on a terminal."""
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from .history import is_number
 
 
 class Progress:
-    """Batches of an epoch as a bar with loss, metrics, images per second and the time that remains.
+    """Batches of an epoch as a bar with loss, metrics, images per second and the time that remains; then its results.
 
     Parameters
     ----------
@@ -27,6 +28,8 @@ class Progress:
         from tqdm import tqdm
 
         self._bar = tqdm(total=total, initial=done, desc=title, unit="batch", disable=self.disable, dynamic_ncols=True)
+        if not self._bar.disable and (self._bar.ncols or 79) <= 0:  # a terminal that does not know its size
+            self._bar.dynamic_ncols, self._bar.ncols, self._bar.nrows = False, 79, 24
         self._images = 0
 
     def advance(self, images: int, values: Callable[[], dict[str, Any]]) -> None:
@@ -46,12 +49,26 @@ class Progress:
             self._bar.set_postfix_str("validating ...")
 
     def end(self, values: dict[str, Any]) -> None:
-        """The line stays, with the results."""
-        if self._bar is not None:
-            if not self._bar.disable and values:
-                self._bar.set_postfix(short(values), refresh=False)
-            self._bar.close()
-            self._bar = None
+        """The results in full take the place of the bar; without results the bar stays."""
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        if values and not bar.disable:
+            state = bar.format_dict
+            results = ", ".join(f"{name}={value}" for name, value in short(values).items())
+            line = f"{state['prefix']}: {results}, {bar.format_interval(state['elapsed'])}"
+            if state["ncols"] is not None:  # a terminal
+                line = textwrap.fill(
+                    line,
+                    max(20, state["ncols"]),
+                    subsequent_indent="  ",
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
+            bar.leave = False
+            bar.close()
+            bar.write(line, file=bar.fp)
+        bar.close()
 
 
 def short(values: dict[str, Any]) -> dict[str, str]:

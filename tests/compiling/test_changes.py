@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minicnn_kernels.registry import replaced
 
 import minicnn
 from minicnn import nn
@@ -272,3 +273,17 @@ def test_hooks_are_called() -> None:
         handle.remove()
         seen.clear()
     same(model, compiled, images())
+
+
+def test_kernels_that_are_replaced_run() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return nn.functional.max_pool2d(x, 2).tanh()
+
+    model, x = Net().eval(), images()
+    compiled = minicnn.compile(model, fullgraph=True)
+    same(model, compiled, x)
+    with minicnn.no_grad():
+        with replaced({"tanh.forward": lambda x, out=None: np.zeros_like(x)}):
+            assert not compiled(x).any()
+        assert compiled(x).any()

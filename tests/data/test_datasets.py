@@ -65,7 +65,10 @@ def test_mnist_is_found_in_the_usual_folders(tmp_path: Path, folder: str, end: s
 
 
 def test_places_are_tried_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DatasetNotFoundError, match=r"no mnist data in .*download=True.*MINICNN_DATA"):
+    with pytest.raises(
+        DatasetNotFoundError,
+        match=r"no mnist data \(one of the files train-images-idx3-ubyte,.*\) in .*download=True.*MINICNN_DATA",
+    ):
         MNIST(tmp_path / "root")
     write_mnist(user_cache() / "MNIST" / "raw", 3)
     assert len(MNIST(tmp_path / "root")) == 3

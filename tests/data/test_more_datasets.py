@@ -75,7 +75,9 @@ def test_damaged_cifar100_files_are_named(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DatasetNotFoundError, match=r"lacks test\.bin"):
         SmallCIFAR100(tmp_path, train=False)
-    with pytest.raises(DatasetNotFoundError, match="no cifar100 data in"):
+    with pytest.raises(
+        DatasetNotFoundError, match=r"no cifar100 data \(one of the files train.bin, test.bin, train, test\) in"
+    ):
         CIFAR100(tmp_path / "elsewhere")
 
 

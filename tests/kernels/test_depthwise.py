@@ -40,7 +40,7 @@ def arguments(window: Window2d, n: int, c: int, dtype: type = np.float32) -> lis
 
 def forget() -> None:
     """Forget the addresses of micro-kernels."""
-    for function in (vector.correlation, vector.window_sums, depthwise._plan, depthwise._groups):
+    for function in (vector.correlation, vector.window_sums, depthwise.depthwise_plan, depthwise._groups):
         function.cache_clear()
 
 

@@ -56,11 +56,13 @@ def close(itemsize):
 @pytest.mark.parametrize("rows", [14, 6, 1])
 @pytest.mark.parametrize("k", [0, 1, 7, 40])
 @pytest.mark.parametrize("columns", ["all", "one less", "one"])
-def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, rows, k, columns):
+@pytest.mark.parametrize("fetching", [False, True])
+def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, rows, k, columns, fetching):
     rng = np.random.default_rng(0)
     kind, width = kind_of(itemsize), 2 * lanes
     n = {"all": width, "one less": width - 1, "one": 1}[columns]
-    run = load_once(tile.emit, rows, 2, itemsize, lanes)
+    run = load_once(tile.emit, rows, 2, itemsize, lanes, fetching)
+    soon = (8, 1 << 20) if fetching else ()  # no memory of ours: what is fetched may be anything
     a = rng.standard_normal((rows, k)).astype(kind)
     b = rng.standard_normal((k, width)).astype(kind)
     c, residual = (np.full((rows, width + 2), 7, kind) for _ in range(2))
@@ -70,14 +72,14 @@ def test_a_tile_is_a_matrix_product_and_touches_nothing_else(lanes, itemsize, ro
     c_rows = table(*(c.ctypes.data + i * c.strides[0] for i in range(rows)))
     depth = table(*(i * itemsize for i in range(k)))
     arguments = [t.ctypes.data for t in (a_rows, depth)] + [k, b.ctypes.data, c_rows.ctypes.data, 0]
-    run(*arguments, 0, n, 0)
+    run(*arguments, 0, n, 0, *soon)
     np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
     assert (c[:, n:] == 7).all()
-    run(*arguments, 1, n, 0)
+    run(*arguments, 1, n, 0, *soon)
     np.testing.assert_allclose(c[:, :n], 2 * (a @ b)[:, :n], **close(itemsize))
     words = table(scale.ctypes.data, bias.ctypes.data, residual.ctypes.data - c.ctypes.data, 0, 0)
     words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = -0.5, 1.5
-    run(*arguments, 0, n, words.ctypes.data)
+    run(*arguments, 0, n, words.ctypes.data, *soon)
     expected = np.clip((a @ b)[:, :n] * scale[:n] + bias[:n] + residual[:, :n], -0.5, 1.5)
     np.testing.assert_allclose(c[:, :n], expected, **close(itemsize))
     assert (c[:, n:] == 7).all()

@@ -39,6 +39,8 @@ ROWS = [
     Mistake("more labels than names", MODEL + "ex.ConfusionMatrix.of([0, 2], [0, 1], ['cat', 'dog'])", ValueError, ("classes are 0 to 1, but 2 occurs",)),
     Mistake("gradient flow without a loss", MODEL + "ex.gradient_flow(CNN, torch.rand(2, 1, 8, 8))", ValueError,
             ("a batch without labels has no loss. Fix: gradient_flow(model, (inputs, labels))",)),
+    Mistake("gradient flow of a loss by name", MODEL + "ex.gradient_flow(CNN, torch.rand(2, 1, 8, 8), loss='mse')", TypeError,
+            ("loss must be a function", "'mse'", "F.mse_loss")),
     Mistake("gradient flow of many numbers", MODEL + "ex.gradient_flow(CNN, torch.rand(2, 1, 8, 8), lambda y: y)", ValueError,
             ("the loss must be one number that depends on the model; got a tensor (2, 3)",)),
     Mistake("two kinds of step", MODEL + "ex.gradient_flow(CNN, torch.rand(2, 1, 8, 8), lambda y: y.sum(), lr=1, optimizer=optim.SGD(CNN.parameters(), 1))",

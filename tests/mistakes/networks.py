@@ -33,6 +33,12 @@ ROWS = [
     Mistake("the number of features after flatten", NET + "Net(1024)(torch.zeros(2, 3, 28, 28))", ValueError,
             ("in_features = 784, Linear(784, 10)", "in layer 'fc'", "input                  (2, 3, 28, 28)",
              "features (Sequential)  (2, 8, 14, 14)", "fc (Linear)            got (2, 784), flattened: 16*7*7 = 784")),
+    Mistake("one image without batch axis", """
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 30 * 30, 10))(torch.zeros(3, 32, 32))
+        """, ValueError, ("x[None]", "x.unsqueeze(0)", "8*900 = 7200")),
+    Mistake("channels last", "nn.Conv2d(3, 8, 3)(torch.zeros(4, 32, 32, 3))", ValueError, ("Fix: x.permute(0, 3, 1, 2)", "(4, 32, 32, 3)")),
+    Mistake("one image, channels last", "nn.Conv2d(3, 8, 3)(torch.zeros(32, 32, 3))", ValueError, ("x.permute(2, 0, 1)",)),
+    Mistake("labels from -1", "F.cross_entropy(torch.zeros(2, 3), torch.tensor([-1, 1]))", ValueError, ("ignore_index=-1", "count from 0")),
     Mistake("a Flatten layer", """
         nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(100, 10))(torch.zeros(2, 1, 8, 8))
         """, ValueError, ("Linear(144, 10)", "2 (Linear)   got (2, 144), flattened: 4*6*6 = 144")),

@@ -111,7 +111,7 @@ def test_a_registered_name_may_have_capital_letters(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(FileNotFoundError, match=r"weights='IMAGENET1K_V1'.*no such file.*weights_address"):
+    with pytest.raises(FileNotFoundError, match=r"weights='IMAGENET1K_V1'.*no such file.*https.*squeezenet1_1-.*Fix"):
         models.squeezenet1_1(weights="IMAGENET1K_V1")
     with pytest.raises(FileNotFoundError, match=r"nowhere.pth"):
         models.squeezenet1_1(weights="nowhere.pth")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -256,8 +259,32 @@ def test_the_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
     train.fit(model, loader(), loader(20), optimizer=optimizer, epochs=2, progress=True)
     out, said = capfd.readouterr()
     assert out == ""
-    assert re.search(r"Epoch 1/2: 100%.*5/5 .*loss=\d\.\d+, accuracy=.*val_loss=.*val_accuracy=", said)
+    found = re.findall(r"Epoch \d/2: loss=\S+, accuracy=\S+, val_loss=\S+, val_accuracy=\S+, lr=0.01, 00:\d\d\n", said)
+    assert len(found) == 2
     assert "validating ..." in said
+
+
+@pytest.mark.parametrize("columns", [80, 40, 0])
+def test_results_are_shown_in_full_on_any_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    model = net()
+    with os.fdopen(slave, "w") as terminal, os.fdopen(master, "rb", 0) as screen:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        train.fit(model, loader(), loader(20), optimizer=optim.SGD(model.parameters(), lr=1e-5), epochs=1)
+        monkeypatch.undo()
+        print("END", end="", file=terminal, flush=True)
+        shown = b""
+        while not shown.endswith(b"END"):
+            shown += screen.read(65536)
+    said = shown.decode().replace("\r\n", "\n").removesuffix("END")
+    assert "\rEpoch 1/1: " in said  # the bar
+    result = said[said.rindex("\rEpoch 1/1: ") + 1 :]
+    assert re.fullmatch(
+        r"Epoch 1/1:\s+loss=\S+,\s+accuracy=\S+,\s+val_loss=\S+,\s+val_accuracy=\S+,\s+lr=1e-05,\s+00:\d\d\n", result
+    )
+    assert max(map(len, result.splitlines())) < (columns or 80)
 
 
 def test_predict_and_evaluate_leave_the_model_as_it_was() -> None:

@@ -16,7 +16,7 @@ from .resample import Sparse, resample, windows_to_sparse
 
 
 @lru_cache(maxsize=256)
-def _averages(size: int, bins: int) -> Sparse:
+def bin_averages(size: int, bins: int) -> Sparse:
     """Row ``i`` averages bin ``i``."""
     spans = adaptive_bins(size, bins)
     return windows_to_sparse(spans, [end - start for start, end in spans])
@@ -25,7 +25,7 @@ def _averages(size: int, bins: int) -> Sparse:
 @lru_cache(maxsize=256)
 def _shares(size: int, bins: int) -> Sparse:
     """The transpose: row ``h`` gathers from all bins that hold ``h``."""
-    return _averages(size, bins).transposed(size)
+    return bin_averages(size, bins).transposed(size)
 
 
 @numba_kernel("adaptive_avg_pool2d.forward")
@@ -34,7 +34,7 @@ def adaptive_avg_pool2d_forward(x: Array, output_size: Pair) -> Array:
     if output_size == (1, 1) and x.size:
         n, c, h, w = x.shape
         return (sums(channels_last(x).reshape(n, h * w, c)) / (h * w)).astype(x.dtype).reshape(n, c, 1, 1)
-    rows, columns = (_averages(size, bins) for size, bins in zip(x.shape[2:], output_size, strict=True))
+    rows, columns = (bin_averages(size, bins) for size, bins in zip(x.shape[2:], output_size, strict=True))
     return resample(x, rows, columns)
 
 

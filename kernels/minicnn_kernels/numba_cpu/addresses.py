@@ -23,7 +23,7 @@ HEADER = object.__basicsize__
 
 
 @intrinsic
-def _pointer(typing_context, address, like):  # type: ignore[no-untyped-def]
+def pointer(typing_context, address, like):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
         return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
 
@@ -32,7 +32,7 @@ def _pointer(typing_context, address, like):  # type: ignore[no-untyped-def]
 
 @serial
 def _read(address, like):  # type: ignore[no-untyped-def]
-    return carray(_pointer(np.uintp(address), like), (1,))[0]
+    return carray(pointer(np.uintp(address), like), (1,))[0]
 
 
 def _read_in_python(address: int, like: Array) -> Any:
@@ -50,7 +50,7 @@ _INT, _WORD = np.empty(0, np.intc), np.empty(0, np.intp)
 @serial
 def _elements(identity, start, count, like):  # type: ignore[no-untyped-def]
     memory = read(identity + HEADER, _WORD)
-    return carray(_pointer(np.uintp(memory + start * like.itemsize), like), (count,))
+    return carray(pointer(np.uintp(memory + start * like.itemsize), like), (count,))
 
 
 def _elements_in_python(identity: int, start: int, count: int, like: Array) -> Array:

@@ -70,13 +70,13 @@ def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
 
 
 @serial_no_alias
-def _clear(total, k, c):  # type: ignore[no-untyped-def]
+def clear(total, k, c):  # type: ignore[no-untyped-def]
     for j in range(unsigned(k), unsigned(k + c)):
         total[j] = 0
 
 
 @serial_no_alias
-def _sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
+def sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
     """``total[j] += sum over i < rows of x[i, j]``."""
     k, q, c = unsigned(k), unsigned(q), unsigned(c)
     for _ in range(rows):
@@ -90,8 +90,8 @@ def _sum_rows(total, k, x, q, rows, c):  # type: ignore[no-untyped-def]
 def _sums(thread, totals, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
-        _clear(totals, t * width, width)
-        _sum_rows(totals, t * width, x, q, count, width)
+        clear(totals, t * width, width)
+        sum_rows(totals, t * width, x, q, count, width)
 
 
 def _totals(cut: Plan, channels: int, *what: int) -> Array:
@@ -168,8 +168,8 @@ def _all_squares(thread, means, squares, shifts, x, samples, rows, width, chunk)
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         k = t * width
-        _clear(means, k, width)
-        _clear(squares, k, width)
+        clear(means, k, width)
+        clear(squares, k, width)
         _take_shift(means, k, shifts, x, q, min(count, FIRST), width)
         _square_rows(means, squares, k, shifts, x, q, count, width)
         _unshift(means, squares, k, shifts, count, width)
@@ -278,8 +278,8 @@ def _dots(  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         k, v = t * width, sample * width
-        _clear(total, k, width)
-        _clear(dot, k, width)
+        clear(total, k, width)
+        clear(dot, k, width)
         if again:
             _dot_rows(total, dot, k, g, x, mean, scale, shift, low, high, v, q, count, width)
         elif keep:

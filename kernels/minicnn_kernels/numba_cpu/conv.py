@@ -36,7 +36,7 @@ from .product import product
 from .winograd import winograd_forward, winograd_grad_input, winograd_grad_weight
 
 
-def _depthwise(o: int, channels_per_group: int, groups: int) -> bool:
+def is_depthwise(o: int, channels_per_group: int, groups: int) -> bool:
     """One filter per channel: a matrix product would use one column of its 16 or 32."""
     return o == groups > 1 and channels_per_group == 1
 
@@ -79,7 +79,7 @@ def conv2d_forward(
         return winograd_forward(x, w, bias, window, epilogue)
     if algorithm == "im2col":
         return im2col_forward(x, w, bias, window, groups, epilogue)
-    if _depthwise(w.shape[0], w.shape[1], groups):
+    if is_depthwise(w.shape[0], w.shape[1], groups):
         return depthwise_forward(x, w, bias, window, groups, epilogue)
     n, o, cg, (kh, kw), (oh, ow) = len(x), w.shape[0], w.shape[1], window.kernel_size, window.output_size
     xp = padded(x, *window.padding)
@@ -115,7 +115,7 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
         return im2col_grad_weight(grad_y, x, window, groups)
     o, c = grad_y.shape[1], x.shape[1]
     cg, og = c // groups, o // groups
-    if _depthwise(o, cg, groups):
+    if is_depthwise(o, cg, groups):
         return depthwise_grad_weight(grad_y, x, window, groups)
     xp = padded(x, *window.padding)
     g = channels_last(grad_y)
@@ -165,7 +165,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
         return winograd_grad_input(grad_y, w, window)
     if algorithm == "im2col":
         return im2col_grad_input(grad_y, w, window, groups)
-    if _depthwise(w.shape[0], w.shape[1], groups):
+    if is_depthwise(w.shape[0], w.shape[1], groups):
         return depthwise_grad_input(grad_y, w, window, groups)
     n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]
     og, c = o // groups, cg * groups

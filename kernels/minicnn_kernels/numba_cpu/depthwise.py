@@ -40,7 +40,7 @@ def _inside(base, count, step, size):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _correlate_row(t, y, x, w, bias, bounds, offsets, rows, columns, sizes):  # type: ignore[no-untyped-def]
+def correlate_row(t, y, x, w, bias, bounds, offsets, rows, columns, sizes):  # type: ignore[no-untyped-def]
     """Row ``t`` of the output rows of all images; ``y``, ``x``, ... are addresses."""
     out_height, height, y_row, x_row, channels, chunk, itemsize = sizes
     n, h = t // out_height, t % out_height
@@ -64,7 +64,7 @@ def _correlate(thread, y, x, w, bias, bounds, offsets, rows, columns, n, sizes):
     for t in share(thread, n * sizes[0]):
         to, source, weights = np.int64(y.ctypes.data), np.int64(x.ctypes.data), np.int64(w.ctypes.data)
         ends = np.int64(bias.ctypes.data), np.int64(bounds.ctypes.data)
-        _correlate_row(np.int64(t), to, source, weights, *ends, offsets, rows, columns, sizes)
+        correlate_row(np.int64(t), to, source, weights, *ends, offsets, rows, columns, sizes)
 
 
 class _Line(NamedTuple):
@@ -109,7 +109,7 @@ def _gradient_lines(window: Window2d) -> list[list[_Line]]:
 
 
 @lru_cache(maxsize=512)
-def _plan(window: Window2d, channels: int, itemsize: int, gradient: bool) -> _Plan:
+def depthwise_plan(window: Window2d, channels: int, itemsize: int, gradient: bool) -> _Plan:
     """Decide all that depends on the sizes alone."""
     outputs, inputs = window.output_size, window.input_size
     if gradient:
@@ -134,7 +134,7 @@ def _plan(window: Window2d, channels: int, itemsize: int, gradient: bool) -> _Pl
     return _Plan(lines, vertical, offsets, np.array(table, np.int64), sizes)
 
 
-def _windows(w: Array, plan: _Plan) -> Array:
+def depthwise_windows(w: Array, plan: _Plan) -> Array:
     """The numbers of the windows ``w (C, KH, KW)``, phase by phase as ``(taps, taps, C)``, one after another."""
     numbers = np.ascontiguousarray(w.transpose(1, 2, 0))
     rows, columns = plan.lines
@@ -148,7 +148,7 @@ def _correlation(x: Array, w: Array, bias: Array, low: float, high: float, plan:
     height, _, row, _, channels, _, itemsize = plan.sizes
     y = empty((len(x), height, row // (channels * itemsize), channels), x.dtype)
     if y.size:
-        source, weights, bounds = channels_last(x), _windows(w[:, 0], plan), np.array((low, high), x.dtype)
+        source, weights, bounds = channels_last(x), depthwise_windows(w[:, 0], plan), np.array((low, high), x.dtype)
         memories = y.reshape(-1), source.reshape(-1), weights, bias, bounds
         _correlate(*memories, plan.offsets, plan.rows, plan.columns, len(y), plan.sizes)
     return channels_first(y)
@@ -164,13 +164,15 @@ def depthwise_forward(
         return epilogue._replace(scale=None).apply(y, None)
     weights = w if epilogue.scale is None else w * epilogue.scale.reshape(-1, 1, 1, 1)
     start = np.zeros(groups, x.dtype) if bias is None else np.ascontiguousarray(bias, x.dtype)
-    return _correlation(x, weights, start, epilogue.low, epilogue.high, _plan(window, groups, x.itemsize, False))
+    return _correlation(
+        x, weights, start, epilogue.low, epilogue.high, depthwise_plan(window, groups, x.itemsize, False)
+    )
 
 
 def depthwise_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     """``dx[n, c, h, w]``: gathered by input rows."""
     zeros = np.zeros(groups, w.dtype)
-    return _correlation(grad_y, w, zeros, NONE.low, NONE.high, _plan(window, groups, w.itemsize, True))
+    return _correlation(grad_y, w, zeros, NONE.low, NONE.high, depthwise_plan(window, groups, w.itemsize, True))
 
 
 @serial

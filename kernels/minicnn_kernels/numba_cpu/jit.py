@@ -49,7 +49,7 @@ JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 # in the innermost loop, without which LLVM could not vectorise it. (Plain Python has no such cost.)
 unsigned = np.uintp if JIT else int
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "nogil": True,  # other Python threads may run meanwhile
     "error_model": "numpy",  # division by zero gives inf, as in NumPy, and no test before each division
     "fastmath": {"contract"},  # a*b + c may be one instruction, rounded once; nothing else is reordered
@@ -93,7 +93,7 @@ def _part(function: Callable[..., Any], compiler: type[_Part] = _Part, **options
     if not JIT:
         return function
     wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    options = {**_OPTIONS, **wrappers, "pipeline_class": compiler, **options}
+    options = {**OPTIONS, **wrappers, "pipeline_class": compiler, **options}
     compiled = numba.njit(**options)(function)
     translate = compiled._compiler.compile
 
@@ -252,7 +252,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     """
     compiled = entry
     if JIT:
-        compiled = numba.njit(**{**_OPTIONS, "no_cfunc_wrapper": True})(entry)
+        compiled = numba.njit(**{**OPTIONS, "no_cfunc_wrapper": True})(entry)
         try:
             compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
         except RuntimeError as error:  # "cannot cache function ...: no locator available"

@@ -32,7 +32,7 @@ def _starts(x: Array, strides: tuple[int, ...], batch: tuple[int, ...]) -> Array
 
 
 @serial
-def _dots_of(t, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
+def dots_of(t, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
     """Some columns of Y (m, n) = A (m, k) times B (n, k) transposed; a block of B's rows serves all rows of A."""
     size = a.itemsize
     column, last = t * DOTS, min(n, (t + 1) * DOTS)
@@ -48,7 +48,7 @@ def _dots_of(t, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
 @parallel
 def _dots(thread, y, a, b, m, n, k, many, one):  # type: ignore[no-untyped-def]
     for t in share(thread, (n + DOTS - 1) // DOTS):
-        _dots_of(np.int64(t), y, a, b, m, n, k, many, one)
+        dots_of(np.int64(t), y, a, b, m, n, k, many, one)
 
 
 @numba_kernel("matmul")

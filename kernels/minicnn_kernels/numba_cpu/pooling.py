@@ -114,7 +114,7 @@ def max_unpool2d_grad_input(grad_y: Array, indices: Array) -> Array:
 
 
 @lru_cache(maxsize=256)
-def _averages(window: Window2d, axis: int, count_include_pad: bool, divisor_override: int | None) -> Sparse:
+def window_averages(window: Window2d, axis: int, count_include_pad: bool, divisor_override: int | None) -> Sparse:
     """One row per window: the positions in the plane, each divided by how many positions count.
 
     The window ends with the padding. A given divisor holds for rows and columns together: it stands with the rows.
@@ -132,13 +132,13 @@ def _averages(window: Window2d, axis: int, count_include_pad: bool, divisor_over
 @lru_cache(maxsize=256)
 def _shares(window: Window2d, axis: int, count_include_pad: bool, divisor_override: int | None) -> Sparse:
     """The transpose: one row per position, for all windows that see it."""
-    return _averages(window, axis, count_include_pad, divisor_override).transposed(window.input_size[axis])
+    return window_averages(window, axis, count_include_pad, divisor_override).transposed(window.input_size[axis])
 
 
 @numba_kernel("avg_pool2d.forward")
 def avg_pool2d_forward(x: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None) -> Array:
     """The mean under each window."""
-    rows, columns = (_averages(window, axis, count_include_pad, divisor_override) for axis in (0, 1))
+    rows, columns = (window_averages(window, axis, count_include_pad, divisor_override) for axis in (0, 1))
     return resample(x, rows, columns)
 
 

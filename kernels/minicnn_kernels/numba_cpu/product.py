@@ -75,6 +75,17 @@ def _run(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
     return length
 
 
+def _pitch(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """The distance from one position of three indices to the next, if it is the same everywhere, else 0."""
+    pitch = length = 0
+    for size, stride in zip(sizes[::-1], strides[::-1], strict=True):
+        if size > 1 and length and stride != length:
+            return 0
+        if size > 1:
+            pitch, length = pitch or stride, size * stride
+    return pitch
+
+
 def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: int, itemsize: int) -> int:
     """Whether A is read where it lies, or copied block by block first."""
     along_depth, along_rows = _run(a_sizes[3:], a_strides[3:]), _run(a_sizes[:3], a_strides[:3])
@@ -130,7 +141,7 @@ def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool
 
 
 @lru_cache(4096)
-def _cut(
+def cut_product(
     n: int,
     a_sizes: tuple[int, ...],
     a_strides: tuple[int, ...],
@@ -181,6 +192,10 @@ def _cut(
     )  # fmt: skip
     if 0 < n % columns <= lanes:
         plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
+    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
+    if mode == BY_COLUMNS and any(pitches):
+        plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
     plan[blocks.C_PLACES : blocks.C_PLACES + 4] = c_strides
@@ -197,7 +212,7 @@ def _tasks(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ign
 
 
 @serial
-def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
+def pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-def]
     """Panel ``t``."""
     n, k, columns = plan[blocks.N], plan[blocks.K], plan[blocks.TILE_COLUMNS]
     column = t % panels * columns
@@ -214,11 +229,11 @@ def _pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-
 @serial
 def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
-        _pack_panel(packed, b, np.int64(t), panels, starts, plan)
+        pack_panel(packed, b, np.int64(t), panels, starts, plan)
 
 
 @serial
-def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, strides):  # type: ignore[no-untyped-def]
+def add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, strides):  # type: ignore[no-untyped-def]
     """Rows ``first .. last-1`` of C: the parts' sum, in order, put where C is."""
     rows = np.empty(last - first, np.int64)
     blocks.offsets(rows, first, last - first, sizes, strides[:3], start, 1)
@@ -241,7 +256,7 @@ def _add_parts_of_rows(c, parts, start, first, last, split, stride, n, sizes, st
 def _add_parts(thread, c, parts, start, split, m, n, chunk, sizes, strides):  # type: ignore[no-untyped-def]
     for t in share(thread, (m + chunk - 1) // chunk):
         first = np.int64(t) * chunk
-        _add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
+        add_parts_of_rows(c, parts, start, first, min(first + chunk, m), split, m * n, n, sizes, strides)
 
 
 @in_sequence
@@ -266,7 +281,7 @@ _NO_WORDS = np.zeros(5, np.int64)
 
 
 @lru_cache(256)
-def _neutral(value: float, columns: int, dtype: Any) -> Array:
+def neutral(value: float, columns: int, dtype: Any) -> Array:
     return np.full(columns, value, dtype)
 
 
@@ -279,8 +294,8 @@ def epilogue_words(
     scale, residual = epilogue.scale, epilogue.residual
     if residual is not None and residual.dtype != dtype:
         raise DTypeError(f"the residual must have the result's type, {dtype}; it is {residual.dtype}")
-    scale = _neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
-    shift = _neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
+    scale = neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
+    shift = neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
     words = np.empty(5, np.int64)
     words[0], words[1] = scale.ctypes.data, shift.ctypes.data
     words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
@@ -324,7 +339,7 @@ def product(
     """
     dtype = c.dtype
     plain = bias is None and epilogue is NONE
-    cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
+    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
     if cut.tasks == 0:
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)

@@ -59,7 +59,7 @@ def windows_to_sparse(spans: Sequence[Pair], counted: Sequence[int]) -> Sparse:
 
 
 @serial_no_alias
-def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
+def resample_row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
     """Output row ``i`` of image ``n``: first ``mixed = sum of R[i, a] * x[a]``, then its columns.
 
     One input row alone need not be copied to ``mixed``.
@@ -118,7 +118,7 @@ def _row(y, x, n, i, h, w, c, row_starts, row_columns, row_values, starts, colum
 def _resample(thread, y, x, n, h, w, c, row_starts, row_columns, row_values, starts, columns, values):  # type: ignore[no-untyped-def]
     rows = len(row_starts) - 1
     for t in share(thread, n * rows):
-        _row(y, x, t // rows, t % rows, h, w, c, row_starts, row_columns, row_values, starts, columns, values)
+        resample_row(y, x, t // rows, t % rows, h, w, c, row_starts, row_columns, row_values, starts, columns, values)
 
 
 def resample(x: Array, rows: Sparse, columns: Sparse) -> Array:

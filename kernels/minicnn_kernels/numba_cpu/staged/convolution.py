@@ -13,16 +13,13 @@ from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
 from ...stages import Laid, Stages, Within, contiguous_numbers, staged
 from ...threads import available_threads
-from ..addresses import _pointer as pointer
-from ..conv import _depthwise
-from ..depthwise import _correlate_row as correlate_row
-from ..depthwise import _plan as depthwise_plan
-from ..depthwise import _windows as depthwise_windows
+from ..addresses import pointer
+from ..conv import is_depthwise
+from ..depthwise import correlate_row, depthwise_plan, depthwise_windows
 from ..layout import flat
 from ..vector.winograd import PLANES, SIDE
-from ..winograd.convolution import Memory
-from ..winograd.convolution import _block as winograd_block
-from ..winograd.cut import NUMBER, Cut, _kind, cut_convolution, record
+from ..winograd.convolution import Memory, winograd_block
+from ..winograd.cut import NUMBER, Cut, cut_convolution, record, record_type
 from ..winograd.filters import filters_of_panel
 from .launch import integers, loop, numbers
 from .planes import padded
@@ -58,7 +55,7 @@ def _direct(
 
 TILES = 8  # with fewer, and more weights than SMALL, reading U takes longer than the multiplications that it saves
 SMALL = 64 * 1024
-_MEMORY, _CUT = np.empty(0, _kind(Memory._fields)), np.empty(0, _kind(Cut._fields))
+_MEMORY, _CUT = np.empty(0, record_type(Memory._fields)), np.empty(0, record_type(Cut._fields))
 _FIELDS = len(Memory._fields)
 
 
@@ -169,7 +166,7 @@ def conv2d_stages(
         _winograd(stages, y, x, w, bias, window, epilogue)
     elif algorithm != "direct":
         return False
-    elif not _depthwise(w.shape[0], w.shape[1], groups):
+    elif not is_depthwise(w.shape[0], w.shape[1], groups):
         _direct(stages, y, x, w, bias, window, groups, epilogue)
     elif residual is None and y.whole:
         _all_channels(stages, y, x, w, bias, window, epilogue)

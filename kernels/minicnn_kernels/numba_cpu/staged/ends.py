@@ -11,17 +11,13 @@ from ...arrays import Array
 from ...epilogue import NONE, Epilogue
 from ...geometry import Pair, Window2d
 from ...stages import Laid, Stages, contiguous_numbers, staged
-from ..adaptive_pooling import _averages as bins
-from ..addresses import _pointer as pointer
-from ..columns import _clear as clear
-from ..columns import _sum_rows as sum_rows
-from ..columns import part, plan
+from ..adaptive_pooling import bin_averages
+from ..addresses import pointer
+from ..columns import clear, part, plan, sum_rows
 from ..jit import serial, serial_no_alias, unsigned
-from ..matmul import DOTS, FEW_ROWS
-from ..matmul import _dots_of as dots_of
-from ..pooling import _averages as windows
-from ..resample import Sparse
-from ..resample import _row as resample_row
+from ..matmul import DOTS, FEW_ROWS, dots_of
+from ..pooling import window_averages
+from ..resample import Sparse, resample_row
 from ..vector.dot import ROWS, dot
 from .launch import integers, loop, numbers
 from .planes import TASK, bounds_as_words, copy_stages, padded
@@ -94,7 +90,7 @@ def adaptive_avg_pool_stages(stages: Stages, y: Laid, x: Any, output_size: Pair)
         return False
     n, c, h, w = x.shape
     if output_size != (1, 1):
-        return _resample(stages, y, x, bins(h, output_size[0]), bins(w, output_size[1]))
+        return _resample(stages, y, x, bin_averages(h, output_size[0]), bin_averages(w, output_size[1]))
     if not y.whole:
         return False
     x, cut = padded(stages, x, contiguous=True), plan((n, h * w, c))
@@ -112,7 +108,7 @@ def avg_pool_stages(
     """As ``avg_pool2d_forward``."""
     if not isinstance(x, Laid):
         return False
-    rows, columns = (windows(window, axis, count_include_pad, divisor_override) for axis in (0, 1))
+    rows, columns = (window_averages(window, axis, count_include_pad, divisor_override) for axis in (0, 1))
     return _resample(stages, y, x, rows, columns)
 
 

@@ -29,10 +29,9 @@ from numba.extending import intrinsic
 
 from ...stages import ITEMSIZE, LINE, Distance, Laid, Stage, Within, launchers
 from ...threads import available_threads
-from ..addresses import _pointer as pointer
+from ..addresses import pointer
 from ..cache import KernelCache
-from ..jit import _OPTIONS as OPTIONS
-from ..jit import parallel, serial
+from ..jit import OPTIONS, parallel, serial
 from ..vector.call import call
 
 WORD = 8

@@ -19,9 +19,7 @@ from .. import blocks
 from ..blocks import BY_COLUMNS, BY_ROWS
 from ..blocks import task as product_task
 from ..jit import serial
-from ..product import ROW_GAP, TASKS, _cut, _neutral
-from ..product import _add_parts_of_rows as add_parts_of_rows
-from ..product import _pack_panel as pack_panel
+from ..product import ROW_GAP, TASKS, add_parts_of_rows, cut_product, neutral, pack_panel
 from ..vector.call import call
 from ..vector.tile import tile_columns, tile_rows
 from .launch import integers, loop, numbers
@@ -67,8 +65,8 @@ def epilogue_words(y: Laid, columns: int, bias: Array | None, epilogue: Epilogue
     """The five words of an epilogue, as ``product.epilogue_words``."""
     if bias is None and epilogue is NONE:
         return 0, 0, 0, 0, 0
-    scale = _neutral(1, columns, FLOAT) if epilogue.scale is None else epilogue.scale
-    shift = _neutral(0, columns, FLOAT) if bias is None else bias
+    scale = neutral(1, columns, FLOAT) if epilogue.scale is None else epilogue.scale
+    shift = neutral(0, columns, FLOAT) if bias is None else bias
     residual: Any = epilogue.residual
     return scale, shift, 0 if residual is None else Distance(residual, y), *bounds_as_words(epilogue)
 
@@ -84,7 +82,7 @@ def _shares(m: int, n: int, depth: int, k: int, batches: int) -> tuple[int, int]
     tiles, panels = -(-m // rows), -(-n // columns)
     wanted = -(-SHARES // batches)
     most = max(1, CACHE // (rows * max(depth, 1) * ITEMSIZE))
-    best: tuple[float, int, int] | None = None
+    choices = []
     for groups in range(1, min(panels, wanted) + 1):
         per_group = -(-panels // groups)
         row_blocks = min(tiles, max(-(-tiles // most), -(-wanted // groups)))
@@ -92,10 +90,8 @@ def _shares(m: int, n: int, depth: int, k: int, batches: int) -> tuple[int, int]
         idle = 1.5 * block * per_group  # tiles: four threads end at different times, half a task apart
         reads = m * k * groups + n * k * -(-tiles // block)
         cost = (tiles * panels * batches + idle) * rows * columns * k + 4 * batches * reads
-        if best is None or cost < best[0]:
-            best = cost, block * rows, per_group
-    assert best is not None  # noqa: S101
-    return best[1:]
+        choices.append((cost, block * rows, per_group))
+    return min(choices)[1:]
 
 
 def _distances(sizes: tuple[int, ...], strides: tuple[int, ...]) -> Array:
@@ -187,7 +183,7 @@ def product(
 ) -> None:
     """As ``product.product``, with B packed beforehand."""
     plain = bias is None and epilogue is NONE
-    cut = _cut(n, a_sizes, a_strides, b_strides, c_strides, len(starts), ITEMSIZE, plain)
+    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), ITEMSIZE, plain)
     plan = cut.plan.copy()
     plan[blocks.PACKED] = 1
     table = np.array(starts, np.int64)

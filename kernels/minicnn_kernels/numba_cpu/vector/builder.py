@@ -126,12 +126,12 @@ class Code:
         store = self._intrinsic("masked.store", ir.VoidType(), [self.vector, pointer.type, I32, mask.type])
         self.ir.call(store, [vector, pointer, ir.Constant(I32, self.itemsize), mask])
 
-    def prefetch(self, address: Value, to_write: bool = False) -> None:
-        """Begin to fetch a cache line; nobody waits for it, and the address may be any."""
+    def prefetch(self, address: Value, to_write: bool = False, near: int = 3) -> None:
+        """Begin to fetch a cache line; nobody waits for it, and the address may be any. ``near=2``: not into L1."""
         pointer = self.ir.inttoptr(address, ir.IntType(8).as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
         fetch = self.module.globals.get("llvm.prefetch.p0") or ir.Function(self.module, kind, "llvm.prefetch.p0")
-        self.ir.call(fetch, [pointer, *(ir.Constant(I32, value) for value in (int(to_write), 3, 1))])  # for long, data
+        self.ir.call(fetch, [pointer, *(ir.Constant(I32, value) for value in (int(to_write), near, 1))])  # 1: data
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         """``x*y + z``, rounded once."""

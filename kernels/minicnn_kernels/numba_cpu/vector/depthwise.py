@@ -24,9 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from llvmlite import ir
-
-from .builder import I32, Code, Value
+from .builder import Code, Value
 from .compiled import address
 from .target import host
 
@@ -74,16 +72,6 @@ def _store(code: Code, vector: Value, at: Value, mask: Value | None) -> None:
         code.store_masked(vector, at, mask)
 
 
-def _fetch(code: Code, at: Value) -> None:
-    """Ask for the line of the cache at an address, any address; nobody waits for it."""
-    pointer = ir.IntType(8).as_pointer()
-    name = "llvm.prefetch.p0"
-    kind = ir.FunctionType(ir.VoidType(), [pointer, I32, I32, I32])
-    function = code.module.globals.get(name) or ir.Function(code.module, kind, name)
-    to_read, second_cache, data = (ir.Constant(I32, number) for number in (0, 2, 1))
-    code.ir.call(function, [code.ir.inttoptr(at, pointer), to_read, second_cache, data])
-
-
 def _inside(code: Code, where: Value, size: Value, at: Value, zeros: Value) -> Value:
     """The address ``at`` if ``0 <= where < size``, else that of zeros."""
     return code.ir.select(code.ir.icmp_unsigned("<", where, size), at, zeros)  # unsigned: what is negative is large
@@ -104,7 +92,8 @@ def emit_correlation(name: str, taps: int, step: int, spread: int, itemsize: int
         start = code.at(code.at(x, offset), code.ir.mul(code.times(u, step), pixel))
         for line in range(step):
             for p in range(pixels * step):
-                _fetch(code, code.at(code.at(start, code.times(pixel, p)), code.at(ahead, code.times(x_row, line))))
+                below = code.at(ahead, code.times(x_row, line))
+                code.prefetch(code.at(code.at(start, code.times(pixel, p)), below), near=2)
 
         def group(_: Value, variables: list[Value]) -> list[Value]:
             x, w, left, *sums = variables
@@ -192,9 +181,9 @@ def emit_window_sums(name: str, deep: int, taps: int, step: int, spread: int, it
             source = code.at(g, code.at(offset, code.ir.mul(u, pixel)))
             start = code.at(x, code.at(offset, code.ir.mul(code.times(u, step), pixel)))
             for p in range(pixels):
-                _fetch(code, code.at(code.at(source, code.times(pixel, p)), g_ahead))
+                code.prefetch(code.at(code.at(source, code.times(pixel, p)), g_ahead), near=2)
             for p in range(pixels * step):
-                _fetch(code, code.at(code.at(start, code.times(pixel, p)), x_ahead))
+                code.prefetch(code.at(code.at(start, code.times(pixel, p)), x_ahead), near=2)
             slopes = [_load(code, code.at(source, code.times(pixel, p)), mask) for p in range(pixels)]
             left = code.at(column, code.times(u, step))
             for position, uses in _positions(pixels, taps, step, spread).items():

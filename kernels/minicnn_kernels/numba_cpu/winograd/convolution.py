@@ -55,7 +55,7 @@ def _results(places, image, height, width, step, top, left, n):  # type: ignore[
 
 
 @serial
-def _block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
+def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
     """Task ``t``: a block of tiles, some panels of output channels."""
     groups = (cut.panels + cut.panels_per_task - 1) // cut.panels_per_task
     first_tile = t // groups * cut.block
@@ -98,7 +98,7 @@ def _convolve(thread, w, at, cut, workers, tasks):  # type: ignore[no-untyped-de
     for worker in share(thread, workers):
         scratch = at[0].scratch + np.int64(worker) * at[0].scratch_size
         for t in range(np.int64(worker), tasks, workers):
-            _block(t, scratch, w, at[0], cut[0])
+            winograd_block(t, scratch, w, at[0], cut[0])
 
 
 def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilogue: Epilogue) -> Array:

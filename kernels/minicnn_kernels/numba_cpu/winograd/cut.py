@@ -74,7 +74,7 @@ class Cut(NamedTuple):
 
 
 @lru_cache(64)
-def _kind(names: tuple[str, ...]) -> np.dtype[np.void]:
+def record_type(names: tuple[str, ...]) -> np.dtype[np.void]:
     return np.dtype((np.record, [(name, np.int64) for name in names]))
 
 
@@ -83,7 +83,7 @@ def record(numbers: NamedTuple) -> Array:
 
     As a tuple each would be an argument, and a loop over tasks takes 5 s to compile with 30 of them.
     """
-    return np.array([tuple(numbers)], _kind(numbers._fields))
+    return np.array([tuple(numbers)], record_type(numbers._fields))
 
 
 @serial
