@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import minicnn
 from minicnn import explain, models
 from minicnn.cli.images import class_names, picture
@@ -30,6 +32,14 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
+def inner_channel(maps: Any) -> int | None:
+    """Of the channels (N, K, h, w) that are largest away from the border, where padding counts, the strongest."""
+    n, k, h, w = maps.shape
+    rows, columns = np.divmod(maps.reshape(n, k, -1).argmax(2), w)  # (N, K)
+    inner = ((rows > h // 8) & (rows < h - 1 - h // 8) & (columns > w // 8) & (columns < w - 1 - w // 8)).all(0)
+    return int(np.where(inner, maps.max(axis=(0, 2, 3)), -np.inf).argmax()) if inner.any() else None
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Make all pictures."""
     args = arguments(given)
@@ -39,6 +49,7 @@ def main(given: Sequence[str] | None = None) -> None:
     maps = explain.feature_maps(net, photos)
     layer = args.layer or list(maps.maps)[len(maps.maps) // 2]
 
+    channel = inner_channel(explain.feature_maps(net, photos, layer).maps[layer])
     results = {
         "filters": explain.filters(net),
         "feature_maps": maps,
@@ -46,7 +57,7 @@ def main(given: Sequence[str] | None = None) -> None:
         "guided_backprop": explain.guided_backprop(net, photos, **names),
         "grad_cam": explain.grad_cam(net, photos, **names),
         "occlusion": explain.occlusion(net, photos, **names),
-        "deconvnet": explain.deconvnet(net, photos, layer),
+        "deconvnet": explain.deconvnet(net, photos, layer, channel),
         "most_activating": explain.most_activating(net, photos, layer, k=min(9, len(photos))),
         "activations": explain.activation_stats(net, photos),
     }

@@ -201,7 +201,7 @@ def gradient_autopsy(
                 made = _attempt(model, inputs, seed)
             for found in wrong:
                 if made is not None and _explains(made[found.position], found.backward, true[found.position]):
-                    suspected[found.position].append(f"{operation}: {known.name}. Right is: {known.remedy}")
+                    suspected[found.position].append(f"{operation}: {known}")
     numbers = _numbers(inputs)
     opened = [_opened(found, suspected[found.position], numbers) for found in compared]
     unexplained = like is None and any(not (found.right or found.mistakes or found.remarks) for found in opened)

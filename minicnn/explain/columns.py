@@ -25,6 +25,7 @@ KINDS = (conv.Conv2d, pooling.MaxPool2d, pooling.AvgPool2d, unfold.Unfold)
 NAMES = "conv2d, max_pool2d, avg_pool2d, unfold"
 MARKS = "ABCDEF"
 COLOURS = ("tab:orange", "tab:green", "tab:purple", "tab:cyan", "tab:pink", "tab:olive")
+CLEAR = {"clip_on": False, "zorder": 5}  # a box at the edge of a matrix is seen as wide as one inside
 ROWS, COLUMNS = 27, 10  # of a matrix that is printed
 OVERLAPS = "col2im adds every column back to where it is from; so many numbers come together at each pixel:"
 
@@ -172,6 +173,10 @@ class Im2col:
         """
         fig = new_figure(12, 7 if self.weights is not None else 4)
         axes = fig.subplots(2 if self.weights is not None else 1, 3, squeeze=False)
+        if self.weights is not None:  # below: the weights, and the product over the width of two
+            for ax in axes[1, 1:]:
+                ax.remove()
+            axes[1, 1] = fig.add_subplot(axes[1, 0].get_gridspec()[1, 1:])
         draw_plane(axes[0, 0], self.image[channel], f"x[{self.sample}, {channel}]")
         for at, colour in zip(self.marked, COLOURS, strict=False):
             draw_box(axes[0, 0], *self.patch(*at), colour)
@@ -180,12 +185,13 @@ class Im2col:
         self._draw(axes[0, 1], f"columns {self.columns.shape}", self.columns)
         for at, colour in zip(self.marked, COLOURS, strict=False):
             k = self.column(*at)
-            draw_box(axes[0, 1], (0, len(self.columns) - 1), (k, k), colour)
+            draw_box(axes[0, 1], (0, len(self.columns) - 1), (k, k), colour, **CLEAR)
         self._draw(axes[0, 2], "numbers that col2im adds", self.overlaps)
         if self.weights is not None:
             self._draw(axes[1, 0], f"weights {self.weights.shape}", self.weights)
             self._draw(axes[1, 1], self._product_line(), self.product)
-            axes[1, 2].set_axis_off()
+            for at, colour in zip(self.marked, COLOURS, strict=False):
+                draw_box(axes[1, 1], (0, len(self.product) - 1), (self.column(*at),) * 2, colour, **CLEAR)
         fig.suptitle(self._head()[0], fontsize="medium")
         return fig
 

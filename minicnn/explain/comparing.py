@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TITLES = ("implementation", "source", "difference", "time", "GFLOP/s", "of peak")
+SHORT = 1e-3  # seconds, in which it shows what it costs to start threads
 LEFT = 2  # columns of texts; the others are numbers
 
 
@@ -52,6 +53,7 @@ class KernelComparison:
     chosen : str
         Which kernel the registry gives now, and why.
     rows : list of Implementation
+    threads : int
     """
 
     operation: str
@@ -62,6 +64,7 @@ class KernelComparison:
     limit: float | None
     chosen: str
     rows: list[Implementation]
+    threads: int = 1
 
     def cells(self) -> list[list[str]]:
         """The texts of the table."""
@@ -82,7 +85,21 @@ class KernelComparison:
     def notes(self) -> list[str]:
         """What did not run and why, and what the registry chooses."""
         left = [f"{row.name}: {row.note}" for row in self.rows if row.note]
-        return [*left, f"chosen: {self.chosen}"]
+        return [*left, *self.remarks(), f"chosen: {self.chosen}"]
+
+    def remarks(self) -> list[str]:
+        """Why a time may surprise: Winograd's under the limit, threads that do not pay."""
+        times = {row.name: row.seconds for row in self.rows if row.seconds is not None}
+        found = []
+        for name, took in times.items():
+            if "winograd" in name and self.limit is not None and took < self.limit:
+                found.append(
+                    f"{name} beats the limit: it needs fewer multiplications than the definition, by which we count"
+                )
+        compiled = min((took for name, took in times.items() if name.startswith("numba")), default=0.0)
+        if self.threads > 1 and times.get("numpy", compiled) < compiled < SHORT:
+            found.append("numba is slower than numpy here: to start its threads costs more than this little work")
+        return found
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,20 +164,25 @@ class Comparison:
 
     def figure(self) -> Figure:
         """The time of each implementation as a bar, and the machine's limit as a line; one plot for each kernel."""
-        fig = new_figure(9, sum(0.35 * len(call.rows) + 1 for call in self.calls))
+        fig = new_figure(9, sum(0.35 * len(call.rows) + 0.2 * len(call.remarks()) + 1 for call in self.calls))
         axes = fig.subplots(len(self.calls), 1, squeeze=False)[:, 0]
         for ax, call in zip(axes, self.calls, strict=True):
             ran = [row for row in call.rows if row.seconds is not None]
-            bars = ax.barh([row.name for row in ran], [1e3 * (row.seconds or 0) for row in ran])
-            ax.bar_label(bars, [_label(cells) for cells in call.cells() if cells[3]], padding=3, fontsize="small")
+            times = [1e3 * (row.seconds or 0) for row in ran]
+            bars = ax.barh([row.name for row in ran], times)
+            labels = [_label(cells) for cells in call.cells() if cells[3]]
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # the limit's line passes under it
+            ax.bar_label(bars, labels, padding=4, fontsize="small", bbox=paper, zorder=3)
             ax.invert_yaxis()
             ax.set_xscale("log")
-            ax.set_xlabel("ms")
+            limits = [] if call.limit is None else [1e3 * call.limit]
+            low, high = min([*times, *limits], default=1.0) / 3, max([*times, *limits], default=1.0)
+            ax.set_xlim(low, high * (high / low) ** 0.6)  # the last third is for the labels
             ax.set_title(call.title, fontsize="small")
-            if call.limit is not None:
-                ax.axvline(1e3 * call.limit, linestyle="--", color="tab:red", label="the machine's limit")
-                ax.legend(fontsize="small")
-            ax.margins(x=0.3)
+            if limits:
+                ax.axvline(limits[0], linestyle="--", color="tab:red")
+            unit = "ms; the red line is the machine's limit" if limits else "ms"
+            ax.set_xlabel("\n".join([unit, *call.remarks()]), fontsize="small")
         return fig
 
 
@@ -243,7 +265,7 @@ def compare(
         )
     threads = get_num_threads()
     peak = machine_peak(threads)
-    return Comparison([_compared(call, peak, seconds, limit) for call in calls], threads, peak)
+    return Comparison([_compared(call, peak, seconds, limit, threads) for call in calls], threads, peak)
 
 
 def seen(operation: Any, inputs: tuple[Any, ...], options: Any, backward: bool) -> list[Call]:
@@ -268,7 +290,7 @@ def seen(operation: Any, inputs: tuple[Any, ...], options: Any, backward: bool) 
     return list(reversed(once.values()))
 
 
-def _compared(call: Call, peak: Any, seconds: float, limit: float) -> KernelComparison:
+def _compared(call: Call, peak: Any, seconds: float, limit: float, threads: int) -> KernelComparison:
     what, flops = call.describe()
     kind = next((a.dtype for a in (*call.arguments, call.result) if hasattr(a, "dtype")), None)
     least = None
@@ -278,7 +300,7 @@ def _compared(call: Call, peak: Any, seconds: float, limit: float) -> KernelComp
     what += ", with what follows in the same call" if fused(call.arguments) else ""
     rows = implementations(call, seconds, limit)
     chosen = explain(call.operation, *call.arguments)
-    return KernelComparison(call.operation, what, str(kind), flops, call.moved, least, chosen, rows)
+    return KernelComparison(call.operation, what, str(kind), flops, call.moved, least, chosen, rows, threads)
 
 
 def time_text(seconds: float) -> str:

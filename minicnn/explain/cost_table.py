@@ -162,6 +162,8 @@ class CostComparison:
         """Parameters, multiply-adds and memory of activations as bars."""
         names = [design.name for design in self.designs]
         fig = new_figure(11, 0.4 * len(names) + 1.2)
+        from matplotlib.ticker import EngFormatter, MaxNLocator
+
         kinds = {
             "parameters": [design.params for design in self.designs],
             "multiply-adds": [design.mult_adds for design in self.designs],
@@ -170,7 +172,9 @@ class CostComparison:
         for ax, (title, values) in zip(fig.subplots(1, 3, sharey=True), kinds.items(), strict=True):
             ax.bar_label(ax.barh(names, values), [counted(value) for value in values], padding=3, fontsize="small")
             ax.set_title(title, fontsize="medium")
-            ax.margins(x=0.3)
+            ax.margins(x=0.35)
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_major_formatter(EngFormatter())  # 200 M
         fig.get_axes()[0].invert_yaxis()
         return fig
 

@@ -51,9 +51,11 @@ def draw_plane(ax: Axes, plane: Any, title: str) -> None:
 
 
 def draw_box(ax: Axes, rows: tuple[int, int], columns: tuple[int, int], colour: Any = MARK, **style: Any) -> None:
-    """A rectangle around the pixels from the first to the last row and column."""
+    """A rectangle around the pixels from the first to the last row and column, with a white edge on any ground."""
     from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
 
     corner = (columns[0] - 0.5, rows[0] - 0.5)
     size = (columns[1] - columns[0] + 1, rows[1] - rows[0] + 1)
-    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2, **style))
+    halo = [withStroke(linewidth=4, foreground="white")]
+    ax.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2, path_effects=halo, **style))

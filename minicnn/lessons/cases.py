@@ -58,6 +58,8 @@ def _special(task: Task, name: str, value: Any) -> Iterator[str]:
             yield "a stride"
         if value.padding != ((0, 0), (0, 0)):
             yield "padding"
+        if any(_reaches_beyond(value, axis) for axis in (0, 1)):
+            yield "ceil_mode"
         if any(d > 1 and k > 1 for d, k in zip(value.dilation, value.kernel_size, strict=True)):
             yield "dilation"
         if value.kernel_size[0] != value.kernel_size[1]:
@@ -74,6 +76,12 @@ def _special(task: Task, name: str, value: Any) -> Iterator[str]:
         yield name.replace("_", " ")
     elif value is not None and name in ("weight", "bias", "max_exp_avg_sqs"):
         yield {"weight": "a weight", "bias": "a bias"}.get(name, name)
+
+
+def _reaches_beyond(window: Window2d, axis: int) -> bool:
+    """Whether the last window ends outside of the padded image, as ``ceil_mode`` allows."""
+    last = (window.output_size[axis] - 1) * window.stride[axis] + window.dilation[axis] * (window.kernel_size[axis] - 1)
+    return last >= window.input_size[axis] + sum(window.padding[axis])
 
 
 def shown(value: Any) -> str:

@@ -127,9 +127,7 @@ def _compared(task: Task, case: Case, name: str, value: Any, true: Array, got: l
     if np.isnan(value[wrong]).any() and not np.isnan(true[wrong]).any():
         return Problem("nan", case, f"{text}\n{WHY_NAN}", [])
     arguments = list(case.draw().values())
-    known = [
-        f"{m.name}. Right is: {m.remedy}" for m in suspects(task.operation, arguments, [np.asarray(r) for r in got])
-    ]
+    known = [str(m) for m in suspects(task.operation, arguments, [np.asarray(r) for r in got])]
     whole = ["the numbers are rounded to integers: was the result made as an array of integers?"] * rounded(value, true)
     return Problem("values", case, text, whole or known or remarks(value, true, numbers_of(arguments)))
 

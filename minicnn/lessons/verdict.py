@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from ..explain.mistakes.known import MISTAKES, Mistake, shows
 from .cases import Case
 from .judge import Problem
 from .tasks import Task
@@ -64,6 +65,19 @@ class Verdict:
         common = wrong[0].intersection(*wrong) - right[0].union(*right)
         return " and ".join(sorted(common))
 
+    def likely(self) -> list[str]:
+        """The mistakes that the plainest wrong case shows, without those that a right case would show too."""
+        first = self.first
+        if first is None:
+            return []
+        known = {str(mistake): mistake for mistake in MISTAKES.get(self.task.operation, ())}
+        judged = zip(self.cases, self.problems, strict=True)
+        right = [case for case, problem in judged if problem is None and case.batch]
+        return [text for text in first.likely if text not in known or not self._show(known[text], right)]
+
+    def _show(self, mistake: Mistake, cases: list[Case]) -> bool:
+        return any(shows(mistake, self.task.operation, list(case.draw().values())) for case in cases)
+
     def __str__(self) -> str:
         name, count = self.task.operation, len(self.cases)
         first = self.first
@@ -74,7 +88,7 @@ class Verdict:
             lines.append(f"Only cases with {pattern} are wrong, and all of them are.")
         special = ", ".join(first.case.features()) or "nothing special"
         lines += [f"The plainest wrong case ({special}):", f"  {first.case}", textwrap.indent(first.text, "  ")]
-        lines += [f"  Likely: {text}" for text in first.likely[:LISTED]]
+        lines += [f"  Likely: {text}" for text in self.likely()[:LISTED]]
         lines.append(f"The formula is in {self.task.lesson}.")
         return "\n".join(lines)
 

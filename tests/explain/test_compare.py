@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,21 @@ def test_the_figure_has_a_bar_for_each_that_ran() -> None:
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["reference", "numba, direct"]
     assert [text.get_text() for text in axes[0].texts] == ["2.00 s (0.001 GFLOP/s)", "500.00 us (4 GFLOP/s)"]
     assert axes[0].lines[0].get_xdata()[0] == pytest.approx(0.02)
+
+
+def test_times_that_surprise_are_explained() -> None:
+    call = made_up().calls[0]
+    row = call.rows[-1]
+    fast = [replace(row, name="numpy", seconds=2e-5), replace(row, name="numba, winograd", seconds=2e-4)]
+    surprising = replace(call, rows=fast, limit=1e-3, threads=2)
+    first, second = surprising.remarks()
+    assert "numba, winograd beats the limit: it needs fewer multiplications" in first
+    assert "to start its threads costs more" in second
+    assert {first, second} <= set(surprising.notes())
+    assert replace(surprising, limit=1e-4, threads=1).remarks() == []
+    (ax,) = replace(made_up(), calls=[surprising]).figure().get_axes()
+    assert first in ax.get_xlabel()
+    assert ax.get_xlim()[1] > 3 * 1e3 * max(fast[1].seconds or 0, 1e-3)  # room for the labels
 
 
 if __name__ == "__main__":  # after a change that is meant: python -m tests.explain.test_compare

@@ -128,6 +128,14 @@ def test_the_figure_has_bars_of_the_three_numbers() -> None:
     assert axes[1].texts[0].get_text() == "854.20 M"
 
 
+def test_the_ticks_of_the_figure_are_short() -> None:
+    figure = compare_cost({"wide": nn.Conv2d(256, 192, 3)}, (256, 28, 28)).figure()
+    figure.canvas.draw()
+    for ax in figure.get_axes():
+        assert ax.xaxis.get_offset_text().get_text() == ""
+        assert all(len(label.get_text()) <= 6 for label in ax.get_xticklabels())
+
+
 def test_a_tensor_has_a_size_and_one_cost_a_figure() -> None:
     found = cost(conv(3, 4, 3), minicnn.zeros(2, 3, 5, 5))
     assert found.mult_adds == cost(conv(3, 4, 3), (2, 3, 5, 5)).mult_adds == 2 * 3 * 3 * 3 * 4 * 5 * 5

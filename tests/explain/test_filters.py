@@ -116,5 +116,7 @@ def test_the_figure_and_text_of_exciting_patches() -> None:
     expected = (patch - patch.min()) / (patch.max() - patch.min())
     np.testing.assert_allclose(pixels(axes[3, 1]), expected.transpose(1, 2, 0))
     assert axes[3, 0].get_ylabel() == "channel 3"
+    narrow = most_activating(ours, minicnn.randn(1, 3, 17, 15).double(), "pool", k=1).figure()
+    assert max(map(len, narrow.get_suptitle().splitlines())) < 20
     assert axes[3, 1].get_title() == f"{found.activations[3, 1]:.3g}"
     assert str(found).splitlines()[0] == "Layer 'pool': the 2 images that excite a channel most"

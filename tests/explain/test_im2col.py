@@ -112,6 +112,7 @@ def test_the_figure_marks_patches_and_their_columns() -> None:
     for ax, values in zip(axes[1:5], (found.columns, found.overlaps, found.weights, found.product), strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), values)
     assert len(im2col(nn.MaxPool2d(2), x).figure().get_axes()) == 3
+    assert len(axes) == 5  # no empty one
     assert axes[0].get_xlim()[0] < -1.5  # the padding that a patch reaches into is in view
 
 

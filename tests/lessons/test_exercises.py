@@ -56,6 +56,18 @@ def test_a_wrong_answer_is_told_what_is_wrong(answer) -> None:
         assert text in str(verdict), f"{text!r} is not in: {verdict}"
 
 
+def test_a_mistake_that_right_cases_would_show_is_not_suspected() -> None:
+    @minicnn.exercise("conv2d.forward")
+    def no_bias_of_several_samples(x, w, bias, window, groups):
+        return task_of("conv2d.forward").solution(x, w, None if len(x) > 1 else bias, window, groups)
+
+    verdict = no_bias_of_several_samples.check()
+    assert verdict.first is not None
+    assert "the bias is forgotten" in "".join(verdict.first.likely)
+    assert verdict.likely() == []
+    assert "Likely" not in str(verdict)
+
+
 def test_the_cases_are_those_of_the_project_and_of_many_kinds() -> None:
     seen = {
         task.operation: {f for case in cases_of(task, (), 40, 0) for f in case.features()}
@@ -67,6 +79,8 @@ def test_the_cases_are_those_of_the_project_and_of_many_kinds() -> None:
     sliding = {"a stride", "padding", "dilation", "a window that is not square"}
     for operation in ("im2col", "col2im", "conv2d.forward", "conv2d.grad_weight", "max_pool2d.forward"):
         assert sliding <= seen[operation]
+    assert {"NaN", "infinite numbers", "ceil_mode"} <= seen["max_pool2d.forward"]
+    assert "ceil_mode" in seen["max_pool2d.grad_input"]
     assert {"groups", "a bias"} <= seen["conv2d.forward"]
     assert {"nesterov", "maximize", "first", "weight decay", "dampening", "momentum"} <= seen["sgd.step"]
     assert {"labels to be ignored", "label smoothing", "a weight"} <= seen["cross_entropy.grad"]

@@ -73,6 +73,18 @@ def max_pool_with_zeros(x, window):
     return y, winner
 
 
+def max_pool_passing_over_nan(x, window):
+    return of("max_pool2d.forward")(np.where(np.isnan(x), np.array(-np.inf, x.dtype), x), window)
+
+
+def max_pool_of_the_first_nan(x, window):
+    y, winner = of("max_pool2d.forward")(x, window)
+    for n, c, i, j in np.argwhere(np.isnan(y)):
+        a, b = next((a, b) for a, b, h, w in taps(window, i, j) if np.isnan(x[n, c, h, w]))
+        winner[n, c, i, j] = a * window.kernel_size[1] + b
+    return y, winner
+
+
 def max_pool_without_taps(x, window):
     return of("max_pool2d.forward")(x, window)[0]
 
@@ -177,6 +189,8 @@ WRONG = {  # answer -> (exercise, kind of problem, what the text says)
     grad_weight_last_sample: ("conv2d.grad_weight", "values", ("several samples", "only the last sample counts")),
     grad_weight_mean: ("conv2d.grad_weight", "values", ("several samples", "the mean over the batch is taken")),
     max_pool_with_zeros: ("max_pool2d.forward", "values", ("y is wrong first at (0, ", "got 0", "the search for the maximum starts at 0")),
+    max_pool_passing_over_nan: ("max_pool2d.forward", "values", ("Only cases with NaN are wrong", "NaN is passed over")),
+    max_pool_of_the_first_nan: ("max_pool2d.forward", "values", ("Only cases with NaN are wrong", "a later NaN wins over an earlier one")),
     max_pool_without_taps: ("max_pool2d.forward", "count", ("returned 1 results; expected 2: y, taps",)),
     batch_norm_dividing_by_the_variance: ("batch_norm.normalize", "values", ("divided by the variance instead of its root",)),
     batch_norm_grad_of_constants: ("batch_norm.grad", "values", ("both mean terms are missing",)),

@@ -23,6 +23,7 @@ JOINT_GAP = 18.0
 BETWEEN = 34.0  # layers
 AT_PORTS = 16.0  # between a layer and the edge of the block
 MARGIN = 14.0  # inside a block
+CAPTION = 26.0  # between a caption and the block's edge, and the arrow, in all
 TITLE = 24.0  # height of a block's title
 SWEEPS = 12
 STRAIGHT = 8.0  # how much a pair of joints pulls, to a pair of boxes' 4 and a mixed one's 1
@@ -82,7 +83,7 @@ def place(diagram: Diagram, measure: Callable[[Box], tuple[float, float]]) -> La
         if inside is None:
             width, height = measure(box)
         else:
-            width = max(inside.width, measure(box)[0]) + 2 * MARGIN
+            width = inside.width + 2 * max(MARGIN, measure(box)[0] + CAPTION - _beside(inside))
             height = inside.height + TITLE + MARGIN
         nodes[box.key] = _Node(width, height, Placed(box, 0, 0, width, height, inside))
     entries = {number: _Node(8, 0, port=number) for number in diagram.inputs}
@@ -100,6 +101,12 @@ def place(diagram: Diagram, measure: Callable[[Box], tuple[float, float]]) -> La
     _order(layers)
     _spread(layers)
     return _drawn(layers, chains, entries, exits)
+
+
+def _beside(inside: Layout) -> float:
+    """How much room there is, left and right, beside the arrows that come in: for the captions of a block."""
+    ports = list(inside.ports_in.values()) or [inside.width / 2]
+    return min(min(ports), inside.width - max(ports))
 
 
 def _layers(nodes: list[_Node], ends: list[tuple[Arrow, _Node, _Node]], last: set[int]) -> list[list[_Node]]:

@@ -45,9 +45,9 @@ def head(box: Box) -> list[str]:
 
 
 def measure(box: Box) -> tuple[float, float]:
-    """Width and height of a box."""
+    """Width and height of a box; of an open block those of the wider of its two captions."""
     if box.inside is not None:
-        return text_width(f"{head(box)[0]}  {foot(box)}", FONT) + 8, TITLE
+        return max(1.15 * text_width(head(box)[0], SMALL + 0.5), text_width(foot(box), SMALL)), TITLE
     lines, below = head(box), foot(box)
     width = max(*(text_width(line) * 1.15 for line in lines), text_width(below, SMALL), 26.0) + 20
     return width, LEADING * len(lines) + (14 if below else 0) + 10
@@ -148,8 +148,8 @@ def _lines(layout: Layout, dx: float, dy: float, above: float = 0.0, below: floa
     blocks = {placed.box.key for placed in layout.boxes if placed.inside is not None}
     for line in layout.lines:
         points = [(x + dx, y + dy) for x, y in line.points]
-        if line.arrow.source is None:
-            points[0] = (points[0][0], points[0][1] - above)
+        if line.arrow.source is None and above:  # straight down between the block's captions
+            points.insert(0, (points[0][0], points[0][1] - above))
         leaves = line.arrow.target is None
         if leaves:
             points[-1] = (points[-1][0], points[-1][1] + below)

@@ -42,6 +42,9 @@ class Mistake:
     plant: Plant
     watches: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name}. Right is: {self.remedy}"
+
 
 MISTAKES: dict[str, list[Mistake]] = {}
 _RIGHT = {name: find(name, "reference") for name in operations("reference")}  # as they are, before any is replaced
@@ -85,13 +88,17 @@ def results(operation: str, function: Callable[..., Any], arguments: Sequence[An
 def planted(operation: str, arguments: Sequence[Any]) -> Iterator[tuple[Mistake, list[Array]]]:
     """Each mistake that these arguments let one make, with its results."""
     for known in MISTAKES.get(operation, ()):
-        try:
-            with np.errstate(all="ignore"):
-                made = results(operation, partial(known.plant, right(operation)), arguments)
-        except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
-            continue  # not with such sizes
+        made = _made(known, operation, arguments)
         if made is not None:
             yield known, made
+
+
+def _made(known: Mistake, operation: str, arguments: Sequence[Any]) -> list[Array] | None:
+    try:
+        with np.errstate(all="ignore"):
+            return results(operation, partial(known.plant, right(operation)), arguments)
+    except (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError):
+        return None  # not with such sizes
 
 
 def close(a: Array, b: Array) -> bool:
@@ -105,6 +112,15 @@ def fits(made: Sequence[Array], got: Sequence[Array], true: Sequence[Array]) -> 
         return False
     wrong = [i for i in range(len(got)) if not close(got[i], true[i])]
     return bool(wrong) and all(close(got[i], made[i]) and not close(made[i], true[i]) for i in wrong)
+
+
+def shows(known: Mistake, operation: str, arguments: Sequence[Any]) -> bool:
+    """Whether a mistake would make the results for these arguments wrong."""
+    true = results(operation, right(operation), arguments)
+    made = _made(known, operation, arguments)
+    if true is None or made is None:
+        return False
+    return len(made) != len(true) or not all(map(close, made, true))
 
 
 def suspects(operation: str, arguments: Sequence[Any], got: Sequence[Array]) -> list[Mistake]:

@@ -261,8 +261,34 @@ def _taps(window: Window2d) -> range:
     remedy="padding is -inf, so that it never wins; a window of negative numbers has a negative maximum",
 )
 def _(right: Plant, x: Array, window: Window2d) -> Any:
-    seen = np.stack([_seen(x, window, tap, outside=0.0) for tap in _taps(window)])
-    return seen.max(0), seen.argmax(0).astype(window.tap_type)
+    y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
+    winner = np.zeros(y.shape, window.tap_type)
+    for tap in _taps(window):
+        seen = _seen(x, window, tap, outside=0.0)
+        better = (seen > y) | np.isnan(seen)
+        y, winner = np.where(better, seen, y), np.where(better, tap, winner).astype(window.tap_type)
+    return y, winner
+
+
+@mistake(
+    "max_pool2d.forward",
+    name="NaN is passed over",
+    remedy="NaN wins over all numbers: no comparison with NaN is true, so ask np.isnan",
+)
+def _(right: Plant, x: Array, window: Window2d) -> Any:
+    return right(np.where(np.isnan(x), x.dtype.type(-np.inf), x), window)
+
+
+@mistake(
+    "max_pool2d.forward",
+    name="of several NaN the first wins",
+    remedy="a later NaN wins over an earlier one",
+)
+def _(right: Plant, x: Array, window: Window2d) -> Any:
+    y, winner = right(x, window)
+    for tap in reversed(_taps(window)):
+        winner = np.where(np.isnan(_seen(x, window, tap)), tap, winner)
+    return y, winner.astype(window.tap_type)
 
 
 @mistake(

@@ -17,7 +17,7 @@ header p { margin: 0; opacity: .85; }
 nav { margin-top: 1rem; }
 nav a { color: #cfe3f7; margin-right: 1.2rem; text-decoration: none; font-size: .92rem; }
 nav a:hover { text-decoration: underline; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.2rem 2rem 3rem; }
+main { max-width: 90rem; margin: 0 auto; padding: 1.2rem 2rem 3rem; }
 section { background: #fff; border: 1px solid var(--line); border-radius: 10px; padding: 1.1rem 1.5rem 1.4rem;
           margin-top: 1.2rem; }
 h2 { margin: 0 0 .3rem; font-size: 1.25rem; color: #16324f; }
@@ -28,7 +28,7 @@ p.note { margin: 0 0 .8rem; color: var(--soft); font-size: .93rem; max-width: 60
 .card b { display: block; font-size: 1.2rem; }
 .card span { color: var(--soft); font-size: .85rem; }
 .wide { overflow: auto; max-height: 40rem; border: 1px solid var(--line); border-radius: 6px; padding: .4rem; }
-.wide table { font-variant-numeric: tabular-nums; }
+.wide table { font-variant-numeric: tabular-nums; font-size: .8rem !important; }
 .wide tr:nth-child(even) td { background: #f6f8fa; }
 .wide th { position: sticky; top: -.4rem; background: #fff; }
 .drawing { overflow: auto; text-align: center; }

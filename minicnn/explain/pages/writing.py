@@ -289,5 +289,7 @@ def _reasons(model: Module, image: Tensor, target: int | None, classes: Sequence
         except ValueError as error:  # no ReLU to guide, no maps
             parts.append(f'<h3>{escape(text)}</h3><p class="note">Not for this model: {escape(str(error))}</p>')
             continue
-        parts.append(f"<h3>{escape(text)}</h3>{html_image(found.figure())}")
+        drawn = found.figure()
+        drawn.suptitle("")  # the heading says it
+        parts.append(f"<h3>{escape(text)}</h3>{html_image(drawn)}")
     return Section("reasons", "What decides", "Which pixels of the image count for the class.", "".join(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,7 +69,10 @@ class MostActivating(Picture):
     def figure(self) -> Figure:
         """A row of patches for each channel, the most exciting first, under the activation."""
         rows, columns = self.activations.shape
-        fig = new_figure(1.2 * columns + 0.6, 1.4 * rows + 0.5)
+        title = f"{self.layer}: the patches that excite a channel most"
+        width = 1.2 * columns + 0.6
+        lines = wrap(title, max(12, int(10 * width)))
+        fig = new_figure(width, 1.4 * rows + 0.3 + 0.2 * len(lines))
         axes = blank_axes(fig, rows, columns)
         for ax, patch, value in zip(
             axes.flat, [p for row in self.patches for p in row], self.activations.flat, strict=True
@@ -77,7 +81,7 @@ class MostActivating(Picture):
             ax.set_title(f"{value:.3g}", fontsize=7)
         for ax, channel in zip(axes[:, 0], self.channels, strict=True):
             ax.set_ylabel(f"channel {channel}", fontsize=8)
-        fig.suptitle(f"{self.layer}: the patches that excite a channel most", fontsize=11)
+        fig.suptitle("\n".join(lines), fontsize=11)
         return fig
 
 
