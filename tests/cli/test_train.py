@@ -178,7 +178,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_130(photos: Path, tmp_path: Path) ->
     while "epoch 2/" not in process.stdout.readline():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, error = process.communicate()
+    out, error = process.communicate(timeout=100)
     assert process.returncode == 130
     assert "stopped: Ctrl-C. Go on with: minicnn train --resume --output" in out
     assert "Traceback" not in error
