@@ -28,6 +28,8 @@ OURS = {
     "set_conv_algorithm",
     "is_fusion_enabled",
     "set_fusion_enabled",
+    "exercise",
+    "exercises",
 }
 PARTS = {"bool_", "core", "data", "datasets", "explain", "io", "models", "ops", "transforms", "kernels"}
 
