@@ -203,8 +203,8 @@ def compare(
     """The kernels of an operation in every implementation: where it is written, how exact and how fast it is.
 
     The operation runs once, and the kernels that it calls are seen. Each is then computed by the plain loops, by NumPy,
-    by the compiled kernel (a convolution by each of its algorithms) and by PyTorch if that is installed, on the same
-    numbers and as many threads.
+    by the compiled kernel (a convolution by each of its algorithms), by the CUDA kernel on the CPU (if g++ is there)
+    and by PyTorch if that is installed, on the same numbers and as many threads.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def compare(
     seconds : float, default 0.2
         How long each implementation is timed, about.
     limit : float, default 5
-        The plain loops in Python are left out where they would take more seconds than that.
+        The plain loops in Python, and the CUDA kernel on the CPU, are left out where they would take more seconds.
     **options
         Named arguments of the call.
 

@@ -22,6 +22,7 @@ from minicnn_kernels.watching import Call, arrays
 from . import with_torch
 
 LOOP = 1e-6  # seconds of one step of the reference's loops in Python, about
+MODEL = 1e-7  # the same of a CUDA kernel whose threads take turns on the CPU
 ROUNDS = 5  # the implementations take turns, since the speed of a machine drifts
 
 
@@ -89,7 +90,7 @@ def implementations(call: Call, seconds: float, limit: float) -> list[Implementa
     runnable = [way for way in found if isinstance(way, Way)]
     times: dict[int, list[float]] = {}
     for way in runnable:
-        if way.row.name.startswith("numba"):
+        if way.row.name.startswith(("numba", "CUDA")):
             way.times(1)  # compiles
         times[id(way)], result = way.times(1)
         way.row.difference = difference(first_array(result), exact)
@@ -119,7 +120,28 @@ def ways(call: Call, limit: float) -> Iterator[Way | Implementation]:
                 yield _algorithm(call, kernel, algorithm)
         else:
             yield _way(call, backend, kernel.function, (lambda backend=backend: use_backend(backend),))  # type: ignore[misc]
+    yield _cuda_on_cpu(call, limit)
     yield _in_torch(call)
+
+
+def _cuda_on_cpu(call: Call, limit: float) -> Way | Implementation:
+    """The project's CUDA kernel, run without a GPU: what it computes, not how fast a GPU would."""
+    from minicnn_kernels.cuda.on_cpu import operations
+    from minicnn_kernels.cuda.on_cpu.build import CompileError, compiler
+
+    name, reason = "CUDA, on the CPU", operations.declines(call.operation, call.arguments)
+    if reason is not None:
+        return Implementation(name, note=reason)
+    kernel, function = operations.OPERATIONS[call.operation]
+    source = operations.place(kernel)
+    try:
+        compiler()
+    except CompileError as error:
+        return Implementation(name, source, note=str(error).partition(". ")[0])
+    if (needed := _steps(call) * MODEL) > limit:
+        note = f"left out: threads that take turns would need about {needed:.0f} s; limit={needed * 2:.0f} runs them"
+        return Implementation(name, source, note=note)
+    return _way(call, name, function, ())._replace(row=Implementation(name, source))
 
 
 def _algorithm(call: Call, kernel: registry.Kernel, algorithm: str) -> Way | Implementation:

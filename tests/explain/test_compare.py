@@ -68,7 +68,10 @@ def test_implementations_agree(name: str) -> None:
         assert {row.name.partition(",")[0] for row in ran} >= {"reference", "numpy"}
         assert all(row.difference is not None and row.difference < 1e-5 and row.seconds > 0 for row in ran), call
         assert all(row.note for row in call.rows if row.seconds is None)
-        assert {row.name.partition(",")[0] for row in call.rows if "Torch" not in row.name} == set(available_backends())
+        assert {row.name.partition(",")[0] for row in call.rows if "Torch" not in row.name} == {
+            *available_backends(),
+            "CUDA",
+        }
     assert {key: value.tolist() for key, value in layer.state_dict().items()} == before
     assert all(p.grad is None for p in layer.parameters())
 
@@ -83,6 +86,7 @@ def test_algorithms_of_a_convolution_and_why_one_declines() -> None:
             "numba, direct",
             "numba, im2col",
             "numba, winograd",
+            "CUDA, on the CPU",
             f"PyTorch {torch.__version__.split('+')[0]}",
         )
     ]
