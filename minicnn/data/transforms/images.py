@@ -73,7 +73,7 @@ def by_pillow(who: str, img: Any, change: Callable[[Any], Any]) -> Any:
     """``change`` done to a PIL image, or the reason why Pillow does not do it for this kind of image."""
     try:
         return change(img)
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError, NotImplementedError) as error:  # what Pillow raises for modes that it does not take
         raise ValueError(
             f"{who}: Pillow does not do this with an image of mode {img.mode} ({error}). Fix: image.convert('RGB')"
         ) from error
