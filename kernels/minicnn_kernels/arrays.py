@@ -1,14 +1,47 @@
-"""The array type that kernels take and return, and what the arrays of an optimiser's step must have in common."""
+"""The array type that kernels take and return, where an array lives, and what an optimiser's arrays must share."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from .errors import DTypeError, ShapeError
 
 Array = NDArray[Any]
+
+
+def on_device(x: Any) -> bool:
+    """Whether ``x`` is an array in a GPU's memory (CuPy's), not NumPy's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> on_device(np.zeros(3))
+    False
+    """
+    return not isinstance(x, np.ndarray) and hasattr(type(x), "__cuda_array_interface__")
+
+
+def namespace(x: Any) -> ModuleType:
+    """NumPy, or CuPy for an array on a device: where functions are looked up that make new arrays.
+
+    Functions of existing arrays need no namespace: ``np.exp(x)`` and ``np.concatenate((x, y))`` go to CuPy by NumPy's own
+    protocols (``__array_ufunc__``, ``__array_function__``) when the arrays are CuPy's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> namespace(np.zeros(3)).__name__
+    'numpy'
+    """
+    if not on_device(x):
+        return np
+    from .cuda.runtime import cupy
+
+    return cupy()
 
 
 def check_step(params: list[Array], grads: list[Array], *states: list[Array] | None) -> None:
