@@ -43,8 +43,8 @@ def why_unavailable() -> str | None:
         if version == 0:
             return "CuPy is installed, but this machine has no NVIDIA driver (nvidia-smi would show one)"
         return (
-            f"CuPy is installed, but the NVIDIA driver (CUDA {version // 1000}.{version % 1000 // 10}) is too old or does "
-            f"not work for CuPy's CUDA {runtime.runtimeGetVersion() // 1000} ({error}); update the driver"
+            f"CuPy is installed, but the NVIDIA driver (CUDA {version // 1000}.{version % 1000 // 10}) is too old or "
+            f"does not work for CuPy's CUDA {runtime.runtimeGetVersion() // 1000} ({error}); update the driver"
         )
     if count == 0:
         return "the NVIDIA driver sees no GPU (is CUDA_VISIBLE_DEVICES empty?)"
@@ -54,7 +54,7 @@ def why_unavailable() -> str | None:
         right = float((ones @ ones + copied).sum()) == 12
     except Exception as error:
         return (
-            f"CuPy sees {count} GPU{'s' * (count > 1)} but cannot compute ({type(error).__name__}: {error}); if a library "
-            f"is missing: pip install 'cupy-cuda{runtime.runtimeGetVersion() // 1000}x[ctk]'"
+            f"CuPy sees {count} GPU{'s' * (count > 1)} but cannot compute ({type(error).__name__}: {error}); if a "
+            f"library is missing: pip install 'cupy-cuda{runtime.runtimeGetVersion() // 1000}x[ctk]'"
         )
     return None if right else "CuPy computed a wrong result on this GPU"
