@@ -28,8 +28,8 @@ def on_device(x: Any) -> bool:
 def namespace(x: Any) -> ModuleType:
     """NumPy, or CuPy for an array on a device: where functions are looked up that make new arrays.
 
-    Functions of existing arrays need no namespace: ``np.exp(x)`` and ``np.concatenate((x, y))`` go to CuPy by NumPy's own
-    protocols (``__array_ufunc__``, ``__array_function__``) when the arrays are CuPy's.
+    Functions of existing arrays need no namespace: ``np.exp(x)`` and ``np.concatenate((x, y))`` go to CuPy by NumPy's
+    own protocols (``__array_ufunc__``, ``__array_function__``) when the arrays are CuPy's.
 
     Examples
     --------
@@ -42,6 +42,11 @@ def namespace(x: Any) -> ModuleType:
     from .cuda.runtime import cupy
 
     return cupy()
+
+
+def address(x: Any) -> int:
+    """Where an array starts, in the memory of its device."""
+    return int(x.ctypes.data) if isinstance(x, np.ndarray) else int(x.data.ptr)
 
 
 def check_step(params: list[Array], grads: list[Array], *states: list[Array] | None) -> None:

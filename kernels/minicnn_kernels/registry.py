@@ -13,8 +13,9 @@ backend        what it is                                            where
 
 The kernel is looked up at every call: by where the first array lives, and from the
 backend that is active then. Arrays on a GPU go to ``cupy`` whatever is active, but for
-``numpy``, whose functions compute there too (NumPy hands them to CuPy). A kernel may decline some arguments (an element type, say); the call then falls
-back to the ``numpy`` kernel, and :func:`explain` says so.
+``numpy``, whose functions compute there too (NumPy hands them to CuPy). A kernel may
+decline some arguments (an element type, say); the call then falls back to the
+``numpy`` kernel, and :func:`explain` says so.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import address
 from ..errors import DTypeError, ShapeError
 
 _TYPES = {
@@ -241,11 +242,6 @@ class Signature:
                         f"{self.name}: {q.name} and {p.name} are the same memory, and the kernel writes to "
                         f"{q.name if p.read_only else p.name}; __restrict__ in its source says that they are not"
                     )
-
-
-def address(x: Any) -> int:
-    """Where an array starts, in the memory of its device."""
-    return int(x.ctypes.data) if isinstance(x, np.ndarray) else int(x.data.ptr)
 
 
 def _overlap(x: Any, y: Any) -> bool:

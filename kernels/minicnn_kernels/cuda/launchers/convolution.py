@@ -17,13 +17,12 @@ from functools import lru_cache
 from math import inf, prod
 from typing import Any
 
-from ...arrays import Array, namespace, on_device
+from ...arrays import Array, address, namespace, on_device
 from ...conv_algorithms import active_conv_algorithm
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
 from ...precision import conv_tf32
 from .. import runtime
-from ..signature import address
 from . import order
 from .channels import finish
 from .launch import launch, launcher, product

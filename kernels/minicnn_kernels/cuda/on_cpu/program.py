@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..signature import Parameter, Signature, address, signatures
+from ...arrays import address
+from ..signature import Parameter, Signature, signatures
 from .build import build
 from .errors import KernelError, Line, Lines
 from .translate import needs_fibers, to_cpp, without_comments
