@@ -1,7 +1,7 @@
 """A stand-in for CuPy on machines without a GPU: NumPy computes, `minicnn_kernels.cuda.on_cpu` runs the kernels.
 
-For tests of the code around kernels. It is held to the real CuPy, which imports without a driver: names that it lacks are
-lacking here, and calls must fit its signatures. As on a GPU:
+For tests of the code around kernels. It is held to the real CuPy, which imports without a driver: names that it lacks
+are lacking here, and calls must fit its signatures. As on a GPU:
 
 - NumPy arrays do not mix with device arrays, and nothing is converted to NumPy by itself (`array.py`);
 - reductions give 0-d device arrays; ``float(x)``, ``.item()``, ``.get()`` wait for the device;

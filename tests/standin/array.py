@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from . import spec
 from .memory import Block, MemoryPointer, alloc
-from .state import STATE, NotModelled
+from .state import NotModelled
 from .streams import Device, check_device, current_stream, host_waits, perform
 
 IMPLICIT = (
@@ -149,7 +148,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
         }
 
     # ---- NumPy's protocols ------------------------------------------------------------------------------------------
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+    def __array__(self, dtype: Any = None) -> Any:
         raise TypeError(IMPLICIT)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -427,6 +426,3 @@ def _shares(value: np.ndarray, owner: np.ndarray) -> bool:
 
 def unwrapped_dict(kwargs: dict[str, Any], owners: list[ndarray], what: str) -> dict[str, Any]:
     return {name: unwrapped(value, owners, what) for name, value in kwargs.items()}
-
-
-__all__ = ["STATE", "call", "ndarray", "spec"]

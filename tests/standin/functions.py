@@ -10,7 +10,7 @@ import numpy as np
 from . import spec
 from .array import blocks_of, call, ndarray, unwrapped
 from .indexing import prepared
-from .streams import host_waits, perform
+from .streams import perform
 
 # the host waits: the shape of the result, or an error, depends on the numbers
 WAITS = {
@@ -154,4 +154,3 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "take_along_axis": take_along_axis,
     "where": where,
 }
-__all__ = ["SPECIAL", "function", "host_waits"]

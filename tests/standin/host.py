@@ -9,7 +9,7 @@ import numpy as np
 from . import memory, spec
 from .array import blocks_of, call, checked_dtype, like, ndarray, unwrapped
 from .state import STATE
-from .streams import capture_of, current_stream, host_waits, perform
+from .streams import capture_of, current_device, perform
 
 
 def _filled(new: ndarray, value: Any) -> ndarray:
@@ -116,20 +116,27 @@ def array(
     if isinstance(obj, ndarray):
         kind = obj.dtype if dtype is None else np.dtype(dtype)
         laid_out = order in "KA" or (obj.flags.c_contiguous if order == "C" else obj.flags.f_contiguous)
+        if obj.data.device_id != current_device():
+            obj = obj.copy(order)
+            copy = False
         result = obj if not copy and obj.dtype == kind and laid_out else obj.astype(kind, order)
         return result.reshape((1,) * (ndmin - result.ndim) + result.shape) if result.ndim < ndmin else result
     if isinstance(obj, (list, tuple)) and _has_device_arrays(obj):
         owners: list[ndarray] = []
         values = np.asarray(unwrapped(obj, owners, "array"), dtype)
         return call("array", lambda *_: values, tuple(owners))
+    if order in "KA":  # the host's order is kept if it is one of the two
+        order = "F" if isinstance(obj, np.ndarray) and obj.flags.fnc else "C"
     host = np.array(obj, dtype, order=order, ndmin=ndmin)  # type: ignore[call-overload]
     checked_dtype(host.dtype)
+    if host.ndim == 0:  # an argument of a kernel; nothing is copied
+        return _made(host)
     if copy is False:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
     if capture_of() is not None:
         # CuPy copies through pinned memory that it then uses for something else: a graph would replay the wrong numbers
         raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
-    new = like(host, "K")
+    new = ndarray(host.shape, host.dtype, order=order)
     STATE.counts["host to device"] += 1
     np.copyto(new._a, host)
     return new
@@ -195,6 +202,3 @@ def empty_like_pinned(a: Any, dtype: Any = None, order: str = "K", subok: Any = 
 
 def zeros_like_pinned(a: Any, dtype: Any = None, order: str = "K", subok: Any = None, shape: Any = None) -> np.ndarray:
     return zeros_pinned(a.shape if shape is None else shape, a.dtype if dtype is None else dtype)
-
-
-__all__ = ["current_stream", "host_waits"]

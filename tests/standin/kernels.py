@@ -309,12 +309,13 @@ class ReductionKernel:
     ) -> None:
         self.ins, self.outs, self.name = _parameters(in_params), _parameters(out_params), name
         kind = reduce_type or self.outs[0][1]
+        loop = "for (long long _j = 0; _j < _m; ++_j)"
         reads = " ".join(f"const auto {n} = _in_{n}[i * _m + _j];" for n, _, _ in self.ins)
         self._kernel = ElementwiseKernel(
             ", ".join(f"raw {t} _in_{n}" for n, t, _ in self.ins) + ", int64 _m",
             out_params,
-            f"{kind} _sum = {identity}; for (long long _j = 0; _j < _m; ++_j) {{ {reads} {kind} a = _sum, b = ({map_expr});"
-            f" _sum = ({reduce_expr}); }} {kind} a = _sum; {post_map_expr}",
+            f"{kind} _sum = {identity}; {loop} {{ {reads} {kind} a = _sum, b = ({map_expr}); _sum = ({reduce_expr}); }}"
+            f" {kind} a = _sum; {post_map_expr}",
             name,
             preamble=preamble,
             options=options,

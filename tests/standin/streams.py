@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import spec
-from .state import STATE, StandInError
+from .state import STATE
 
 if TYPE_CHECKING:
     from .memory import Block
@@ -309,6 +309,3 @@ def check_device(device: int) -> None:
             "Array device must be same as the current device: "
             f"array device = {device} while current = {_current.device}"
         )
-
-
-__all__ = ["Device", "Event", "ExternalStream", "Graph", "StandInError", "Stream", "get_elapsed_time"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .core.device import check_device
-from .core.left_out import left_out
+from ..core.device import check_device
+from ..core.left_out import left_out
 
 
 def is_available() -> bool:
