@@ -11,13 +11,10 @@ import pytest
 from minicnn_kernels import cases, registry
 from minicnn_kernels.arrays import on_device
 from minicnn_kernels.cases import draw_case
-from minicnn_kernels.cuda.launchers.launch import KERNELS
 from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
 
-OPERATIONS = sorted(KERNELS)
-DECLINED: dict[str, str] = {}
-"""Operations that no launcher takes, and why."""
+OPERATIONS = registry.operations("numba")
 
 
 def to_device(x: Any) -> Any:
@@ -93,13 +90,11 @@ def test_it_computes_what_numpy_computes(operation: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_launcher_takes_it_or_says_why_not(operation: str, device: str) -> None:
-    given = to_device(draw_case(operation, np.float32))
-    kernel, why = registry.select(operation, given)
-    if operation in DECLINED:
-        assert DECLINED[operation] in why
-    else:
-        assert kernel.backend == "cupy", why
+def test_a_launcher_takes_what_its_kernel_can(operation: str, device: str) -> None:
+    for seed in range(3):
+        given = to_device(draw_case(operation, np.float32, seed=seed))
+        kernel, why = registry.select(operation, given)
+        assert kernel.backend == "cupy" or "adds arrays of one shape" in why
     halves = to_device(draw_case(operation, np.float16))
-    if "indices" not in operation:
+    if operation != "max_pool2d.indices":  # takes no numbers of that kind
         assert "float32 and float64, not float16" in registry.select(operation, halves)[1]

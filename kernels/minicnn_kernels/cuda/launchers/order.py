@@ -36,6 +36,10 @@ class Order(NamedTuple):
         """``x`` with its axes in this order, C-contiguous; a copy only if it lies in another one."""
         return contiguous(x.transpose(self.axes))
 
+    def lies(self, x: Array) -> bool:
+        """Whether ``x`` lies in this order, without gaps."""
+        return bool(x.transpose(self.axes).flags.c_contiguous)
+
     def flat(self, x: Array) -> Array:
         """``(size,)``: the elements as they lie in this order."""
         return self.turned(x).reshape(-1)
@@ -71,11 +75,6 @@ def of(x: Array) -> Order:
     if 2 < x.ndim < len(LAST) and x.transpose(LAST[x.ndim].axes).flags.c_contiguous:
         return LAST[x.ndim]
     return Order(tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))))
-
-
-def dense(x: Array) -> bool:
-    """Whether ``x`` lies without gaps, in any order."""
-    return bool(x.transpose(of(x).axes).flags.c_contiguous)
 
 
 def of_planes(x: Array) -> Order:
