@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.errors import BackendError, DeviceMemoryError
 
 from tests.standin import memory_limit
+
+
+def several(x: Any) -> list[Any]:
+    return [registry.call("relu.forward", x) for _ in range(4)]
 
 
 def test_exhausted_memory_says_how_much_and_leaves_the_process_usable(device: str) -> None:
@@ -27,8 +32,7 @@ def test_exhausted_memory_says_how_much_and_leaves_the_process_usable(device: st
         assert isinstance(raised.value, MemoryError)
         assert float(y.sum()) == 0
         with pytest.raises(DeviceMemoryError):
-            held = [registry.call("relu.forward", x) for _ in range(4)]
-            del held
+            several(x)
         del y
         assert float(registry.call("relu.forward", x).sum()) == 0
     raised.value.layer = "features.0"
@@ -47,9 +51,9 @@ def test_the_allocator_is_wrapped_once(device: str) -> None:
 def test_a_private_pool_explains_too(device: str) -> None:
     cp = cupy()
     pool = cp.cuda.MemoryPool()
-    with memory_limit(1 << 20), cp.cuda.using_allocator(runtime.explaining(pool.malloc)):
-        with pytest.raises(DeviceMemoryError, match="asked for"):
-            cp.empty(1 << 20, np.float32)
+    private = cp.cuda.using_allocator(runtime.explaining(pool.malloc))
+    with memory_limit(1 << 20), private, pytest.raises(DeviceMemoryError, match="asked for"):
+        cp.empty(1 << 20, np.float32)
 
 
 def test_a_kernel_that_does_not_compile_says_for_what_it_is_written(
