@@ -92,6 +92,11 @@ def test_an_older_gpu_convolves_by_columns(device: str, monkeypatch: pytest.Monk
     x = cupy().ones((1, 8, 5, 5), np.float32)
     window = conv_window((1, 8, 5, 5), (4, 8, 3, 3), 1, 1)
     assert algorithm(x, (4, 8, 3, 3), window, 1) == "direct"
+    w = cupy().ones((4, 8, 3, 3), np.float32)
+    arguments = x, w, None, window, 1
+    assert "the arrays are on a GPU; algorithm 'direct', multiplying in TF32" in registry.explain(
+        "conv2d.forward", *arguments
+    )
     monkeypatch.setattr(runtime, "capability", lambda: 75)
     assert algorithm(x, (4, 8, 3, 3), window, 1) == "im2col"
 
