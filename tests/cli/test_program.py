@@ -78,6 +78,11 @@ def test_models_are_listed(capsys: Captured) -> None:
 def test_config_shows_the_versions(capsys: Captured) -> None:
     assert main(["config"]) == 0
     assert capsys.readouterr().out.startswith(f"minicnn {minicnn.__version__}, Python ")
+    assert main(["config", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["minicnn"], found["threads"]) == (minicnn.__version__, minicnn.get_num_threads())
+    assert (found["backend"], found["backends"][found["backend"]]["missing"]) == (minicnn.active_backend(), None)
+    assert all(found["packages"].values())
 
 
 @pytest.mark.parametrize(
