@@ -65,4 +65,14 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "tile_product<true, false>((depth + DEPTH - 1) / DEPTH, load, [&](int i, int j, float value) {",
         "tile_product<true, false>((depth + DEPTH + 1) / DEPTH, load, [&](int i, int j, float value) {",
     ): "a step beyond the depth takes nothing: zeros are added",
+    (
+        "lists.cuh",
+        "return low;",
+        "return high;",
+    ): "the two have met",
+    (
+        "lists.cuh",
+        "const int middle = (low + high) / 2;",
+        "const int middle = (low + low) / 2;",
+    ): "one after another instead of by halves: slower, and the same",
 }
