@@ -75,4 +75,9 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "const int middle = (low + high) / 2;",
         "const int middle = (low + low) / 2;",
     ): "one after another instead of by halves: slower, and the same",
+    (
+        "optimizers.cu",
+        "if (!(v >= largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+        "if (!(v > largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+    ): "they are equal then",
 }
