@@ -353,3 +353,10 @@ def test_parameters_and_averages_in_other_memory_orders(device: str) -> None:
     registry.call("sgd.step", *given, *settings_)
     np.testing.assert_allclose(given[0][0].get(), p[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(given[2][0].get(), v[0], rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_of_two_types_are_left_to_numpys_kernel(device: str) -> None:
+    x, w, window = last(*X), last(*W), conv_window(X, W, 1, 1)
+    residual = cupy().ones((2, 12, 6, 5), np.float64)
+    why = registry.select("conv2d.forward", (x, w, None, window, 1, Epilogue(None, residual)))[1]
+    assert "its arrays have two types, float32 and float64" in why
