@@ -17,7 +17,6 @@ from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import conv_window, pool_window
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
-from minicnn_kernels.seeds import ReplayedSeed
 
 from tests.standin import counted
 
@@ -278,14 +277,13 @@ def test_a_schedule_in_memory_is_the_same_step(device: str) -> None:
             np.testing.assert_array_equal(a.get(), b.get())
 
 
-def test_dropout_draws_anew_at_each_replay_and_as_the_cpu_at_first(device: str) -> None:
-    x = vector(1000)
-    replays = cupy().zeros(1, np.uint64)
-    first = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+def test_dropout_reads_its_seed_from_memory(device: str) -> None:
+    x, seed = vector(1000), cupy().full(1, 5, np.uint64)
+    first = registry.call("dropout.forward", x, 0.5, seed)[1].get()
     with use_backend("numpy"):
         np.testing.assert_array_equal(first, registry.call("dropout.forward", np.ones(1000, np.float32), 0.5, 5)[1])
-    replays += 1
-    again = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+    seed += 1
+    again = registry.call("dropout.forward", x, 0.5, seed)[1].get()
     assert 350 < (first != again).sum() < 650
 
 
