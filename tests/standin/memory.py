@@ -262,11 +262,22 @@ class PinnedMemoryPool:
         return 0
 
 
+class _Buffers(type):
+    """Of the arrays of ctypes, which have a type for each length, those below are instances."""
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return getattr(x, "pinned", False) is True
+
+
+class PinnedMemoryPointer(metaclass=_Buffers):
+    """``cupy.cuda.PinnedMemoryPointer``: has the buffer protocol, which Python 3.11 knows of ctypes' arrays alone."""
+
+
 def alloc_pinned_memory(size: int) -> Any:
-    """``cupy.cuda.alloc_pinned_memory``: what ``numpy.frombuffer`` takes; ``.ptr``, and registered as pinned."""
+    """``cupy.cuda.alloc_pinned_memory``."""
     STATE.counts["pinned allocations"] += 1
-    kind = type("PinnedMemoryPointer", (ctypes.c_uint8 * max(int(size), 1),), {"ptr": property(ctypes.addressof)})
-    return kind()
+    members = {"pinned": True, "ptr": property(ctypes.addressof)}
+    return type("PinnedMemoryPointer", (ctypes.c_uint8 * max(int(size), 1),), members)()
 
 
 class _Allocator(threading.local):

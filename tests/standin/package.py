@@ -129,8 +129,8 @@ def _cuda() -> types.ModuleType:
     module.__path__ = []  # type: ignore[attr-defined]
     exported = {
         streams: "Device Event ExternalStream Graph Stream get_elapsed_time",
-        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPool alloc alloc_pinned_memory get_allocator "
-        "set_allocator using_allocator",
+        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool alloc "
+        "alloc_pinned_memory get_allocator set_allocator using_allocator",
     }
     for source, names in exported.items():
         for name in names.split():
