@@ -42,3 +42,7 @@ class DTypeError(LayerError, TypeError):
 
 class BackendError(LayerError, ValueError):
     """An unknown or unavailable backend."""
+
+
+class DeviceMemoryError(LayerError, MemoryError):
+    """A GPU has not as much memory as was asked for."""

@@ -14,4 +14,4 @@ class AnomalyError(AutogradError):
 
 
 class DeviceError(LayerError, ValueError):
-    """A device that does not exist here."""
+    """A device that does not exist here, or tensors that are not on the same one."""

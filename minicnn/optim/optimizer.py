@@ -302,7 +302,9 @@ def _fitting(value: Any, param: Tensor | None, what: str, as_it_is: bool) -> Any
         return copy.deepcopy(value)
     if not as_it_is and value.shape != param.shape:
         raise ShapeError(f"{what} has the shape {tuple(value.shape)}, the parameter {tuple(param.shape)}")
-    return Tensor._wrap(value._array.astype(value._array.dtype if as_it_is else param._array.dtype))
+    if as_it_is:
+        return value.detach().cpu().clone()
+    return value.detach().to(param, copy=True)
 
 
 # ------------------------------------------------------------------ for the optimisers

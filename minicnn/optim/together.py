@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core import device as devices
+from ..core.errors import DeviceError
 from ..core.tensor import Tensor
 from .optimizer import Array, Optimizer
 
@@ -39,11 +41,25 @@ class Together(Optimizer):
             state = self.state[param]
             step = self.begin(state, param._array, group)
             names = tuple(name for name, value in state.items() if name != "step" and value is not None)
-            batches[param._array.dtype, step, names].append(param)
-        for (_, step, names), batch in batches.items():
+            where = _checked_device(param, state) if devices.in_use else None
+            batches[param._array.dtype, step, names, where].append(param)
+        for (_, step, names, _), batch in batches.items():
             arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
             self.update_all([param._to_change() for param in batch], grads, arrays, step, group)
+
+
+def _checked_device(param: Tensor, state: dict[str, Any]) -> devices.device:
+    """Where a parameter is; its gradient and its averages must be there too."""
+    where = param.device
+    for name, value in [("grad", param.grad), *state.items()]:
+        if name != "step" and isinstance(value, Tensor) and value.device != where:
+            raise DeviceError(
+                f"the optimiser's {name!r} of a parameter of shape {tuple(param.shape)} is on {value.device}, the "
+                f"parameter on {where}. Fix: model.to('{where}') before the optimiser is made, or "
+                "optimizer.load_state_dict(optimizer.state_dict()) after it was moved"
+            )
+    return where
 
 
 def zeros_like(param: Array) -> Tensor:

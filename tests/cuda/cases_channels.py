@@ -87,11 +87,15 @@ def _(d: Draw) -> Iterator[Drawn]:
         yield {**given, **sums, **{name: d.empty(*grad_x.shape) for name in outputs}}, outputs
 
 
-@cases("channels.add_bias")
+@cases("channels.finish")
 def _(d: Draw) -> Iterator[Drawn]:
-    for shape in LAYERS:
-        y, bias = d.array(*shape), d.array(shape[1])
-        yield {"y": y, "bias": bias}, {"y": y + bias[:, None]}
+    for i, (shape, (low, high)) in enumerate(zip(LAYERS, CLAMPS, strict=True)):
+        y, scale, bias = d.array(*shape), d.array(shape[1]), d.array(shape[1])
+        residual = d.array(*shape)
+        steps = (scale, None, scale, None, scale)[i], residual if i % 2 else None, low, high
+        added = bias if i % 3 < 2 else None
+        after = Epilogue(*steps).apply(y, added)
+        yield {"y": y, "scale": steps[0], "bias": added, "residual": steps[1], "low": low, "high": high}, {"y": after}
 
 
 @cases("channels.sum")

@@ -12,6 +12,7 @@ import numpy as np
 from minicnn_kernels.cuda.on_cpu import Program
 
 from .array import blocks_of, ndarray
+from .memory import MemoryPointer
 from .state import STATE, StandInError
 from .streams import check_device, perform
 
@@ -88,7 +89,8 @@ class RawKernel:
         if len(args) != len(parameters):
             raise StandInError(f"{self.name} takes {len(parameters)} arguments, {len(args)} came: a GPU reads rubbish")
         values = [self._argument(p, value) for p, value in zip(parameters, args, strict=True)]
-        blocks = blocks_of(*args)
+        listed = [value for p, value in zip(parameters, values, strict=True) if p.most and p.array]
+        blocks = [*blocks_of(*args), *(_block(x) for arrays in listed for x in arrays)]
 
         def work() -> None:
             compiled.launch(self.name, grid, block, values, shared_memory=shared_mem)
@@ -105,6 +107,8 @@ class RawKernel:
             if not p.array:
                 raise StandInError(f"{what} is given an array")
             return value._a
+        if p.most:
+            return _listed(what, p, value)
         if p.array:
             if value is None or (isinstance(value, (int, np.integer)) and value == 0):
                 if value is None:
@@ -118,6 +122,29 @@ class RawKernel:
                 f"{what} is given {value!r}, which CuPy passes as {given}. Fix: numpy.{p.dtype}({p.name})"
             )
         return p.dtype.type(value)
+
+
+def _listed(what: str, p: Any, value: Any) -> list[Any]:
+    """The arrays, or the numbers, of a structure that is passed by value: an array of NumPy with one element."""
+    kind = np.dtype([("of", np.uint64 if p.array else p.dtype, p.most)])
+    if not isinstance(value, np.ndarray) or value.size != 1 or value.dtype != kind:
+        raise StandInError(f"{what} needs an array of one {kind}; got {value!r}")
+    entries = value["of"].reshape(-1).tolist()
+    while entries and entries[-1] == 0:
+        entries.pop()
+    return [_at(what, address, p.dtype) for address in entries] if p.array else entries
+
+
+def _at(what: str, address: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """What is in memory from an address on, to the end of its block."""
+    block = MemoryPointer.block_at(address)
+    if block is None:
+        raise StandInError(f"{what} has an address that is no array's")
+    return block.bytes[address - block.ptr : block.in_use].view(dtype)
+
+
+def _block(x: np.ndarray) -> Any:
+    return MemoryPointer.block_at(x.ctypes.data)
 
 
 class RawModule:

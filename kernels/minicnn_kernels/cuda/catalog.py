@@ -101,11 +101,24 @@ def per_warp(size: str) -> Callable[[Sizes], Grid]:
     return grid
 
 
-WINDOWS = "n", "c", "out_h", "out_w"
-PLANES = "n", "c", "h", "w"
+PIECE = 2048  # elements of one array that a block of optimizers.cu takes
+
+
+def per_piece(values: Sizes) -> Grid:
+    """One block for each piece of the arrays of a list."""
+    return (values["ends"][-1] if values["ends"] else 0), 1, 1
+
+
+WINDOWS = "outer", "out_h", "out_w", "inner"
+PLANES = "outer", "h", "w", "inner"
 LAYERS = "outer", "c", "inner"
-TAPS = "c", "multiplier", "kernel_h", "kernel_w"
 ACTIVATIONS = ("relu", "leaky_relu", "relu6", "elu", "sigmoid", "tanh", "silu", "hardsigmoid", "hardswish")
+
+
+def per_tap(values: Sizes) -> Grid:
+    """One block for each tap of a window and each 32 channels of depthwise.cu."""
+    taps, channels = (prod(int(values[size]) for size in sizes) for sizes in (("kernel_h", "kernel_w"), ("c", "multiplier")))
+    return taps * ceil(channels / 32), 1, 1
 
 
 def _activations() -> Iterator[Kernel]:
@@ -118,11 +131,11 @@ def _activations() -> Iterator[Kernel]:
 TILE = 64  # rows and columns of a tile of convolution.cu
 
 
-def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], depth: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
-    """One block for each tile of a matrix whose sides are products of sizes, and for each part of its depth."""
+def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], parts: tuple[str, ...]) -> Callable[[Sizes], Grid]:
+    """One block for each tile of matrices whose sides are products of sizes, and for as many parts and groups."""
 
     def grid(values: Sizes) -> Grid:
-        x, y, z = (prod(int(values[size]) for size in sizes) for sizes in (rows, columns, depth))
+        x, y, z = (prod(int(values[size]) for size in sizes) for sizes in (rows, columns, parts))
         return ceil(x / TILE), ceil(y / TILE), z
 
     return grid
@@ -131,9 +144,9 @@ def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], depth: tuple[str, 
 def _convolutions() -> Iterator[Kernel]:
     """In TF32 and, ``strict``, in float's full precision; copying 4 channels at a time, or 1."""
     grids = {
-        "forward": per_tile(("n", "out_h", "out_w"), ("k",)),
-        "grad_input": per_tile(("n", "h", "w"), ("c",)),
-        "grad_weight": per_tile(("k",), ("kernel_h", "kernel_w", "c"), ("splits",)),
+        "forward": per_tile(("n", "out_h", "out_w"), ("k",), ("groups",)),
+        "grad_input": per_tile(("n", "h", "w"), ("c",), ("groups",)),
+        "grad_weight": per_tile(("k",), ("kernel_h", "kernel_w", "c"), ("splits", "groups")),
     }
     for precision, strict in (("tf32", "0"), ("strict", "1")):
         for vector in ("4", "1"):
@@ -159,19 +172,34 @@ def _convolutions() -> Iterator[Kernel]:
 
 KERNELS = (
     Kernel("im2col", "im2col.cu", "im2col", per_element("n", "c", "kernel_h", "kernel_w", "out_h", "out_w")),
-    Kernel("col2im", "im2col.cu", "col2im", per_element(*PLANES)),
+    Kernel("col2im", "im2col.cu", "col2im", per_element("n", "c", "h", "w")),
     Kernel("max_pool2d.forward", "pooling.cu", "max_pool2d_forward", per_element(*WINDOWS)),
+    Kernel("max_pool2d.indices", "pooling.cu", "max_pool2d_indices", per_element(*WINDOWS)),
     Kernel("max_pool2d.grad_input", "pooling.cu", "max_pool2d_grad_input", per_element(*PLANES)),
     Kernel("avg_pool2d.forward", "pooling.cu", "avg_pool2d_forward", per_element(*WINDOWS)),
     Kernel("avg_pool2d.grad_input", "pooling.cu", "avg_pool2d_grad_input", per_element(*PLANES)),
-    Kernel("depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", *WINDOWS)),
-    Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element(*PLANES)),
-    Kernel("depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_block(*TAPS)),
+    Kernel("adaptive_avg_pool2d.forward", "adaptive_pooling.cu", "adaptive_avg_pool2d_forward", per_element(*WINDOWS)),
+    Kernel(
+        "adaptive_avg_pool2d.grad_input", "adaptive_pooling.cu", "adaptive_avg_pool2d_grad_input", per_element(*PLANES)
+    ),
+    Kernel("adaptive_max_pool2d.forward", "adaptive_pooling.cu", "adaptive_max_pool2d_forward", per_element(*WINDOWS)),
+    Kernel("max_unpool2d.scatter", "unpooling.cu", "max_unpool2d_scatter", per_element("outer", "inner")),
+    Kernel("max_unpool2d.forward", "unpooling.cu", "max_unpool2d_forward", per_element("outer", "inner")),
+    Kernel(
+        "max_unpool2d.grad_input", "unpooling.cu", "max_unpool2d_grad_input", per_element("outer", "count", "inner")
+    ),
+    Kernel(
+        "depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", "n", "out_h", "out_w", "c")
+    ),
+    Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element("n", "h", "w", "c")),
+    Kernel(
+        "depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_tap, block=(32, 8, 1)
+    ),
     Kernel("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics", per_block("c")),
     Kernel("batch_norm.normalize", "batch_norm.cu", "batch_norm_normalize", per_element(*LAYERS)),
     Kernel("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums", per_block("c")),
     Kernel("batch_norm.grad_input", "batch_norm.cu", "batch_norm_grad_input", per_element(*LAYERS)),
-    Kernel("channels.add_bias", "channels.cu", "add_bias", per_element(*LAYERS)),
+    Kernel("channels.finish", "channels.cu", "finish", per_element(*LAYERS)),
     Kernel("channels.sum", "channels.cu", "channel_sum", per_block("c")),
     Kernel("cross_entropy.forward", "cross_entropy.cu", "cross_entropy_forward", per_warp("m")),
     Kernel("cross_entropy.grad", "cross_entropy.cu", "cross_entropy_grad", per_warp("m")),
@@ -179,13 +207,14 @@ KERNELS = (
     Kernel("dropout.grad", "dropout.cu", "dropout_grad", per_element("size")),
     *_activations(),
     *_convolutions(),
-    Kernel("resize_nearest.forward", "resize.cu", "resize_nearest_forward", per_element("planes", "out_h", "out_w")),
-    Kernel("resize_nearest.grad_input", "resize.cu", "resize_nearest_grad_input", per_element("planes", "h", "w")),
-    Kernel("resize_bilinear.forward", "resize.cu", "resize_bilinear_forward", per_element("planes", "out_h", "out_w")),
-    Kernel("resize_bilinear.grad_input", "resize.cu", "resize_bilinear_grad_input", per_element("planes", "h", "w")),
-    Kernel("sgd.step", "optimizers.cu", "sgd_step", per_element("size")),
-    Kernel("adam.step", "optimizers.cu", "adam_step", per_element("size")),
-    Kernel("rmsprop.step", "optimizers.cu", "rmsprop_step", per_element("size")),
+    Kernel("resize_nearest.forward", "resize.cu", "resize_nearest_forward", per_element(*WINDOWS)),
+    Kernel("resize_nearest.grad_input", "resize.cu", "resize_nearest_grad_input", per_element(*PLANES)),
+    Kernel("resize_bilinear.forward", "resize.cu", "resize_bilinear_forward", per_element(*WINDOWS)),
+    Kernel("resize_bilinear.grad_input", "resize.cu", "resize_bilinear_grad_input", per_element(*PLANES)),
+    *(
+        Kernel(f"{name}.step", "optimizers.cu", f"{name}_step", per_piece)
+        for name in ("sgd", "adam", "rmsprop", "adagrad", "adadelta")
+    ),
 )
 _by_name = {kernel.name: kernel for kernel in KERNELS}
 

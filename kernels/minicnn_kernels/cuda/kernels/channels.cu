@@ -1,14 +1,26 @@
-// A bias for every channel, and its gradient: the bias is added everywhere, so its gradient is the sum of everything.
+// What is still done to a result, channel by channel: a scale, a bias, a residual, a clamp; and the gradient of the bias, which is
+// added everywhere, so that its gradient is the sum of everything.
 //
 // Arrays are (outer, c, inner), as in batch_norm.cu.
 #include "reduce.cuh"
 
-extern "C" __global__ void add_bias(
-    real* y,              // (outer, c, inner)
-    const real* bias,     // (c)
-    int outer, int c, int inner) {
+extern "C" __global__ void finish(
+    real* __restrict__ y,                // (outer, c, inner)
+    const real* __restrict__ scale,      // (c) or null
+    const real* __restrict__ bias,       // (c) or null
+    const real* __restrict__ residual,   // (outer, c, inner) or null
+    int outer, int c, int inner, real low, real high) {
     const long long size = (long long)outer * c * inner;
-    for (long long e = FIRST; e < size; e += STRIDE) y[e] += bias[e / inner % c];
+    for (long long e = FIRST; e < size; e += STRIDE) {
+        const int channel = e / inner % c;
+        real value = y[e];
+        if (scale) value *= scale[channel];
+        if (bias) value += bias[channel];
+        if (residual) value += residual[e];
+        if (value < low) value = low;
+        if (value > high) value = high;
+        y[e] = value;
+    }
 }
 
 // One block per channel.
