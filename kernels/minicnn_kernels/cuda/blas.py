@@ -1,13 +1,13 @@
 """Matrix products by NVIDIA's cuBLAS, called through ctypes.
 
 CuPy has cuBLAS too, but its products of stacks of matrices are never in TF32, copy transposed operands, and
-are refused while a stream captures. One function of the library does all of it: ``cublasGemmStridedBatchedEx``, a stack of
-products whose matrices lie at equal distances.
+are refused while a stream captures. One function of the library does all of it: ``cublasGemmStridedBatchedEx``, a
+stack of products whose matrices lie at equal distances.
 
 cuBLAS thinks in columns: it takes memory that holds a matrix row by row for the transposed matrix. So instead of
-C = A B it is asked for C' = B' A', in which everything lies as it does here. For each factor it wants to know how far it is from
-one line to the next (the leading dimension), and whether the lines are the rows or the columns of the matrix: a transposed view
-needs no copy.
+C = A B it is asked for C' = B' A', in which everything lies as it does here. For each factor it wants to know how far
+it is from one line to the next (the leading dimension), and whether the lines are the rows or the columns of the
+matrix: a transposed view needs no copy.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Lines(NamedTuple):
     leading: int
 
 
-def lines(shape: tuple[int, int], strides: tuple[int, int]) -> Lines | None:
+def lines(shape: tuple[int, ...], strides: tuple[int, ...]) -> Lines | None:
     """How a matrix lies whose strides are counted in elements; None if neither rows nor columns are contiguous.
 
     Examples
@@ -128,11 +128,16 @@ class Cublas:
         tf32 : bool, default False
             Whether float32 factors may be rounded to TF32.
         """
-        if {a.dtype, b.dtype, out.dtype} - {np.dtype(np.float32), np.dtype(np.float64)} or not a.dtype == b.dtype == out.dtype:
+        if {a.dtype, b.dtype, out.dtype} - {
+            np.dtype(np.float32),
+            np.dtype(np.float64),
+        } or not a.dtype == b.dtype == out.dtype:
             raise DTypeError(f"matmul: expected float32 or float64, one of them; got {a.dtype}, {b.dtype}, {out.dtype}")
         (m, k), n = a.shape[-2:], b.shape[-1]
         if b.shape[-2] != k or out.shape[-2:] != (m, n):
-            raise ShapeError(f"matmul: (..., M, K) @ (..., K, N) = (..., M, N); got {a.shape} @ {b.shape} = {out.shape}")
+            raise ShapeError(
+                f"matmul: (..., M, K) @ (..., K, N) = (..., M, N); got {a.shape} @ {b.shape} = {out.shape}"
+            )
         if out.size == 0:
             return
         if k == 0:

@@ -46,15 +46,10 @@ class Plan(NamedTuple):
     rest: list[tuple[int, str, Callable[[Any], Any]]]
 
 
-class Plans(dict[Any, Plan]):
-    """By what the arguments are: types and shapes."""
-
-    def cache_clear(self) -> None:
-        """Forget them, as `functools.cache` does."""
-        self.clear()
-
-
-_plans = Plans()
+@cache
+def plans() -> dict[Any, Plan]:
+    """All plans, by what the arguments are: names, types and shapes. They hold compiled functions."""
+    return {}
 
 
 @cache
@@ -96,12 +91,13 @@ def launch(name: str, arguments: Mapping[str, Any]) -> None:
         elif isinstance(x, list):
             identity.append(x[0].dtype if x and hasattr(x[0], "dtype") else list)
     key = tuple(identity)
-    plan = _plans.get(key)
+    known = plans()
+    plan = known.get(key)
     if plan is None:
         plan = _planned(name, arguments)
-        if len(_plans) >= MOST_PLANS:
-            _plans.clear()
-        _plans[key] = plan
+        if len(known) >= MOST_PLANS:
+            known.clear()
+        known[key] = plan
     grid = plan.kernel.grid(arguments) if plan.grid is None else plan.grid
     if 0 in grid:
         return
@@ -125,7 +121,9 @@ def _planned(name: str, arguments: Mapping[str, Any]) -> Plan:
         known = not p.array and not p.most and (p.name in SIZES or p.name not in arguments)
         values.append(bound[p.name] if known else None)
         if not known:
-            rest.append((place, p.name, _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type))
+            rest.append(
+                (place, p.name, _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type)
+            )
     lists = any(p.most for p in kernel.signature.parameters)
     return Plan(kernel, runtime.compiled(kernel), None if lists else kernel.grid(bound), values, rest)
 
