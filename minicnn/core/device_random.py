@@ -4,8 +4,8 @@ Draw number k of the seed s is the k-th number of the stream of s (splitmix64, a
 own, whose i-th number belongs to element i. Nothing is carried from one element to the next, so every thread of the GPU
 can make its own numbers, and where they are made changes nothing: they are the same on every GPU.
 
-While a CUDA graph is captured, no numbers are drawn: what draws them is recorded, and every replay shall draw anew. So
-the number of replays, in the GPU's memory, is mixed with the seed (:class:`minicnn_kernels.seeds.ReplayedSeed`).
+While a CUDA graph is captured, no numbers are drawn: what draws them is recorded. The kernels read their seed from the GPU's
+memory, where each replay finds the next draw (:mod:`minicnn.core.capture`).
 
 Source: Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011; Steele, Lea & Flood, *Fast splittable
 pseudorandom number generators*, 2014, figure 17 (splitmix64).
@@ -17,27 +17,35 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.seeds import ReplayedSeed
 from minicnn_kernels.vectorized.dropout import hashes
 
+from . import capture
 from . import device as devices
 
 Shape = int | tuple[int, ...]
-replays: Any = None  # while a graph is captured, the array (1,) of uint64 that will count its replays
 
 
 class Counter:
     """Draws as NumPy's generator does, by methods of the same names; the arrays are on a GPU."""
 
     def __init__(self, seed: int, where: devices.device) -> None:
-        self.seed, self.device = seed, where
-        self.count = 0  # of draws
+        self.device = where
+        self.restart(seed)
 
-    def draw(self) -> int | ReplayedSeed:
-        """A number that has not been drawn before; it can seed a stream."""
-        number = int(hashes(self.seed, self.count, self.count + 1)[0])
+    def restart(self, seed: int) -> None:
+        """Begin anew. A graph that was captured draws from this counter on, whatever its seed."""
+        self.seed, self.count = seed, 0
+
+    def draw(self) -> Any:
+        """A number that has not been drawn before, to seed a stream; in a captured graph, an array (1,) on the GPU."""
+        if capture.recording is not None:
+            return capture.recording.slot(np.uint64, 1, self.next)
+        return self.next()
+
+    def next(self) -> int:
+        """The next number."""
         self.count += 1
-        return number if replays is None else ReplayedSeed(number, replays)
+        return int(hashes(self.seed, self.count - 1, self.count)[0])
 
     def _bits(self, shape: Shape) -> Any:
         """Random bits, 64 for each element."""

@@ -44,7 +44,9 @@ class Generator:
         else:
             from .device_random import Counter
 
-            self.numpy = Counter(self._seed, self.device)
+            if not hasattr(self, "numpy"):
+                self.numpy = Counter(self._seed, self.device)
+            self.numpy.restart(self._seed)
         return self
 
     def seed(self) -> int:

@@ -24,6 +24,7 @@ from .devices import (
     set_device,
     synchronize,
 )
+from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
 from .memory import (
     empty_cache,
     max_memory_allocated,
@@ -45,8 +46,19 @@ from .random import (
     set_rng_state,
     set_rng_state_all,
 )
+from .streams import Event, Stream, current_stream, default_stream, set_stream, stream
 
 __all__ = [
+    "CUDAGraph",
+    "Event",
+    "Stream",
+    "current_stream",
+    "default_stream",
+    "graph",
+    "graph_pool_handle",
+    "is_current_stream_capturing",
+    "set_stream",
+    "stream",
     "current_device",
     "device",
     "device_count",

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import capture
 from ..core.errors import ShapeError
 from ..core.grad_mode import enable_grad
 from ..core.tensor import Tensor
+from .captured import not_together
 
 Array = NDArray[Any]
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
@@ -142,6 +144,8 @@ class Optimizer:
 
     def _update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
         """Change all parameters of a group: one by one, if the subclass says nothing else."""
+        if params and capture.recording is not None:
+            raise not_together(self)
         for param in params:  # counted as changes: an older graph that still needs the old values will say so
             self.update(param._to_change(), param.grad._array, self.state[param], group)  # type: ignore[union-attr]
 

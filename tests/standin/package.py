@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,7 +161,8 @@ cupyx = types.ModuleType("cupyx")
 
 def build() -> dict[str, types.ModuleType]:
     """The modules by name, as sys.modules wants them."""
-    cupy.__dict__.update(OURS, __version__=spec.real().__version__ + "+stand-in", cuda=_cuda())
+    here = str(Path(__file__).with_name("__init__.py"))
+    cupy.__dict__.update(OURS, __file__=here, __version__=spec.real().__version__ + "+stand-in", cuda=_cuda())
     cupyx.__dict__.update(
         scatter_add=indexing.scatter_add,
         empty_pinned=host.empty_pinned,
