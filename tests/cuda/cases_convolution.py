@@ -80,7 +80,11 @@ def grad_input(vector: int, strict: bool) -> Maker:
     def make(d: Draw) -> Iterator[Drawn]:
         for window, groups, given, (x, weight, grad_y), settings in drawn(d, vector, strict, True):
             grad_x = vectorized("conv2d.grad_input", grad_y, weight, window, groups)
-            arrays = {"grad_y": last(given[2]), "weight": grouped(given[1], groups), "grad_x": last(np.full_like(x, np.nan))}
+            arrays = {
+                "grad_y": last(given[2]),
+                "weight": grouped(given[1], groups),
+                "grad_x": last(np.full_like(x, np.nan)),
+            }
             yield {**arrays, **settings}, {"grad_x": last(grad_x)}
 
     return make

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from minicnn_kernels.cuda.catalog import ACTIVATIONS

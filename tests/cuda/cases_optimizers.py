@@ -116,7 +116,9 @@ def _(d: Draw) -> Iterator[Drawn]:
 
 @cases("adadelta.step")
 def _(d: Draw) -> Iterator[Drawn]:
-    for i, (rho, decay, maximize) in enumerate(((0.9, 0.0, False), (0.7, 0.1, True), (0.9, 0.1, False), (0.5, 0.2, True))):
+    for i, (rho, decay, maximize) in enumerate(
+        ((0.9, 0.0, False), (0.7, 0.1, True), (0.9, 0.1, False), (0.5, 0.2, True))
+    ):
         arrays: Lists = {**lists(d, i, "params", "grads", "square_avgs", "acc_deltas")}
         arrays["square_avgs"], arrays["acc_deltas"] = (
             positive(arrays[name] or []) for name in ("square_avgs", "acc_deltas")

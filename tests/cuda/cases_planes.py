@@ -83,7 +83,9 @@ def _(d: Draw) -> Iterator[Drawn]:
 def depthwise(d: Draw) -> Iterator[tuple[Any, ...]]:
     """x, weight (O, 1, KH, KW), the window, groups, and what all three kernels take."""
     more = (1, 70, (4, 3), (2, 2), (1, 1), (1, 0), (1, 1))  # more channels than a block of grad_weight takes
-    for multiplier, (n, c, size, kernel, stride, padding, dilation) in zip((1, 2, 3, 1, 2, 1), (*WINDOWS, more), strict=True):
+    for multiplier, (n, c, size, kernel, stride, padding, dilation) in zip(
+        (1, 2, 3, 1, 2, 1), (*WINDOWS, more), strict=True
+    ):
         x, weight = d.array(n, c, *size), d.array(c * multiplier, 1, *kernel)
         window = conv_window(x.shape, weight.shape, stride, padding, dilation, c)
         yield x, weight, window, c, {"multiplier": multiplier, **window_arguments(window)}

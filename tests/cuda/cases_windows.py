@@ -73,9 +73,7 @@ def planes(last: bool, x: np.ndarray) -> np.ndarray:
 
 
 def in_planes(last: bool, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: planes(last, x) if isinstance(x, np.ndarray) and x.ndim == 4 else x for name, x in arguments.items()
-    }
+    return {name: planes(last, x) if isinstance(x, np.ndarray) and x.ndim == 4 else x for name, x in arguments.items()}
 
 
 def maxima(d: Draw) -> Iterator[tuple[Any, ...]]:
@@ -144,7 +142,12 @@ def _(d: Draw) -> Iterator[Drawn]:
 
 
 # n, c, (h, w), (out_h, out_w), channels-last: fewer bins than pixels and more, that share pixels and do not
-BINS = ((2, 3, (7, 4), (3, 4), True), (1, 2, (5, 9), (7, 2), False), (1, 5, (6, 8), (2, 4), True), (0, 3, (4, 4), (2, 3), True))
+BINS = (
+    (2, 3, (7, 4), (3, 4), True),
+    (1, 2, (5, 9), (7, 2), False),
+    (1, 5, (6, 8), (2, 4), True),
+    (0, 3, (4, 4), (2, 3), True),
+)
 
 
 @cases("adaptive_avg_pool2d.forward")
@@ -180,7 +183,11 @@ def lines(x: np.ndarray, last: bool) -> np.ndarray:
 
 def placed(d: Draw) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int], bool]]:
     """Values, the places that they go to, several to one place, and the size of the plane."""
-    for n, c, size, out, last in ((2, 3, (3, 4), (5, 6), True), (1, 2, (4, 4), (3, 3), False), (0, 2, (2, 2), (4, 4), True)):
+    for n, c, size, out, last in (
+        (2, 3, (3, 4), (5, 6), True),
+        (1, 2, (4, 4), (3, 3), False),
+        (0, 2, (2, 2), (4, 4), True),
+    ):
         yield d.array(n, c, *size), d.rng.integers(0, out[0] * out[1], (n, c, *size)), out, last
 
 

@@ -14,8 +14,6 @@ from minicnn_kernels.cases import draw_case
 from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
 
-from tests.standin import counted
-
 OPERATIONS = registry.operations("numba")
 DECLINED: dict[str, str] = {}
 """Operations that no launcher takes, and why."""

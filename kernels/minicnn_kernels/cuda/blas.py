@@ -128,11 +128,16 @@ class Cublas:
         tf32 : bool, default False
             Whether float32 factors may be rounded to TF32.
         """
-        if {a.dtype, b.dtype, out.dtype} - {np.dtype(np.float32), np.dtype(np.float64)} or not a.dtype == b.dtype == out.dtype:
+        if {a.dtype, b.dtype, out.dtype} - {
+            np.dtype(np.float32),
+            np.dtype(np.float64),
+        } or not a.dtype == b.dtype == out.dtype:
             raise DTypeError(f"matmul: expected float32 or float64, one of them; got {a.dtype}, {b.dtype}, {out.dtype}")
         (m, k), n = a.shape[-2:], b.shape[-1]
         if b.shape[-2] != k or out.shape[-2:] != (m, n):
-            raise ShapeError(f"matmul: (..., M, K) @ (..., K, N) = (..., M, N); got {a.shape} @ {b.shape} = {out.shape}")
+            raise ShapeError(
+                f"matmul: (..., M, K) @ (..., K, N) = (..., M, N); got {a.shape} @ {b.shape} = {out.shape}"
+            )
         if out.size == 0:
             return
         if k == 0:

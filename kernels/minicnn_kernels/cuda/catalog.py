@@ -117,7 +117,9 @@ ACTIVATIONS = ("relu", "leaky_relu", "relu6", "elu", "sigmoid", "tanh", "silu", 
 
 def per_tap(values: Sizes) -> Grid:
     """One block for each tap of a window and each 32 channels of depthwise.cu."""
-    taps, channels = (prod(int(values[size]) for size in sizes) for sizes in (("kernel_h", "kernel_w"), ("c", "multiplier")))
+    taps, channels = (
+        prod(int(values[size]) for size in sizes) for sizes in (("kernel_h", "kernel_w"), ("c", "multiplier"))
+    )
     return taps * ceil(channels / 32), 1, 1
 
 
@@ -192,9 +194,7 @@ KERNELS = (
         "depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", "n", "out_h", "out_w", "c")
     ),
     Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element("n", "h", "w", "c")),
-    Kernel(
-        "depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_tap, block=(32, 8, 1)
-    ),
+    Kernel("depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_tap, block=(32, 8, 1)),
     Kernel("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics", per_block("c")),
     Kernel("batch_norm.normalize", "batch_norm.cu", "batch_norm_normalize", per_element(*LAYERS)),
     Kernel("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums", per_block("c")),

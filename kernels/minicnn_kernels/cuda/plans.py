@@ -125,7 +125,9 @@ def _planned(name: str, arguments: Mapping[str, Any]) -> Plan:
         known = not p.array and not p.most and (p.name in SIZES or p.name not in arguments)
         values.append(bound[p.name] if known else None)
         if not known:
-            rest.append((place, p.name, _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type))
+            rest.append(
+                (place, p.name, _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type)
+            )
     lists = any(p.most for p in kernel.signature.parameters)
     return Plan(kernel, runtime.compiled(kernel), None if lists else kernel.grid(bound), values, rest)
 

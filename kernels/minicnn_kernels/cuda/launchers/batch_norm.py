@@ -19,7 +19,9 @@ def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     return mean, var
 
 
-def _scaled(x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float, *rest: Epilogue) -> str | None:
+def _scaled(
+    x: Array, mean: Array, var: Array, weight: Array | None, bias: Array | None, eps: float, *rest: Epilogue
+) -> str | None:
     return "its kernel does not scale after the normalisation" if rest and rest[0].scale is not None else None
 
 

@@ -16,11 +16,13 @@ def conv2d_grad_bias(grad_y: Array) -> Array:
     return sums
 
 
-def finish(
-    y: Array, scale: Array | None, bias: Array | None, residual: Array | None, low: float, high: float
-) -> Array:
+def finish(y: Array, scale: Array | None, bias: Array | None, residual: Array | None, low: float, high: float) -> Array:
     """``clamp(y*scale + bias + residual, low, high)``, in place."""
     lies = order.of(y)
-    arrays = {"scale": vector(scale), "bias": vector(bias), "residual": None if residual is None else lies.layers(residual)}
+    arrays = {
+        "scale": vector(scale),
+        "bias": vector(bias),
+        "residual": None if residual is None else lies.layers(residual),
+    }
     launch("channels.finish", y=lies.layers(y), **arrays, low=low, high=high)
     return y

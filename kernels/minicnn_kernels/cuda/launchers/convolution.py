@@ -88,7 +88,14 @@ def conv2d_forward(
         product(x.reshape(-1, x.shape[3]), w.reshape(w.shape[:2]).T, LAST.turned(y).reshape(-1, len(w)), conv_tf32())
         return y
     added = None if residual is None else LAST.turned(residual)
-    arrays = {"bias": order.vector(bias), "residual": added, "y": LAST.turned(y), **sliding(window), "low": low, "high": high}
+    arrays = {
+        "bias": order.vector(bias),
+        "residual": added,
+        "y": LAST.turned(y),
+        **sliding(window),
+        "low": low,
+        "high": high,
+    }
     if how == "depthwise":
         launch("depthwise.forward", x=x, weight=taps(w), multiplier=len(w) // groups, **arrays)
     else:
@@ -118,7 +125,9 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
         product(g.reshape(-1, len(w)), w.reshape(w.shape[:2]), memory.reshape(-1, w.shape[1]), conv_tf32())
     elif how == "depthwise":
         multiplier = len(w) // groups
-        launch("depthwise.grad_input", grad_y=g, weight=taps(w), grad_x=memory, multiplier=multiplier, **sliding(window))
+        launch(
+            "depthwise.grad_input", grad_y=g, weight=taps(w), grad_x=memory, multiplier=multiplier, **sliding(window)
+        )
     else:
         weight = grouped(w, groups)
         kernel = named("grad_input", len(w) // groups, w.shape[1], arrays=(g, weight))
@@ -141,7 +150,9 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
         return grad_w
     if how == "depthwise":
         grad_w = order.FIRST[4].empty(shape, x)
-        launch("depthwise.grad_weight", grad_y=g, x=x, grad_weight=grad_w[:, 0], multiplier=o // groups, **sliding(window))
+        launch(
+            "depthwise.grad_weight", grad_y=g, x=x, grad_weight=grad_w[:, 0], multiplier=o // groups, **sliding(window)
+        )
         return grad_w
     splits = parts(o // groups, prod(shape[1:]), groups, len(x) * prod(window.output_size))
     sums = memory if splits == 1 else namespace(x).empty((splits, *memory.shape), x.dtype)

@@ -24,7 +24,9 @@ def stepped(kernel: str, params: Arrays, grads: Arrays, states: dict[str, Arrays
     check_step(params, grads, *states.values())
     written = {"params": params, **{name: arrays for name, arrays in states.items() if arrays is not None}}
     orders = [order.of(p) for p in params]
-    ready = {name: [_lying(x, lies) for x, lies in zip(arrays, orders, strict=True)] for name, arrays in written.items()}
+    ready = {
+        name: [_lying(x, lies) for x, lies in zip(arrays, orders, strict=True)] for name, arrays in written.items()
+    }
     ready["grads"] = [_lying(g, lies) for g, lies in zip(grads, orders, strict=True)]
     some = [i for i, p in enumerate(params) if p.size]
     for start in range(0, len(some), MOST):
