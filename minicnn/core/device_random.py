@@ -4,8 +4,8 @@ Draw number k of the seed s is the k-th number of the stream of s (splitmix64, a
 own, whose i-th number belongs to element i. Nothing is carried from one element to the next, so every thread of the GPU
 can make its own numbers, and where they are made changes nothing: they are the same on every GPU.
 
-While a CUDA graph is captured, no numbers are drawn: what draws them is recorded. The kernels read their seed from the GPU's
-memory, where each replay finds the next draw (:mod:`minicnn.core.capture`).
+While a CUDA graph is captured, no numbers are drawn: what draws them is recorded. The kernels read their seed from the
+GPU's memory, where each replay finds the next draw (:mod:`minicnn.core.capture`).
 
 Source: Salmon et al., *Parallel random numbers: as easy as 1, 2, 3*, 2011; Steele, Lea & Flood, *Fast splittable
 pseudorandom number generators*, 2014, figure 17 (splitmix64).

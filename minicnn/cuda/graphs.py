@@ -1,11 +1,11 @@
 """CUDA graphs: work for a GPU that is recorded once and then started again and again, all of it by one call.
 
-In a small network most of the time of a step goes into telling the GPU what to do, one kernel after another. A graph tells it
-all at once. What is recorded are the kernels with their arguments, which are addresses of memory: a replay reads and writes the
-same memory as the recording, so new data is copied into the tensors that were used then.
+In a small network most of the time of a step goes into telling the GPU what to do, one kernel after another. A graph
+tells it all at once. What is recorded are the kernels with their arguments, which are addresses of memory: a replay
+reads and writes the same memory as the recording, so new data is copied into the tensors that were used then.
 
-While a graph is captured, nothing runs. So no number can be looked at, and what Python does beside it happens
-once. What must change from replay to replay is taken care of: the learning rate, the count of an optimiser's steps, and
+While a graph is captured, nothing runs. So no number can be looked at, and what Python does beside it happens once.
+What must change from replay to replay is taken care of: the learning rate, the count of an optimiser's steps, and
 random numbers (:mod:`minicnn.core.capture`).
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
@@ -94,8 +94,8 @@ class CUDAGraph:
         pool : Pool, optional
             Memory of :func:`graph_pool_handle`, or of another graph; default: memory of its own.
         capture_error_mode : {"relaxed", "thread_local", "global"}
-            CUDA's: what other calls are errors meanwhile. (PyTorch's default is "global"; in that mode CuPy could not take
-            memory from the GPU while it captures.)
+            CUDA's: what other calls are errors meanwhile. (PyTorch's default is "global"; in that mode CuPy could not
+            take memory from the GPU while it captures.)
         """
         if capture_error_mode not in MODES:
             raise ValueError(f"capture_error_mode must be one of {', '.join(MODES)}; got {capture_error_mode!r}")
@@ -139,18 +139,13 @@ class CUDAGraph:
     def _give_up(self) -> None:
         """Something went wrong while the graph was captured: it is as if it had not begun."""
         current = devices.cupy().cuda.get_current_stream()
-        try:
+        with suppress(RuntimeError):  # what went wrong first is told
             if current.is_capturing():
                 current.end_capture()
-        except Exception:  # the capture is broken: that is why we are here
-            pass
-        finally:
-            self._open.close()
-            try:
-                self._recording.close()
-            except CaptureError:  # what went wrong first is told
-                pass
-            self.reset()
+        self._open.close()
+        with suppress(CaptureError):
+            self._recording.close()
+        self.reset()
 
     def replay(self) -> None:
         """Do what was recorded, on the current stream; the program goes on meanwhile.
@@ -212,18 +207,19 @@ def graph(
 ) -> Any:
     """Record work for a GPU as a CUDA graph: that of a ``with`` block, or a whole training step.
 
-    ``with graph(g):`` records the block into the :class:`CUDAGraph` ``g``, as in PyTorch: nothing runs until ``g.replay()``.
+    ``with graph(g):`` records the block into the :class:`CUDAGraph` ``g``, as in PyTorch: nothing runs until
+    ``g.replay()``.
 
     ``step = graph(step)``, also as a decorator, makes a function that does the same as ``step``, sooner: it calls
-    ``step`` itself the first times, then records it once, and from then on only replays. The arguments may have other numbers
-    each time. With other shapes (the last batch of an epoch) it does the same for those.
+    ``step`` itself the first times, then records it once, and from then on only replays. The arguments may have other
+    numbers each time. With other shapes (the last batch of an epoch) it does the same for those.
 
     Parameters
     ----------
     cuda_graph : CUDAGraph or callable
         Where to record the block; or a step, such as: forget the gradients, compute the loss, backward,
-        ``optimizer.step()``. Its arguments that are tensors are copied to the GPU if they are not there; what it returns comes
-        without history.
+        ``optimizer.step()``. Its arguments that are tensors are copied to the GPU if they are not there; what it
+        returns comes without history.
     pool : Pool, optional
         Memory; see :meth:`CUDAGraph.capture_begin`.
     stream : Stream, optional
@@ -234,7 +230,8 @@ def graph(
         How often a step is called itself, for each shape of arguments, before it is recorded: kernels are compiled, and
         the optimiser prepares its averages. These are steps like all others.
     graphs : int, default 4
-        For so many shapes of arguments graphs are kept, each with memory of its own; steps with still others are not recorded.
+        For so many shapes of arguments graphs are kept, each with memory of its own; steps with still others are not
+        recorded.
 
     Returns
     -------
@@ -249,9 +246,9 @@ def graph(
 
     Notes
     -----
-    What is not part of the graph: Python's own work in the step (it runs in the calls that are not replays, and once when
-    it is recorded), such as printing, or ``scheduler.step()``, which belongs after the step.
-    Weights must stay in their memory. A module that is switched between training and evaluation needs two steps.
+    What is not part of the graph: Python's own work in the step (it runs in the calls that are not replays, and once
+    when it is recorded), such as printing, or ``scheduler.step()``, which belongs after the step. Weights must stay in
+    their memory. A module that is switched between training and evaluation needs two steps.
 
     Examples
     --------

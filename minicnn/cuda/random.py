@@ -9,7 +9,7 @@ from .devices import device_count, gpu, is_available
 
 
 def _generator(device: Any) -> random.Generator:
-    return random.generatorgpu(gpu(device))
+    return random.generator_of(gpu(device))
 
 
 def manual_seed(seed: int) -> None:

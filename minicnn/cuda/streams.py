@@ -1,7 +1,7 @@
 """Streams and events: queues of work on a GPU, and marks in them.
 
-A GPU does what it is told in the order of a *stream*. Work of different streams may run at the same time. Operations go to
-the current stream, which is the default one where nothing else is said.
+A GPU does what it is told in the order of a *stream*. Work of different streams may run at the same time. Operations go
+to the current stream, which is the default one where nothing else is said.
 """
 
 from __future__ import annotations

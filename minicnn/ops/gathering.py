@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn_kernels.arrays import namespace
+import numpy as np
 
 from ..core.device import capturing_on
 from ..core.errors import DTypeError, ShapeError
@@ -34,8 +34,12 @@ def along(operation: str, x: Tensor, dim: int, index: Tensor, known: bool = Fals
         check_range(operation, positions, shape[d] if shape else 1)
     if not shape:
         return (...,)
-    grid = namespace(positions).ogrid[tuple(slice(n) for n in positions.shape)]
-    return tuple(positions if i == d else g for i, g in enumerate(grid))
+    return tuple(positions if i == d else _counted(positions, i) for i in range(x.ndim))
+
+
+def _counted(like: Any, axis: int) -> Any:
+    """0, 1, 2, ... along an axis, in a shape that can be broadcast to that of ``like``."""
+    return np.arange(like.shape[axis], like=like).reshape([-1 if i == axis else 1 for i in range(like.ndim)])
 
 
 def check_range(operation: str, positions: Any, size: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.arrays import on_host
+from minicnn_kernels.arrays import as_strided, on_host
 
 from ..core.errors import ShapeError
 from ..core.function import Function
@@ -120,10 +120,13 @@ class Diagonal(Function):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        y = np.diagonal(x, *self.where)
-        if isinstance(x, np.ndarray) and x.flags.writeable:
-            y.flags.writeable = True
-        return y
+        offset, rows, columns = self.where
+        start = [slice(None)] * x.ndim
+        start[rows], start[columns] = slice(max(-offset, 0), None), slice(max(offset, 0), None)
+        x = x[tuple(start)]
+        others = [i for i in range(x.ndim) if i not in (rows, columns)]
+        shape = (*[x.shape[i] for i in others], min(x.shape[rows], x.shape[columns]))
+        return as_strided(x, shape, (*[x.strides[i] for i in others], x.strides[rows] + x.strides[columns]))
 
     def backward(self, grad_y: Tensor) -> Tensor:
         return OnDiagonal(self.shape, *self.where)(grad_y)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from ..core.tensor import Tensor
 from .optimizer import Array, Params, check_range, check_switches
 from .together import Arrays, Together, next_step, zeros_like

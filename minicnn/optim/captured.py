@@ -75,8 +75,8 @@ class CapturedStep:
         before, now = self.arguments[schedules.LR[self.operation]], float(self.group["lr"])
         if now != before:
             raise CaptureError(
-                f"{self.name}: the learning rate went from {before:g} to {now:g} while the step was captured; this happens once, "
-                "and not in each replay. Fix: scheduler.step() outside of the captured step, after the replay"
+                f"{self.name}: the learning rate went from {before:g} to {now:g} while the step was captured; this "
+                "happens once, and not in each replay. Fix: scheduler.step() outside of the captured step, after the replay"
             )
 
     def tell(self) -> tuple[float, ...]:
@@ -128,8 +128,8 @@ class CapturedStep:
 def first_step(optimizer: Optimizer) -> CaptureError:
     """What to raise for a step that prepares the optimiser's averages."""
     return CaptureError(
-        f"{type(optimizer).__name__}: the first step of a parameter makes the averages that the next ones need, and cannot "
-        "be part of a graph. Fix: do a step (or three) before the capture, as minicnn.cuda.graph(step) does by itself"
+        f"{type(optimizer).__name__}: the first step of a parameter makes the averages that the next ones need, and "
+        "cannot be part of a graph. Fix: do a step (or three) before the capture, as minicnn.cuda.graph(step) does"
     )
 
 
@@ -137,7 +137,6 @@ def not_together(optimizer: Optimizer) -> CaptureError:
     """What to raise for an optimiser that changes one parameter after another, in Python."""
     name = type(optimizer).__name__
     return CaptureError(
-        f"{name}.update is Python: a graph would repeat it with the learning rate that it had when it was captured. Fix: "
-        "capture forward and backward, and call optimizer.step() after the replay; or use SGD, Adam, AdamW, RMSprop, "
-        "Adagrad or Adadelta"
+        f"{name}.update is Python: a graph would repeat it with the learning rate that it had then. Fix: "
+        "capture forward and backward, and call optimizer.step() after the replay; or use one of minicnn's optimisers"
     )

@@ -18,7 +18,11 @@ def forget() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith(CACHING) and not name.startswith("minicnn_kernels.cuda.on_cpu"):
             for value in list(vars(module).values()):
-                if getattr(value, "__module__", None) == name and hasattr(value, "cache_clear"):
+                if (
+                    getattr(value, "__module__", None) == name
+                    and hasattr(value, "cache_clear")
+                    and not isinstance(value, type)
+                ):
                     value.cache_clear()
 
 

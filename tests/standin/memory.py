@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import spec
+from . import hooks, spec
 from .state import STATE, StandInError
 from .streams import Device, Stream, current_device, current_stream, host_waits, perform
 
@@ -106,7 +106,7 @@ class Memory:
         if self.pool is None:
             block.give_back()
         else:
-            self.pool._take_back(block)
+            self.pool._take_back(block, id(self))
 
 
 class MemoryPointer:
@@ -197,6 +197,7 @@ class MemoryPool:
     def malloc(self, size: int) -> MemoryPointer:
         size = int(size)
         device, rounded = current_device(), -(-size // UNIT) * UNIT
+        hooks.told("malloc_preprocess", device_id=device, size=size, mem_size=rounded)
         with self._lock:
             found = self._free[device][rounded]
             if found:
@@ -213,12 +214,18 @@ class MemoryPool:
                 self._total[device] += rounded
             self._used[device] += rounded
         STATE.counts["allocations"] += 1
-        return MemoryPointer(Memory(size, block, self), 0)
+        memory = Memory(size, block, self)
+        facts = {"device_id": device, "size": size, "mem_size": rounded}
+        hooks.told("malloc_postprocess", **facts, mem_ptr=memory.ptr, pmem_id=id(memory))
+        return MemoryPointer(memory, 0)
 
-    def _take_back(self, block: Block) -> None:
+    def _take_back(self, block: Block, number: int) -> None:
+        facts = {"device_id": block.device_id, "mem_size": block.size, "mem_ptr": block.ptr, "pmem_id": number}
+        hooks.told("free_preprocess", **facts)
         with self._lock:
             self._used[block.device_id] -= block.size
             self._free[block.device_id][block.size].append(block)
+        hooks.told("free_postprocess", **facts)
 
     def free_all_blocks(self, stream: Stream | None = None) -> None:
         with self._lock:

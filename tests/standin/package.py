@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import array, functions, host, indexing, kernels, memory, spec, streams, ufuncs
+from . import array, functions, hooks, host, indexing, kernels, memory, spec, streams, ufuncs
 from .state import STATE, NotModelled
 
 OURS: dict[str, Any] = {
@@ -136,6 +136,7 @@ def _cuda() -> types.ModuleType:
     for source, names in exported.items():
         for name in names.split():
             setattr(module, name, getattr(source, name))
+    module.MemoryHook = hooks.MemoryHook  # type: ignore[attr-defined]
     parts = {
         "device": {"Device": streams.Device, "get_compute_capability": lambda: "90"},
         "graph": {"Graph": streams.Graph},
@@ -185,6 +186,7 @@ def install() -> None:
     STATE.reset()
     streams.reset()
     memory.reset()
+    hooks.reset()
     sys.modules.update(build())
 
 

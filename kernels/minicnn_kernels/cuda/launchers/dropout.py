@@ -1,4 +1,4 @@
-"""Dropout. The seed is a number; or an array (1,) of uint64 in the device's memory, which a captured graph reads anew."""
+"""Dropout. The seed is a number, or an array (1,) of uint64 on the device, which a captured graph reads anew."""
 
 from __future__ import annotations
 
