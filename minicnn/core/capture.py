@@ -1,8 +1,8 @@
 """What changes from one replay of a CUDA graph to the next: the seeds of random numbers, learning rates.
 
 A graph keeps the arguments of the kernels that were recorded, but not what their addresses point to. So such numbers
-are put into memory of the GPU, each in a *slot* of its own, and before each replay all are sent there by one copy. Whoever
-knows the next number gives a function that tells it.
+are put into memory of the GPU, each in a *slot* of its own, and before each replay all are sent there by one copy.
+Whoever knows the next number gives a function that tells it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _LOOKS = {
     "numpy": "numpy()",
     "tolist": "tolist()",
 }
-_COPIES = ("tensor", "as_tensor", "from_numpy", "to", "cuda")
+_COPIES = ("placed", "send", "finish")
 
 
 def explained(error: Exception) -> CaptureError | None:
@@ -34,7 +34,7 @@ def explained(error: Exception) -> CaptureError | None:
     line = frames[theirs[-1]] if theirs else frames[0]
     called = [frame.name for frame in frames[theirs[-1] + 1 :]] if theirs else []
     looks = next((_LOOKS[name] for name in called if name in _LOOKS), None)
-    copies = next((f"{name}()" for name in called if name in _COPIES), None)
+    copies = f"{called[0]}()" if any(name in _COPIES for name in called) else None
     if looks is not None:
         what = f"{looks} needs a number that does not exist yet, for nothing runs before the replay"
         fix = "return the tensor from the step, and look at it after the replay"

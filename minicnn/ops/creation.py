@@ -9,7 +9,7 @@ import numpy as np
 from minicnn_kernels.arrays import is_array, on_device, on_host
 
 from ..core import dtype as dtypes
-from ..core.device import check_device, device_of, made_on, placed
+from ..core.device import check_device, cupy, device_of, made_on, on, placed
 from ..core.errors import DTypeError, ShapeError
 from ..core.tensor import Tensor
 from .operands import sizes
@@ -18,6 +18,16 @@ from .operands import sizes
 def finish(array: Any, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of a new NumPy array, on the device."""
     return finish_at(made_on(array, device), requires_grad)
+
+
+def made(
+    what: str, size: tuple[int, ...], values: tuple[Any, ...], kind: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    """A tensor by NumPy's ``zeros``, ``ones``, ``empty`` or ``full``; on a GPU by CuPy's, so nothing is copied."""
+    where = check_device(device)
+    with on(where.index):
+        module = np if where.index is None else cupy()
+        return finish_at(getattr(module, what)(size, *values, kind), requires_grad)
 
 
 def kind_of(dtype: Any, default: Any = None) -> np.dtype[Any]:
@@ -130,7 +140,7 @@ def full(
     """
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     kind = kind_of(dtype, dtypes.number_dtype(value))
-    return finish(np.full(sizes("full", (size,)), value, kind), device, requires_grad)
+    return made("full", sizes("full", (size,)), (value,), kind, device, requires_grad)
 
 
 def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -143,7 +153,7 @@ def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return finish(np.zeros(sizes("zeros", given, size), kind_of(dtype)), device, requires_grad)
+    return made("zeros", sizes("zeros", given, size), (), kind_of(dtype), device, requires_grad)
 
 
 def ones(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -155,7 +165,7 @@ def ones(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, r
     >>> minicnn.ones(2, dtype=minicnn.int64)
     tensor([1, 1])
     """
-    return finish(np.ones(sizes("ones", given, size), kind_of(dtype)), device, requires_grad)
+    return made("ones", sizes("ones", given, size), (), kind_of(dtype), device, requires_grad)
 
 
 def empty(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -167,7 +177,7 @@ def empty(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     >>> minicnn.empty(2, 3).shape
     minicnn.Size([2, 3])
     """
-    return finish(np.empty(sizes("empty", given, size), kind_of(dtype)), device, requires_grad)
+    return made("empty", sizes("empty", given, size), (), kind_of(dtype), device, requires_grad)
 
 
 def like(input: Tensor, make: Any, values: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:

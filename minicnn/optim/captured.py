@@ -76,7 +76,7 @@ class CapturedStep:
         if now != before:
             raise CaptureError(
                 f"{self.name}: the learning rate went from {before:g} to {now:g} while the step was captured; this "
-                "happens once, and not in each replay. Fix: scheduler.step() outside of the captured step, after the replay"
+                "happens once, not in each replay. Fix: scheduler.step() outside of the captured step, after the replay"
             )
 
     def tell(self) -> tuple[float, ...]:

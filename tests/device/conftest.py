@@ -26,6 +26,17 @@ def forget() -> None:
                     value.cache_clear()
 
 
+def start_afresh() -> None:
+    """No GPU has been in use: no tensor, no generator, no copy under way."""
+    from minicnn.core import capture, random, transfer
+    from minicnn.core import device as devices
+
+    devices.in_use = False
+    random._on_gpus.clear()
+    transfer._under_way.clear()
+    capture.recording = None
+
+
 def cublas(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the project load the stand-in for cuBLAS."""
     from tests.standin.cublas import Library
@@ -54,11 +65,13 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         needs.absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
     active = registry._active
     standin.install()
+    start_afresh()
     cublas(monkeypatch)
     forget()
     try:
         yield "cuda"
     finally:
         forget()
+        start_afresh()
         registry._active = active
         standin.uninstall()

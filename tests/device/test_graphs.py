@@ -64,7 +64,9 @@ class Training:
         x = torch.tensor(self.rng.standard_normal((size, 3, 6, 6)).astype(np.float32))
         return x.to(self.device), torch.tensor(self.rng.integers(0, 5, size)).to(self.device)
 
-    def run(self, sizes=(4,) * 8):
+    def run(self, sizes=(4,) * 8, seed=7):
+        if seed is not None:
+            torch.manual_seed(seed)
         losses = []
         for size in sizes:
             losses.append(self.do(*self.batch(size)))
@@ -166,7 +168,7 @@ def test_random_numbers_of_a_graph(device):
 
 @pytest.mark.skipif(ON_GPU, reason="the stand-in counts")
 def test_a_replay_is_one_launch(device):
-    """Beside it: a copy of each argument, one of the numbers that change, and the results, which stay when others come."""
+    """Beside it: a copy of each argument, one of the numbers that change, and one of the result, which then stays."""
     from tests import standin
 
     t = Training(device, "Adam").graphed()
@@ -323,17 +325,10 @@ def test_a_capture_that_failed_counts_no_step(device):
     eager, graphed = Training(device, "Adam"), Training(device, "Adam")
     eager.run()
     graphed.run((4,) * 3)
-    x, labels = graphed.batch()
-
-    def step():
-        graphed.step(x, labels).item()
-
+    x, labels = torch.zeros(4, 3, 6, 6, device=device), torch.zeros(4, dtype=torch.int64, device=device)
     with pytest.raises(CaptureError, match="item"):
-        capture(step)
-    graphed.rng = np.random.default_rng(0)
-    for _ in range(3):
-        graphed.batch()
-    graphed.run((4,) * 5)
+        capture(lambda: graphed.step(x, labels).item())
+    graphed.run((4,) * 5, seed=None)
     same(eager, graphed)
 
 
@@ -356,16 +351,18 @@ def test_an_optimiser_in_python(device):
 
     t = Training(device)
     t.optimizer = Descent(t.model.parameters(), {"lr": 0.1})
+    t.scheduler = optim.lr_scheduler.ExponentialLR(t.optimizer, 0.9)
     with pytest.raises(CaptureError, match=r"Descent.update is Python"):
         t.graphed().run()
 
 
 def test_a_scheduler_in_the_step(device):
     t = Training(device)
+    scheduler = optim.lr_scheduler.ExponentialLR(t.optimizer, 0.9)
 
     def step(x, labels):
         loss = t.step(x, labels)
-        t.scheduler.step()
+        scheduler.step()
         return loss
 
     t.do = torch.cuda.graph(step)

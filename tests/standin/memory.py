@@ -31,8 +31,6 @@ def free_and_total(device: int) -> tuple[int, int]:
 class Block:
     """A piece of a device's memory, between two guards. Poisoned whenever it is handed out."""
 
-    alive = False
-
     def __init__(self, size: int, device: int) -> None:
         if _held[device] + size > STATE.memory:
             raise spec.real().cuda.memory.OutOfMemoryError(size, _held[device])
@@ -42,7 +40,7 @@ class Block:
         self.ptr = self._raw.ctypes.data + self._at
         self.bytes = self._raw[self._at : self._at + size]
         self.in_use = size  # bytes that were asked for; the guard begins behind them
-        self.alive, self._account = True, _held
+        self.alive, self._account = True, _held  # alive: the driver has not got it back
         _held[device] += size
         _blocks[self.ptr] = self
 
@@ -83,9 +81,6 @@ class Block:
         if self.alive:
             self.alive = False
             self._account[self.device_id] -= self.size
-
-    def __del__(self) -> None:
-        self.give_back()
 
 
 class Memory:
@@ -193,6 +188,7 @@ class MemoryPool:
         self._total: dict[int, int] = defaultdict(int)
         self._limit: dict[int, int] = defaultdict(int)
         self._lock = threading.RLock()
+        self._closed = False
 
     def malloc(self, size: int) -> MemoryPointer:
         size = int(size)
@@ -224,6 +220,9 @@ class MemoryPool:
         hooks.told("free_preprocess", **facts)
         with self._lock:
             self._used[block.device_id] -= block.size
+            if self._closed:
+                block.give_back()
+                return
             self._free[block.device_id][block.size].append(block)
         hooks.told("free_postprocess", **facts)
 
@@ -256,6 +255,7 @@ class MemoryPool:
         return self._limit[current_device()]
 
     def __del__(self) -> None:  # the memory goes back with the pool; a graph that uses it is broken from now on
+        self._closed = True
         for blocks in self.__dict__.get("_free", {}).values():
             for several in blocks.values():
                 for block in several:
