@@ -1,15 +1,15 @@
 """How exactly a GPU multiplies float32 numbers: in full precision, or in TF32 on its tensor cores.
 
-TF32 keeps the range of a float32 and 10 of its 23 bits of mantissa, in the factors alone; products and sums are float32.
-It is several times as fast. There are two settings, with PyTorch's defaults:
+TF32 keeps the range of a float32 and 10 of its 23 bits of mantissa, in the factors alone; products and sums are
+float32. It is several times as fast. There are two settings, with PyTorch's defaults:
 
 ===================  ===========  ================================================================
 matrix products      ``highest``  :class:`set_float32_matmul_precision`; ``high`` is TF32
 convolutions         TF32         :class:`set_conv_tf32`
 ===================  ===========  ================================================================
 
-float64 is never rounded, and the CPU always computes in full precision. ``minicnn.backends`` shows the two settings under
-PyTorch's names, ``cuda.matmul.allow_tf32`` and ``cudnn.allow_tf32``.
+float64 is never rounded, and the CPU always computes in full precision. ``minicnn.backends`` shows the two settings
+under PyTorch's names, ``cuda.matmul.allow_tf32`` and ``cudnn.allow_tf32``.
 """
 
 from __future__ import annotations

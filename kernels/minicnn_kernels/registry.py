@@ -223,6 +223,20 @@ def _find(operation: str, backend: str) -> Kernel | None:
     return _table.get((operation, backend))
 
 
+def own(backend: str, operation: str) -> Kernel:
+    """A backend's own kernel for an operation, whether or not the backend can be used here.
+
+    Examples
+    --------
+    >>> own("numpy", "relu.forward").backend
+    'numpy'
+    """
+    found = _find(operation, backend)
+    if found is None:
+        raise _no_kernel(operation)
+    return found
+
+
 def find(operation: str, backend: str) -> Callable[..., Any]:
     """The function that ``backend`` has for ``operation``, or the one that it falls back to.
 

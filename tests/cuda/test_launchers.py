@@ -11,10 +11,11 @@ import pytest
 from minicnn_kernels import cases, registry
 from minicnn_kernels.arrays import on_device
 from minicnn_kernels.cases import draw_case
+from minicnn_kernels.cuda.launchers.launch import KERNELS
 from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
 
-OPERATIONS = registry.operations("numba")
+OPERATIONS = sorted(KERNELS)
 DECLINED: dict[str, str] = {}
 """Operations that no launcher takes, and why."""
 
@@ -32,7 +33,7 @@ def laid_out(x: np.ndarray) -> Any:
     """A copy on the device with the same strides."""
     cp = cupy()
     order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    dense = cp.asarray(np.ascontiguousarray(x.transpose(order)))
+    dense = cp.asarray(x.transpose(order).copy("C"))
     y = dense.transpose(np.argsort(order).tolist())
     assert y.shape == x.shape
     if x.size and not x.transpose(order).flags.c_contiguous:  # with gaps: every second, or backwards

@@ -1,13 +1,13 @@
 """Matrix products by NVIDIA's cuBLAS, called through ctypes.
 
 CuPy has cuBLAS too, but its products of stacks of matrices are never in TF32, copy transposed operands, and
-are refused while a stream captures. One function of the library does all of it: ``cublasGemmStridedBatchedEx``, a stack of
-products whose matrices lie at equal distances.
+are refused while a stream captures. One function of the library does all of it: ``cublasGemmStridedBatchedEx``, a
+stack of products whose matrices lie at equal distances.
 
 cuBLAS thinks in columns: it takes memory that holds a matrix row by row for the transposed matrix. So instead of
-C = A B it is asked for C' = B' A', in which everything lies as it does here. For each factor it wants to know how far it is from
-one line to the next (the leading dimension), and whether the lines are the rows or the columns of the matrix: a transposed view
-needs no copy.
+C = A B it is asked for C' = B' A', in which everything lies as it does here. For each factor it wants to know how far
+it is from one line to the next (the leading dimension), and whether the lines are the rows or the columns of the
+matrix: a transposed view needs no copy.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Lines(NamedTuple):
     leading: int
 
 
-def lines(shape: tuple[int, int], strides: tuple[int, int]) -> Lines | None:
+def lines(shape: tuple[int, ...], strides: tuple[int, ...]) -> Lines | None:
     """How a matrix lies whose strides are counted in elements; None if neither rows nor columns are contiguous.
 
     Examples

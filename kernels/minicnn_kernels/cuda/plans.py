@@ -46,15 +46,10 @@ class Plan(NamedTuple):
     rest: list[tuple[int, str, Callable[[Any], Any]]]
 
 
-class Plans(dict[Any, Plan]):
-    """By what the arguments are: types and shapes."""
-
-    def cache_clear(self) -> None:
-        """Forget them, as `functools.cache` does."""
-        self.clear()
-
-
-_plans = Plans()
+@cache
+def plans() -> dict[Any, Plan]:
+    """All plans, by what the arguments are: names, types and shapes. They hold compiled functions."""
+    return {}
 
 
 @cache
@@ -96,12 +91,13 @@ def launch(name: str, arguments: Mapping[str, Any]) -> None:
         elif isinstance(x, list):
             identity.append(x[0].dtype if x and hasattr(x[0], "dtype") else list)
     key = tuple(identity)
-    plan = _plans.get(key)
+    known = plans()
+    plan = known.get(key)
     if plan is None:
         plan = _planned(name, arguments)
-        if len(_plans) >= MOST_PLANS:
-            _plans.clear()
-        _plans[key] = plan
+        if len(known) >= MOST_PLANS:
+            known.clear()
+        known[key] = plan
     grid = plan.kernel.grid(arguments) if plan.grid is None else plan.grid
     if 0 in grid:
         return

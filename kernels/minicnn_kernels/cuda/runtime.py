@@ -113,10 +113,10 @@ def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
     defines = ", ".join(f"{name}={value}" for name, value in kernel.defines.items()) or "none"
     least = min(kernel.architectures)
     return BackendError(
-        f"the CUDA kernel {kernel.function} of {kernel.file} (definitions: {defines}) does not compile for this GPU, whose "
-        f"compute capability is {capability() / 10}; it is written for {least / 10} and newer. Fix: on an older GPU, "
-        f"use_backend('numpy') computes there without these kernels; else repair NVRTC: pip install 'cupy-cuda13x[ctk]'. "
-        f"The compiler says:\n{error}"
+        f"the CUDA kernel {kernel.function} of {kernel.file} (definitions: {defines}) does not compile for this GPU, "
+        f"whose compute capability is {capability() / 10}; it is written for {least / 10} and newer. Fix: on an older "
+        "GPU, use_backend('numpy') computes there without these kernels; else repair NVRTC: "
+        f"pip install 'cupy-cuda13x[ctk]'. The compiler says:\n{error}"
     )
 
 
@@ -149,10 +149,11 @@ def out_of_memory(size: int) -> DeviceMemoryError:
     used, unused, limit = pool.used_bytes(), pool.free_bytes(), pool.get_limit()
     limited = f", of which this process may have {_bytes(limit)}" if limit else ""
     return DeviceMemoryError(
-        f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}{limited}. "
-        f"The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in pieces that "
-        "are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a backward pass; del "
-        "results that are no longer needed (loss.item() keeps a number, a list of losses keeps their graphs)"
+        f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}"
+        f"{limited}. The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in "
+        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a "
+        "backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps "
+        "their graphs)"
     )
 
 

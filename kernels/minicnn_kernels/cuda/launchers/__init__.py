@@ -1,7 +1,7 @@
 """The backend "cupy": each operation of the registry, as a launch of CUDA kernels.
 
-`launch` says what they share, `order` in which order arrays lie in memory, and each other file is a family of operations.
-What a launcher declines, or what has none, the vectorized kernel computes: on the device too, through CuPy.
+`launch` says what they share, `order` in which order arrays lie in memory, and each other file is a family of
+operations. What a launcher declines, the vectorized kernel computes: on the device too, through CuPy.
 """
 
 from . import (

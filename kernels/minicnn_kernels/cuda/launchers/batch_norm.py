@@ -75,7 +75,7 @@ def batch_norm_grad(
     settings = {"eps": eps, "low": low, "high": high}
     launch("batch_norm.grad_sums", **arrays, **settings)
     launch(
-        "batch_norm.grad_input", **arrays, weight=vector(weight), grad_x=lies.layers(grad_x), fixed=int(fixed), **settings,
-        grad_residual=None if grad_residual is None else lies.layers(grad_residual),
+        "batch_norm.grad_input", **arrays, weight=vector(weight), grad_x=lies.layers(grad_x), **settings,
+        fixed=int(fixed), grad_residual=None if grad_residual is None else lies.layers(grad_residual),
     )  # fmt: skip
     return grad_x, grad_weight, grad_bias, grad_residual

@@ -229,7 +229,7 @@ def columns_of_weights(grad_y: Array, x: Array, window: Window2d, groups: int) -
         g = order.contiguous(grad_y[some]).reshape(len(columns), shape[0], prod(window.output_size))
         products = namespace(x).empty((len(g), *grad_w.shape), x.dtype)
         for group in range(groups):
-            transposed = of_group(columns, group, groups).swapaxes(1, 2)
+            transposed = of_group(columns, group, groups).transpose(0, 2, 1)
             product(of_group(g, group, groups), transposed, of_group(products, group, groups), conv_tf32())
         grad_w += products.sum(0)
     return grad_w.reshape(shape)

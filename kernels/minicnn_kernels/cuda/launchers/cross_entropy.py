@@ -16,8 +16,8 @@ def cross_entropy_forward(
     """The losses (M,) and the log-probabilities (M, C)."""
     losses, log_probabilities = (namespace(logits).empty(shape, logits.dtype) for shape in (len(logits), logits.shape))
     launch(
-        "cross_entropy.forward", logits=order.contiguous(logits), target=labels(target), weight=order.vector(weight), losses=losses,
-        log_probabilities=log_probabilities, ignore_index=ignore_index, label_smoothing=label_smoothing,
+        "cross_entropy.forward", logits=order.contiguous(logits), target=labels(target), weight=order.vector(weight),
+        losses=losses, log_probabilities=log_probabilities, ignore_index=ignore_index, label_smoothing=label_smoothing,
     )  # fmt: skip
     return losses, log_probabilities
 

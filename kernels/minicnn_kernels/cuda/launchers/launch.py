@@ -27,8 +27,8 @@ def launcher(
 ) -> Callable[[Any], Any]:
     """Register the decorated function for arrays on a GPU.
 
-    ``declines`` says why it does not take some arguments, if it does not. That the arrays with ``floats`` are of one type
-    that the kernels take is looked at here.
+    ``declines`` says why it does not take some arguments, if it does not. With ``floats``, an array of another type
+    than the kernels take is declined here.
     """
 
     def why_not(*arguments: Any) -> str | None:

@@ -1,11 +1,12 @@
 """The steps of the optimisers: all parameters in one launch, up to 80 of them.
 
-``lr`` is a number; or an array (1,) or, of Adam, (3,) in the memory of the device, which has what `schedules.schedule` says: so
-that a captured graph reads it anew at each replay. Then ``step`` is not looked at.
+``lr`` is a number; or an array (1,) or, of Adam, (3,) in the memory of the device, which has what `schedules.schedule`
+says: so that a captured graph reads it anew at each replay. Then ``step`` is not looked at.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -19,7 +20,7 @@ Arrays = list[Array]
 MOST = 80  # arrays of a launch; lists.cuh
 
 
-def stepped(kernel: str, params: Arrays, grads: Arrays, states: dict[str, Arrays | None], **settings: Any) -> None:
+def stepped(kernel: str, params: Arrays, grads: Arrays, states: Mapping[str, Arrays | None], **settings: Any) -> None:
     """Launch a step; the arrays are taken as they lie in memory, all like the parameter."""
     check_step(params, grads, *states.values())
     written = {"params": params, **{name: arrays for name, arrays in states.items() if arrays is not None}}
@@ -47,7 +48,7 @@ def _lying(x: Array, lies: order.Order) -> Array:
     return x if x.transpose(lies.axes).flags.c_contiguous else lies.flat(x)
 
 
-def rate(lr: float | Array, *numbers: str, of: tuple[float, ...]) -> dict[str, Any]:
+def rate(lr: float | Array, *numbers: str, of: tuple[Any, ...]) -> dict[str, Any]:
     """The schedule as the kernels are given it: an array, or numbers by name."""
     if hasattr(lr, "dtype"):
         return {"schedule": lr, **dict.fromkeys(numbers, 0.0)}

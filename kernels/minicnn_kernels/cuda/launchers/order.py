@@ -1,9 +1,10 @@
 """In which order the axes of an array lie in memory: what a launcher brings arrays into before a kernel reads them.
 
-A kernel knows no strides; it is given memory without gaps and the sizes of it. Most kernels do not care about the order: an
-element-by-element kernel takes the elements as they lie, and one that treats channels or planes by themselves takes
-``(outer, C, inner)`` or ``(outer, H, W, inner)``, which memory in the order (N, C, H, W) is, and channels-last memory too.
-So a result lies as its input does, and a network on channels-last memory is never turned round.
+A kernel knows no strides; it is given memory without gaps and the sizes of it. Most kernels do not care about the
+order: an element-by-element kernel takes the elements as they lie, and one that treats channels or planes by
+themselves takes ``(outer, C, inner)`` or ``(outer, H, W, inner)``, which memory in the order (N, C, H, W) is, and
+channels-last memory too. So a result lies as its input does, and a network on channels-last memory is never turned
+round.
 """
 
 from __future__ import annotations
