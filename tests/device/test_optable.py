@@ -1,4 +1,4 @@
-"""The rows of the table of layers' operations on the device: by CUDA kernels, and by the readable ones that compute anywhere."""
+"""The rows of the table of layers on the device: by CUDA kernels, and by the readable ones that compute anywhere."""
 
 from __future__ import annotations
 

@@ -151,8 +151,9 @@ def out_of_memory(size: int) -> DeviceMemoryError:
     return DeviceMemoryError(
         f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}"
         f"{limited}. The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in "
-        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a backward "
-        "pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps their graphs)"
+        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a "
+        "backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps "
+        "their graphs)"
     )
 
 
