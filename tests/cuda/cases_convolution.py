@@ -114,10 +114,3 @@ for _strict, _precision in ((False, "tf32"), (True, "strict")):
         cases(f"conv2d.forward.{_precision}.{_vector}")(forward(_vector, _strict))
         cases(f"conv2d.grad_input.{_precision}.{_vector}")(grad_input(_vector, _strict))
         cases(f"conv2d.grad_weight.{_precision}.{_vector}")(grad_weight(_vector, _strict))
-
-
-@cases("conv2d.sum_splits")
-def _(d: Draw) -> Iterator[Drawn]:
-    for splits, size in ((3, 300), (1, 4), (2, 0)):
-        parts = d.array(splits, size).astype(np.float32)
-        yield {"parts": parts, "sums": np.full(size, np.nan, np.float32)}, {"sums": parts.sum(0)}

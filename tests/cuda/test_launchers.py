@@ -8,16 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from minicnn_kernels import cases, registry
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from minicnn_kernels import cases, registry, schedules, set_conv_algorithm, use_backend
 from minicnn_kernels.arrays import on_device
 from minicnn_kernels.cases import draw_case
-from minicnn_kernels.cuda.launchers.launch import KERNELS
 from minicnn_kernels.cuda.runtime import cupy
+from minicnn_kernels.epilogue import Epilogue
+from minicnn_kernels.geometry import conv_window, pool_window
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
+from minicnn_kernels.seeds import ReplayedSeed
 
-OPERATIONS = sorted(KERNELS)
-DECLINED: dict[str, str] = {}
-"""Operations that no launcher takes, and why."""
+from tests.standin import counted
+
+OPERATIONS = registry.operations("numba")
 
 
 def to_device(x: Any) -> Any:
@@ -93,13 +97,189 @@ def test_it_computes_what_numpy_computes(operation: str, device: str) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_launcher_takes_it_or_says_why_not(operation: str, device: str) -> None:
-    given = to_device(draw_case(operation, np.float32))
-    kernel, why = registry.select(operation, given)
-    if operation in DECLINED:
-        assert DECLINED[operation] in why
-    else:
-        assert kernel.backend == "cupy", why
+def test_a_launcher_takes_what_its_kernel_can(operation: str, device: str) -> None:
+    for seed in range(3):
+        given = to_device(draw_case(operation, np.float32, seed=seed))
+        kernel, why = registry.select(operation, given)
+        assert kernel.backend == "cupy" or "adds arrays of one shape" in why
     halves = to_device(draw_case(operation, np.float16))
-    if "indices" not in operation:
+    if operation != "max_pool2d.indices":  # takes no numbers of that kind
         assert "float32 and float64, not float16" in registry.select(operation, halves)[1]
+
+
+# ------------------------------------------------------------------------------------------------ how many launches
+
+X, W, BIAS = (2, 8, 6, 5), (12, 8, 3, 3), (12,)
+
+
+def last(*shape: int) -> Any:
+    """A channels-last array on the device."""
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return laid_out(x.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2)
+
+
+def vector(n: int) -> Any:
+    return cupy().ones(n, np.float32)
+
+
+def calls() -> dict[str, tuple[tuple[Any, ...], dict[str, int]]]:
+    """Arguments on channels-last memory, and what a GPU may be asked to do for them."""
+    window, pool = conv_window(X, W, 1, 1), pool_window("max_pool2d", X, 2)
+    one = conv_window(X, (12, 8, 1, 1))
+    x, y, w, narrow = last(*X), last(2, 12, 6, 5), last(*W), last(12, 8, 1, 1)
+    relu, launched, product = Epilogue(None, y, 0.0, np.inf), {"kernel launches": 1}, {"library calls": 1}
+    norm = vector(12), vector(12), vector(12)
+    params, grads, buffers = ([vector(n + 1) for n in range(90)] for _ in range(3))
+    return {
+        "conv2d.forward": ((x, w, vector(12), window, 1, relu), launched),
+        "conv2d.forward, 1x1": ((x, narrow, None, one, 1), product),
+        "conv2d.forward, 1x1 and a bias": ((x, narrow, vector(12), one, 1), launched),
+        "conv2d.grad_input": ((y, w, window, 1), launched),
+        "conv2d.grad_input, 1x1": ((y, narrow, one, 1), product),
+        "conv2d.grad_weight": ((y, x, window, 1), launched),
+        "conv2d.grad_weight, 1x1": ((y, x, one, 1), product),
+        "conv2d.grad_bias": ((y,), launched),
+        "batch_norm.statistics": ((y,), launched),
+        "batch_norm.normalize": ((y, *norm, vector(12), 1e-5, relu), launched),
+        "batch_norm.grad": ((y, y, *norm, 1e-5, False, y, 0.0, np.inf, True), {"kernel launches": 2}),
+        "max_pool2d.forward": ((x, pool), launched),
+        "relu.forward": ((x,), launched),
+        "softmax.forward": ((vector(60).reshape(6, 10), 1), launched),
+        "matmul": ((last(4, 6, 1, 1).reshape(4, 6), last(5, 6, 1, 1).reshape(5, 6).T), product),
+        "add.forward": ((y, y), launched),
+        "cat.forward": (([x, y, x], 1), launched),
+        "sgd.step": ((params, grads, buffers, 0.1, 0.9, 0.0, 0.0, False, False, False), {"kernel launches": 2}),
+    }
+
+
+NAMES = (
+    "conv2d.forward", "conv2d.forward, 1x1", "conv2d.forward, 1x1 and a bias", "conv2d.grad_input",
+    "conv2d.grad_input, 1x1", "conv2d.grad_weight", "conv2d.grad_weight, 1x1", "conv2d.grad_bias",
+    "batch_norm.statistics", "batch_norm.normalize", "batch_norm.grad", "max_pool2d.forward", "relu.forward",
+    "softmax.forward", "matmul", "add.forward", "cat.forward", "sgd.step",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_launched_or_copied_that_need_not_be(name: str, device: str) -> None:
+    arguments, expected = calls()[name]
+    operation = name.partition(",")[0]
+    registry.call(operation, *arguments)  # cuBLAS makes its handle and its workspace once
+    with counted() as counts:
+        registry.call(operation, *arguments)
+    asked = {what: n for what, n in counts.items() if what in ("kernel launches", "library calls")}
+    copies = {what: n for what, n in counts.items() if " to " in what or what == "synchronisations"}
+    assert asked == expected, counts
+    assert not copies, counts
+
+
+def test_every_counted_call_is_tested(device: str) -> None:
+    assert set(NAMES) == set(calls())
+
+
+def test_a_result_lies_as_its_input_does(device: str) -> None:
+    for name, (arguments, _) in calls().items():
+        operation = name.partition(",")[0]
+        if operation.split(".")[0] in ("conv2d", "batch_norm", "max_pool2d", "relu", "add", "cat"):
+            result = registry.call(operation, *arguments)
+            y = result[0] if isinstance(result, tuple) else result
+            assert y.ndim < 4 or y.transpose(0, 2, 3, 1).flags.c_contiguous, name
+
+
+# --------------------------------------------------------------------------------------------------- shapes at random
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_convolutions_of_any_shape(device: str, data: st.DataObject) -> None:
+    groups, c, k = (data.draw(st.integers(1, 3)), data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)))
+    kernel = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    stride, padding, dilation = (
+        data.draw(st.tuples(st.integers(*r), st.integers(*r))) for r in ((1, 3), (0, 2), (1, 2))
+    )
+    size = tuple(d * (kernel_ - 1) + 1 + more for d, kernel_, more in zip(dilation, kernel, (3, 1), strict=True))
+    n, algorithm = data.draw(st.integers(0, 2)), data.draw(st.sampled_from(("auto", "direct", "im2col")))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    shapes = (n, groups * c, *size), (groups * k, c, *kernel)
+    window = conv_window(*shapes, stride, padding, dilation, groups)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    grad_y = rng.standard_normal((n, groups * k, *window.output_size)).astype(np.float32)
+    for operation, arguments in (
+        ("conv2d.forward", (x, w, w[:, 0, 0, 0].copy(), window, groups)),
+        ("conv2d.grad_input", (grad_y, w, window, groups)),
+        ("conv2d.grad_weight", (grad_y, x, window, groups)),
+    ):
+        with set_conv_algorithm(algorithm):
+            (found,) = launched(operation, arguments)
+        with use_backend("numpy"):
+            expected = registry.call(operation, *arguments)
+        np.testing.assert_allclose(found, expected, **cases.tolerance(expected), err_msg=f"{operation} {algorithm}")
+
+
+def test_tf32_is_what_the_settings_say(device: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.standard_normal(shape).astype(np.float32) for shape in ((30, 64), (64, 20)))
+    x, w = rng.standard_normal(X).astype(np.float32), rng.standard_normal(W).astype(np.float32)
+    window = conv_window(X, W, 1, 1)
+    cp = cupy()
+
+    def error(operation: str, *arguments: Any) -> float:
+        found = registry.call(operation, *to_device(arguments)).get()
+        with use_backend("numpy"):
+            exact = registry.call(
+                operation, *(v.astype(np.float64) if isinstance(v, np.ndarray) else v for v in arguments)
+            )
+        return float(np.abs(found - exact).max() / np.abs(exact).max())
+
+    assert error("matmul", a, b) < 1e-6, "PyTorch's default is full precision"
+    assert error("conv2d.forward", x, w, None, window, 1) > 1e-5, "and TF32 for convolutions"
+    with set_float32_matmul_precision("high"), set_conv_tf32(False):
+        assert error("matmul", a, b) > 1e-5
+        assert error("conv2d.forward", x, w, None, window, 1) < 1e-6
+    assert cp.asarray(a).dtype == np.float32
+
+
+# ------------------------------------------------------------------------------------------------------ bad arguments
+
+
+def test_bad_arguments_are_refused_before_anything_is_launched(device: str) -> None:
+    x, w, window = last(*X), last(*W), conv_window(X, W, 1, 1)
+    wrong = (
+        ("conv2d.forward", (x, w, vector(11), window, 1), r"bias \(groups\*k\) must have the shape \(12,\)"),
+        ("conv2d.grad_input", (last(2, 11, 6, 5), w, window, 1), r"must have the shape"),
+        ("batch_norm.normalize", (x, vector(7), vector(8), None, None, 1e-5), r"mean \(c\) must have the shape \(8,\)"),
+        ("relu.grad", (x, last(2, 8, 5, 5)), r"kept \(size\) must have the shape \(480,\)"),
+        ("matmul", (x, x), r"\(\.\.\., M, K\) @ \(\.\.\., K, N\)"),
+        ("sgd.step", ([x], [w], None, 0.1, 0.0, 0.0, 0.0, False, False, True), "gradient of a parameter"),
+    )
+    with counted() as counts:
+        for operation, arguments, says in wrong:
+            with pytest.raises((TypeError, ValueError), match=says):
+                registry.call(operation, *arguments)
+    assert not counts["kernel launches"]
+
+
+# --------------------------------------------------------------------- what a captured graph reads anew at each replay
+
+
+def test_a_schedule_in_memory_is_the_same_step(device: str) -> None:
+    for operation in ("sgd.step", "adam.step", "rmsprop.step", "adagrad.step", "adadelta.step"):
+        by_value, by_address = (to_device(draw_case(operation, np.float32, seed=4)) for _ in range(2))
+        lr = schedules.LR[operation]
+        numbers = cupy().asarray(schedules.schedule(operation, by_address), np.float32)
+        by_address = (*by_address[:lr], numbers, *by_address[lr + 1 :])
+        for arguments in (by_value, by_address):
+            registry.call(operation, *arguments)
+        for a, b in zip(*(flattened(cases.changed(operation, v)) for v in (by_value, by_address)), strict=True):
+            np.testing.assert_array_equal(a.get(), b.get())
+
+
+def test_dropout_draws_anew_at_each_replay_and_as_the_cpu_at_first(device: str) -> None:
+    x = vector(1000)
+    replays = cupy().zeros(1, np.uint64)
+    first = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+    with use_backend("numpy"):
+        np.testing.assert_array_equal(first, registry.call("dropout.forward", np.ones(1000, np.float32), 0.5, 5)[1])
+    replays += 1
+    again = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+    assert 350 < (first != again).sum() < 650

@@ -40,5 +40,9 @@ def test_faults_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert verdict(mutants[walks, walks.replace("e += STRIDE", "e -= STRIDE")]) == "results"
     beyond = verdict(mutants[walks, walks.replace("e < size", "e <= size")])
     assert beyond in ("checks", "results"), "writes behind the array, which may crash"
-    sums = "if (threadIdx.x == 0) sums[channel] = sum;"
-    assert verdict(mutants[sums, sums.replace("0", "1")]) == "equivalent"
+    again = "__syncthreads();                                  // an earlier sum has been read"
+    mutants = {(mutant.line, mutant.changed): mutant for mutant in candidates("columns.cuh")}
+    assert verdict(mutants[again, again.replace("__syncthreads", "int")]) == "checks"
+    (key,) = [key for key in EQUIVALENT if key[0] == "tile_product.cuh"]
+    (same,) = [mutant for mutant in candidates(key[0]) if mutant.key == key]
+    assert verdict(same) == "equivalent"

@@ -92,11 +92,11 @@ def per_block(*sizes: str) -> Callable[[Sizes], Grid]:
     return grid
 
 
-def per_warp(size: str) -> Callable[[Sizes], Grid]:
-    """One warp of 32 threads for each row."""
+def per_warp(*sizes: str, lanes: int = 32) -> Callable[[Sizes], Grid]:
+    """One warp of 32 threads, or as many lanes of it as are given, for each row."""
 
     def grid(values: Sizes) -> Grid:
-        return ceil(int(values[size]) * 32 / THREADS), 1, 1
+        return ceil(prod(int(values[size]) for size in sizes) * lanes / THREADS), 1, 1
 
     return grid
 
@@ -115,12 +115,27 @@ LAYERS = "outer", "c", "inner"
 ACTIVATIONS = ("relu", "leaky_relu", "relu6", "elu", "sigmoid", "tanh", "silu", "hardsigmoid", "hardswish")
 
 
-def per_tap(values: Sizes) -> Grid:
-    """One block for each tap of a window and each 32 channels of depthwise.cu."""
-    taps, channels = (
-        prod(int(values[size]) for size in sizes) for sizes in (("kernel_h", "kernel_w"), ("c", "multiplier"))
-    )
-    return taps * ceil(channels / 32), 1, 1
+def per_channel(channels: int, c: str | tuple[str, ...] = "c", taps: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
+    """One block for so many channels and each part of the positions (columns.cuh), for each tap."""
+
+    def grid(values: Sizes) -> Grid:
+        count, z = (prod(int(values[size]) for size in sizes) for sizes in ((c,) if isinstance(c, str) else c, taps))
+        return ceil(count / channels), int(values["parts"]), z
+
+    return grid
+
+
+def _channels() -> Iterator[Kernel]:
+    """Sums for each channel: where channels are neighbours in memory (columns), and where they are not (planes)."""
+    for lies, channels in (("columns", 32), ("planes", 1)):
+        for name, file, function in (
+            ("channels.sum", "channels.cu", "channel_sum"),
+            ("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics"),
+            ("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums"),
+            ("prelu.grad_weight", "prelu.cu", "prelu_grad_weight"),
+            ("group_norm.grad_sums", "group_norm.cu", "group_norm_grad_sums"),
+        ):
+            yield Kernel(f"{name}.{lies}", file, function, per_channel(channels), (channels, THREADS // channels, 1))
 
 
 def _activations() -> Iterator[Kernel]:
@@ -128,6 +143,14 @@ def _activations() -> Iterator[Kernel]:
         defines = {"ACTIVATION": {"tanh": "tangent"}.get(name, name)}  # tanh is a function already
         yield Kernel(f"{name}.forward", "activations.cu", "activation_forward", per_element("size"), defines=defines)
         yield Kernel(f"{name}.grad", "activations.cu", "activation_grad", per_element("size"), defines=defines)
+
+
+def _softmaxes() -> Iterator[Kernel]:
+    """A warp for each line where its numbers are neighbours; one thread where those of other lines lie between."""
+    for lanes, lies in ((32, "rows"), (1, "lines")):
+        grid, defines = per_warp("outer", "inner", lanes=lanes), {"LANES": str(lanes)}
+        yield Kernel(f"softmax.forward.{lies}", "softmax.cu", "softmax_forward", grid, defines=defines)
+        yield Kernel(f"softmax.grad.{lies}", "softmax.cu", "softmax_grad", grid, defines=defines)
 
 
 TILE = 64  # rows and columns of a tile of convolution.cu
@@ -162,14 +185,6 @@ def _convolutions() -> Iterator[Kernel]:
                     defines={"STRICT": strict, "VECTOR": vector},
                     architectures=(80, 90),
                 )
-    yield Kernel(
-        "conv2d.sum_splits",
-        "convolution.cu",
-        "sum_splits",
-        per_element("size"),
-        defines={"STRICT": "0", "VECTOR": "4"},
-        architectures=(80, 90),
-    )
 
 
 KERNELS = (
@@ -194,13 +209,35 @@ KERNELS = (
         "depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", "n", "out_h", "out_w", "c")
     ),
     Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element("n", "h", "w", "c")),
-    Kernel("depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_tap, block=(32, 8, 1)),
-    Kernel("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics", per_block("c")),
+    Kernel(
+        "depthwise.grad_weight",
+        "depthwise.cu",
+        "depthwise_grad_weight",
+        per_channel(32, ("c", "multiplier"), ("kernel_h", "kernel_w")),
+        (32, THREADS // 32, 1),
+    ),
+    *_channels(),
+    Kernel("batch_norm.merge", "batch_norm.cu", "batch_norm_merge", per_element("c")),
     Kernel("batch_norm.normalize", "batch_norm.cu", "batch_norm_normalize", per_element(*LAYERS)),
-    Kernel("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums", per_block("c")),
     Kernel("batch_norm.grad_input", "batch_norm.cu", "batch_norm_grad_input", per_element(*LAYERS)),
+    *(
+        Kernel(f"group_norm.{what}", "group_norm.cu", f"group_norm_{what}", per_block("n", "groups"), (1, THREADS, 1))
+        for what in ("forward", "grad_input")
+    ),
+    Kernel(
+        "local_response_norm.forward",
+        "local_response_norm.cu",
+        "local_response_norm_forward",
+        per_element(*LAYERS),
+    ),
+    Kernel("local_response_norm.grad", "local_response_norm.cu", "local_response_norm_grad", per_element(*LAYERS)),
+    Kernel("prelu.forward", "prelu.cu", "prelu_forward", per_element(*LAYERS)),
+    Kernel("prelu.grad_input", "prelu.cu", "prelu_grad_input", per_element(*LAYERS)),
+    Kernel("add.forward", "joining.cu", "add_forward", per_element("size")),
+    Kernel("cat.forward", "joining.cu", "cat_forward", per_element("outer", "columns")),
     Kernel("channels.finish", "channels.cu", "finish", per_element(*LAYERS)),
-    Kernel("channels.sum", "channels.cu", "channel_sum", per_block("c")),
+    Kernel("channels.sum_parts", "channels.cu", "sum_parts", per_element("size")),
+    *_softmaxes(),
     Kernel("cross_entropy.forward", "cross_entropy.cu", "cross_entropy_forward", per_warp("m")),
     Kernel("cross_entropy.grad", "cross_entropy.cu", "cross_entropy_grad", per_warp("m")),
     Kernel("dropout.forward", "dropout.cu", "dropout_forward", per_element("n", "pixels", "c")),

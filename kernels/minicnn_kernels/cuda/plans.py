@@ -33,8 +33,10 @@ class Plan(NamedTuple):
         The compiled one.
     grid : (int, int, int), optional
         Blocks; None if they depend on the numbers of a list.
+    sizes : dict
+        The sizes that follow from shapes, by name.
     values : list
-        The arguments, in order, as far as they are known: sizes.
+        The arguments, in order, as far as they are known: sizes again.
     rest : list of (int, str, callable)
         Where each other argument goes, its name, and what makes it ready.
     """
@@ -42,6 +44,7 @@ class Plan(NamedTuple):
     kernel: Kernel
     function: Any
     grid: Grid | None
+    sizes: dict[str, Any]
     values: list[Any]
     rest: list[tuple[int, str, Callable[[Any], Any]]]
 
@@ -98,7 +101,7 @@ def launch(name: str, arguments: Mapping[str, Any]) -> None:
         if len(known) >= MOST_PLANS:
             known.clear()
         known[key] = plan
-    grid = plan.kernel.grid(arguments) if plan.grid is None else plan.grid
+    grid = plan.kernel.grid({**plan.sizes, **arguments}) if plan.grid is None else plan.grid
     if 0 in grid:
         return
     values = plan.values.copy()
@@ -116,16 +119,16 @@ def _planned(name: str, arguments: Mapping[str, Any]) -> Plan:
     """Hold the arguments against the declaration, and note what follows from the shapes."""
     kernel = variant(name, arguments)
     bound = kernel.signature.bind(**arguments)
+    scalars = kernel.signature.scalars
+    sizes = {p.name: bound[p.name] for p in scalars if p.name in SIZES or p.name not in arguments}
     values, rest = [], []
     for place, p in enumerate(kernel.signature.parameters):
-        known = not p.array and not p.most and (p.name in SIZES or p.name not in arguments)
-        values.append(bound[p.name] if known else None)
-        if not known:
-            rest.append(
-                (place, p.name, _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type)
-            )
+        values.append(sizes.get(p.name))
+        if p.name not in sizes:
+            ready = _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type
+            rest.append((place, p.name, ready))
     lists = any(p.most for p in kernel.signature.parameters)
-    return Plan(kernel, runtime.compiled(kernel), None if lists else kernel.grid(bound), values, rest)
+    return Plan(kernel, runtime.compiled(kernel), None if lists else kernel.grid(bound), sizes, values, rest)
 
 
 NULL = np.intp(0)  # a pointer to nothing, for an array that is left out

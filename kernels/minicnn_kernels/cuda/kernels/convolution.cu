@@ -17,7 +17,7 @@
 // z; what changes is how far it is from one pixel to the next.
 //
 // The sum over all output pixels in grad_weight is long and its result small: too few tiles for a GPU. So it is cut into
-// `splits` parts, more blocks along z, which `sum_splits` adds up, always in the same order.
+// `splits` parts, more blocks along z, which `sum_parts` (channels.cu) adds up, always in the same order.
 //
 // Source: Chetlur et al., cuDNN: Efficient primitives for deep learning, 2014, section 3.
 #include "common.cuh"
@@ -163,15 +163,4 @@ extern "C" __global__ void __launch_bounds__(128, 3) conv2d_grad_weight(
         const int row = first_row + i, column = first_column + j;
         if (row < k && column < columns) sums[(long long)row * columns + column] = value;
     });
-}
-
-extern "C" __global__ void sum_splits(
-    const float* __restrict__ parts,     // (splits, size)
-    float* __restrict__ sums,            // (size)
-    int splits, long long size) {
-    for (long long e = FIRST; e < size; e += STRIDE) {
-        float sum = 0;
-        for (int s = 0; s < splits; ++s) sum += parts[s * size + e];
-        sums[e] = sum;
-    }
 }

@@ -2,8 +2,8 @@
 // and memory is the limit. The gather of im2col.cu with a multiplication in it, on channels-last memory.
 //
 // forward and grad_input: one thread per result, so that neighbouring threads have neighbouring channels. grad_weight: a weight
-// is used at every output position of every sample. A block takes one tap and 32 channels, 8 threads for each channel; these
-// share the positions, and then add up in shared memory.
+// is used at every output position of every sample: a sum for each channel (columns.cuh), for each tap, blocks along z.
+#include "columns.cuh"
 #include "planes.cuh"
 
 extern "C" __global__ void depthwise_forward(
@@ -69,32 +69,26 @@ extern "C" __global__ void depthwise_grad_input(
     }
 }
 
-// Block (tap, 32 channels), threads (32, 8).
 extern "C" __global__ void depthwise_grad_weight(
     const real* __restrict__ grad_y,    // (n, out_h, out_w, c * multiplier)
     const real* __restrict__ x,         // (n, h, w, c)
-    real* __restrict__ grad_weight,     // (c * multiplier, kernel_h, kernel_w)
+    real* __restrict__ sums,            // (parts, c * multiplier, kernel_h, kernel_w)
     int n, int c, int h, int w, int multiplier, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
-    int dilation_h, int dilation_w, int out_h, int out_w) {
-    __shared__ real sums[8][32];
-    const int channels = c * multiplier;
-    const int taps = kernel_h * kernel_w;
-    const int tap = blockIdx.x % taps;
-    const int channel = blockIdx.x / taps * 32 + threadIdx.x;
+    int dilation_h, int dilation_w, int out_h, int out_w, int parts) {
+    const int channels = c * multiplier, taps = kernel_h * kernel_w, tap = blockIdx.z;
     const int down = tap / kernel_w * dilation_h - pad_h;          // from an output's first row to where this tap looks
     const int across = tap % kernel_w * dilation_w - pad_w;
-    const long long positions = channel < channels ? (long long)n * out_h * out_w : 0;
+    const Column column(channels, (long long)n * out_h * out_w, parts);
     real sum = 0;
-    for (long long k = threadIdx.y; k < positions; k += 8) {
-        const Pixel out(k, out_h, out_w, 1);
+    EACH_POSITION(i, column) {
+        const Pixel out(i, out_h, out_w, 1);
         const int row = out.row * stride_h + down;
-        const int column = out.column * stride_w + across;
-        if (row < 0 || row >= h || column < 0 || column >= w) continue;
-        sum += grad_y[k * channels + channel] * x[((out.outer * h + row) * w + column) * c + channel / multiplier];
+        const int left = out.column * stride_w + across;
+        if (row < 0 || row >= h || left < 0 || left >= w) continue;
+        sum += grad_y[i * channels + column.channel] *
+               x[((out.outer * h + row) * w + left) * c + column.channel / multiplier];
     }
-    sums[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y > 0 || channel >= channels) return;
-    for (int part = 1; part < 8; ++part) sum += sums[part][threadIdx.x];
-    grad_weight[(long long)channel * taps + tap] = sum;
+    sum = column_sum(sum);
+    if (threadIdx.y == 0 && column.channel < channels)
+        sums[((long long)blockIdx.y * channels + column.channel) * taps + tap] = sum;
 }

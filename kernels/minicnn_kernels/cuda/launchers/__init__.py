@@ -11,9 +11,14 @@ from . import (
     convolution,
     cross_entropy,
     dropout,
+    group_norm,
+    joining,
+    local_response_norm,
     matmul,
     optimizers,
     pooling,
+    resize,
+    softmax,
     unfold,
 )
 
@@ -24,8 +29,13 @@ __all__ = [
     "convolution",
     "cross_entropy",
     "dropout",
+    "group_norm",
+    "joining",
+    "local_response_norm",
     "matmul",
     "optimizers",
     "pooling",
+    "resize",
+    "softmax",
     "unfold",
 ]

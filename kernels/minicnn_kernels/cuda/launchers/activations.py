@@ -8,6 +8,7 @@ from typing import Any
 from ...arrays import Array
 from ..catalog import ACTIVATIONS
 from . import order
+from .channels import channel_sums, summed
 from .launch import launch, launcher
 
 
@@ -46,7 +47,30 @@ def relu_forward(x: Array, out: Array | None = None) -> Array:
     """``max(x, 0)``; ``out`` may be x itself."""
     if out is None:
         return pointwise("relu.forward", x, parameter=0.0)
-    if out is x and order.dense(x):
+    if out is x and order.of(x).lies(x):
         return pointwise("relu.forward", x, out=x, parameter=0.0)
     out[...] = pointwise("relu.forward", x, parameter=0.0)
     return out
+
+
+# ------------------------------------------------------------------------------------------------------------ prelu
+
+
+@launcher("prelu.forward", "prelu.forward")
+def prelu_forward(x: Array, weight: Array) -> Array:
+    """``x (N, C, *)`` where x > 0, else weight*x, with one weight for all channels or one each."""
+    lies = order.of(x)
+    y = lies.empty(x.shape, x)
+    launch("prelu.forward", x=lies.layers(x), weight=order.vector(weight), y=lies.layers(y))
+    return y
+
+
+@launcher("prelu.grad", "prelu.grad_input")
+def prelu_grad(grad_y: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+    """grad_x and grad_weight."""
+    lies = order.of(x)
+    grad_x, layers = lies.empty(x.shape, x), lies.layers(x)
+    given = {"grad_y": lies.layers(grad_y), "x": layers}
+    launch("prelu.grad_input", **given, weight=order.vector(weight), grad_x=lies.layers(grad_x))
+    slopes = summed("prelu.grad_weight", x.shape[1:2], layers.shape[0], layers.shape[2], **given)
+    return grad_x, slopes if len(weight) == x.shape[1] else channel_sums(slopes.reshape(-1, 1))

@@ -7,15 +7,22 @@ from math import inf
 from ...arrays import Array, namespace
 from ...epilogue import NONE, Epilogue
 from . import order
+from .channels import lying, parts_of, summed
 from .launch import launch, launcher
 from .order import vector
 
 
-@launcher("batch_norm.statistics", "batch_norm.statistics")
+@launcher("batch_norm.statistics", "batch_norm.statistics.columns")
 def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance (C,) of each channel."""
-    mean, var = (namespace(x).empty(x.shape[1], x.dtype) for _ in range(2))
-    launch("batch_norm.statistics", x=order.of(x).layers(x), mean=mean, var=var)
+    layers = order.of(x).layers(x)
+    outer, c, inner = layers.shape
+    means, variances = namespace(x).empty((2, parts_of(c, outer, inner), c), x.dtype)
+    launch(lying("batch_norm.statistics", inner), x=layers, mean=means, var=variances)
+    if len(means) == 1:
+        return means[0], variances[0]
+    mean, var = namespace(x).empty((2, c), x.dtype)
+    launch("batch_norm.merge", means=means, vars=variances, mean=mean, var=var, positions=outer * inner)
     return mean, var
 
 
@@ -63,19 +70,20 @@ def batch_norm_grad(
     plain: bool = False,
     bias: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
-    """grad_x, grad_weight, grad_bias and, if there was a ``residual``, its gradient: two launches."""
+    """grad_x, grad_weight, grad_bias and, if there was a ``residual``, its gradient: two or three launches."""
     lies = order.of(x)
     grad_x = lies.empty(x.shape, x)
-    grad_weight, grad_bias = (namespace(x).empty(x.shape[1], x.dtype) for _ in range(2))
     grad_residual = lies.empty(x.shape, x) if residual else None
+    layers = lies.layers(x)
     arrays = {
-        "grad_y": lies.layers(grad_y), "x": lies.layers(x), "mean": vector(mean), "var": vector(var),
-        "y": None if y is None else lies.layers(y), "grad_weight": grad_weight, "grad_bias": grad_bias,
+        "grad_y": lies.layers(grad_y), "x": layers, "mean": vector(mean), "var": vector(var),
+        "y": None if y is None else lies.layers(y),
     }  # fmt: skip
     settings = {"eps": eps, "low": low, "high": high}
-    launch("batch_norm.grad_sums", **arrays, **settings)
+    sums = summed("batch_norm.grad_sums", (2, x.shape[1]), layers.shape[0], layers.shape[2], **arrays, **settings)
     launch(
-        "batch_norm.grad_input", **arrays, weight=vector(weight), grad_x=lies.layers(grad_x), **settings,
+        "batch_norm.grad_input", **arrays, weight=vector(weight), sums=sums, grad_x=lies.layers(grad_x), **settings,
         fixed=int(fixed), grad_residual=None if grad_residual is None else lies.layers(grad_residual),
     )  # fmt: skip
+    grad_weight, grad_bias = sums
     return grad_x, grad_weight, grad_bias, grad_residual

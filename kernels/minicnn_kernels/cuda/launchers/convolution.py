@@ -24,7 +24,7 @@ from ...geometry import Window2d
 from ...precision import conv_tf32
 from .. import runtime
 from . import order
-from .channels import finish
+from .channels import added_up, finish, parts_of
 from .launch import launch, launcher, product
 
 LAST = order.LAST[4]
@@ -149,18 +149,17 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
         product(g.reshape(-1, o).T, x.reshape(-1, c), memory.reshape(o, c), conv_tf32())
         return grad_w
     if how == "depthwise":
-        grad_w = order.FIRST[4].empty(shape, x)
-        launch(
-            "depthwise.grad_weight", grad_y=g, x=x, grad_weight=grad_w[:, 0], multiplier=o // groups, **sliding(window)
-        )
-        return grad_w
+        splits = parts_of(o * prod(window.kernel_size), len(x) * prod(window.output_size), 1)
+        found = namespace(x).empty((splits, o, *window.kernel_size), x.dtype)
+        launch("depthwise.grad_weight", grad_y=g, x=x, sums=found, multiplier=o // groups, **sliding(window))
+        return added_up(found).reshape(shape)
     splits = parts(o // groups, prod(shape[1:]), groups, len(x) * prod(window.output_size))
     sums = memory if splits == 1 else namespace(x).empty((splits, *memory.shape), x.dtype)
     kernel = named("grad_weight", o // groups, c, arrays=(g, x))
     by_group = sums.reshape(splits, groups, o // groups, *memory.shape[1:])
     launch(kernel, grad_y=g, x=x, parts=by_group, **sliding(window))
     if splits > 1:
-        launch("conv2d.sum_splits", parts=sums.reshape(splits, -1), sums=memory.reshape(-1))
+        added_up(sums, memory)
     return grad_w
 
 

@@ -45,7 +45,7 @@ def stepped(kernel: str, params: Arrays, grads: Arrays, states: Mapping[str, Arr
 
 def _lying(x: Array, lies: order.Order) -> Array:
     """The array itself if it lies in this order without gaps, else a copy that does."""
-    return x if x.transpose(lies.axes).flags.c_contiguous else lies.flat(x)
+    return x if lies.lies(x) else lies.flat(x)
 
 
 def rate(lr: float | Array, *numbers: str, of: tuple[Any, ...]) -> dict[str, Any]:

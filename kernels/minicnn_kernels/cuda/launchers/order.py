@@ -9,10 +9,9 @@ round.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from ...arrays import Array, namespace
 
@@ -32,9 +31,17 @@ class Order(NamedTuple):
 
     axes: tuple[int, ...]
 
+    def view(self, x: Array) -> Array:
+        """``x`` with its axes in this order."""
+        return x if self is FIRST[x.ndim] else x.transpose(self.axes)
+
     def turned(self, x: Array) -> Array:
-        """``x`` with its axes in this order, C-contiguous; a copy only if it lies in another one."""
-        return contiguous(x.transpose(self.axes))
+        """The same, C-contiguous; a copy only if ``x`` lies in another order."""
+        return contiguous(self.view(x))
+
+    def lies(self, x: Array) -> bool:
+        """Whether ``x`` lies in this order, without gaps."""
+        return bool(self.view(x).flags.c_contiguous)
 
     def flat(self, x: Array) -> Array:
         """``(size,)``: the elements as they lie in this order."""
@@ -54,8 +61,16 @@ class Order(NamedTuple):
 
     def empty(self, shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
         """A new array of a shape that lies in this order; where ``like`` is, of its type unless another is given."""
+        if self is FIRST[len(shape)]:
+            return namespace(like).empty(shape, dtype or like.dtype)
         memory = namespace(like).empty([shape[axis] for axis in self.axes], dtype or like.dtype)
-        return memory.transpose(np.argsort(self.axes).tolist())
+        return memory.transpose(inverse(self.axes))
+
+
+@lru_cache(1024)
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes another one."""
+    return tuple(axes.index(axis) for axis in range(len(axes)))
 
 
 FIRST = [Order(tuple(range(ndim))) for ndim in range(65)]
@@ -71,11 +86,6 @@ def of(x: Array) -> Order:
     if 2 < x.ndim < len(LAST) and x.transpose(LAST[x.ndim].axes).flags.c_contiguous:
         return LAST[x.ndim]
     return Order(tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))))
-
-
-def dense(x: Array) -> bool:
-    """Whether ``x`` lies without gaps, in any order."""
-    return bool(x.transpose(of(x).axes).flags.c_contiguous)
 
 
 def of_planes(x: Array) -> Order:
