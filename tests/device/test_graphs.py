@@ -314,9 +314,11 @@ def test_fit(device):
 def test_the_second_gpu(device):
     if torch.cuda.device_count() < 2:
         pytest.skip("there is one GPU")
-    eager, graphed = Training("cuda:1", "Adam"), Training("cuda:1", "Adam").graphed()
-    assert eager.run() == graphed.run()
-    same(eager, graphed)
+    with torch.cuda.device(1):
+        eager, graphed = Training("cuda", "Adam"), Training("cuda", "Adam").graphed()
+        assert eager.model.fc.weight.device == torch.device("cuda:1")
+        assert eager.run() == graphed.run()
+        same(eager, graphed)
 
 
 # ------------------------------------------------------------------------------------------------------ mistakes
