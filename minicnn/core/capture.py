@@ -39,6 +39,8 @@ class Recording:
         self._used = 0
         self._slots: list[tuple[Any, Callable[[], Any]]] = []
         self._at_the_end: list[Callable[[], None]] = []
+        self._leaves: dict[int, Any] = {}  # tensors that gradients arrive at
+        self._grads: list[tuple[Any, Any]] = []  # and those gradients, which each replay computes anew
 
     def slot(self, dtype: Any, count: int, tell: Callable[[], Any]) -> Any:
         """An array (count,) on the GPU that holds in each replay what ``tell()`` returns before it."""
@@ -57,10 +59,16 @@ class Recording:
         """Call a function when the capture is over: nothing has been computed, and nothing may be counted."""
         self._at_the_end.append(undo)
 
+    def arrives_at(self, leaf: Any) -> None:
+        """A gradient has been added to ``leaf.grad``."""
+        self._leaves[id(leaf)] = leaf
+
     def close(self) -> None:
         """The capture is over, or was given up."""
         global recording
         recording = None
+        self._grads = [(leaf, leaf.grad) for leaf in self._leaves.values()]
+        self._leaves = {}
         errors = []
         while self._at_the_end:
             try:
@@ -71,7 +79,12 @@ class Recording:
             raise errors[0]
 
     def send(self) -> None:
-        """Before a replay, on its stream: the next numbers, if they are others."""
+        """Before a replay, on its stream: the next numbers, if they are others.
+
+        And ``leaf.grad`` is the gradient that the graph writes, whatever became of it since.
+        """
+        for leaf, grad in self._grads:
+            leaf.grad = grad
         for numbers, tell in self._slots:
             numbers[...] = tell()
         now = self._host[: self._used]

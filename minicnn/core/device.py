@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -306,3 +307,11 @@ class on:  # noqa: N801 - reads as a word, in a with statement
     def __exit__(self, *error: object) -> None:
         if self.block is not None:
             self.block.__exit__(*error)
+
+
+_nothing = nullcontext()
+
+
+def beside(array: Any) -> Any:
+    """Compute where ``array`` is, in a ``with`` block: what is not done by a Function needs it, with several GPUs."""
+    return on(device_index(array)) if in_use else _nothing

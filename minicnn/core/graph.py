@@ -18,6 +18,7 @@ from minicnn_kernels.addition import add
 from minicnn_kernels.arrays import device_index, writable
 from minicnn_kernels.memory import alone, empty_like
 
+from . import capture
 from . import device as devices
 from .errors import AutogradError, ShapeError
 from .function import Function
@@ -296,7 +297,10 @@ def backward(
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
     for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
         if (grad := state.found.get(_key(t._edge()))) is not None:
-            state.accumulate(t, grad)
+            with devices.beside(t._array):
+                state.accumulate(t, grad)
+            if capture.recording is not None:
+                capture.recording.arrives_at(t)
 
 
 def grad(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core import device as devices
 from ..core.device import check_device, device, placed
 from ..core.grad_mode import is_grad_enabled
 from ..core.tensor import Tensor
@@ -41,7 +42,7 @@ class GraphedStep:
         for name, value, least in (("warmup", warmup, 0), ("graphs", graphs, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"graph: {name} must be a whole number from {least} on; got {value!r}")
-        self._device = check_device("cuda")
+        check_device("cuda")
         self._step, self._capture, self._warmup, self._most = step, capture, warmup, graphs
         self._seen: Counter[Any] = Counter()
         self._graphs: dict[Any, Captured] = {}
@@ -65,17 +66,19 @@ class GraphedStep:
             return Place(len(tensors) - 1)
 
         form = mapped((args, kwargs), note)
-        key = repr(form), tuple((t.shape, t.dtype) for t in tensors), is_grad_enabled()
-        known = self._graphs.get(key)
-        if known is None:
-            self._seen[key] += 1
-            if self._seen[key] <= self._warmup or len(self._graphs) == self._most:
-                return mapped(self._do(form, [on_gpu(t, self._device) for t in tensors]), Tensor.detach)
-            known = self._graphs[key] = self._record(form, tensors)
-        for static, t in zip(known.inputs, tensors, strict=True):
-            static._array[...] = placed(t._array, self._device)
-        known.graph.replay()
-        return mapped(known.results, lambda t: Tensor._wrap(t._array.copy()))
+        where = next((t.device for t in tensors if t.is_cuda), None) or check_device("cuda")
+        key = repr(form), tuple((t.shape, t.dtype) for t in tensors), where, is_grad_enabled()
+        with devices.on(where.index):
+            known = self._graphs.get(key)
+            if known is None:
+                self._seen[key] += 1
+                if self._seen[key] <= self._warmup or len(self._graphs) == self._most:
+                    return mapped(self._do(form, [on_gpu(t, where) for t in tensors]), Tensor.detach)
+                known = self._graphs[key] = self._record(form, [on_gpu(t, where) for t in tensors])
+            for static, t in zip(known.inputs, tensors, strict=True):
+                static._array[...] = placed(t._array, where)
+            known.graph.replay()
+            return mapped(known.results, lambda t: Tensor._wrap(t._array.copy()))
 
     def _do(self, form: Any, tensors: list[Tensor]) -> Any:
         args, kwargs = filled(form, tensors)
@@ -83,7 +86,7 @@ class GraphedStep:
 
     def _record(self, form: Any, tensors: list[Tensor]) -> Captured:
         """Capture the step, with memory of its own for its arguments."""
-        inputs = [Tensor._wrap(np.copy(on_gpu(t, self._device)._array)) for t in tensors]
+        inputs = [Tensor._wrap(np.copy(t._array)) for t in tensors]
 
         def step() -> Any:
             return mapped(self._do(form, inputs), lambda t: Tensor._wrap(t._array))  # what waits is computed

@@ -47,7 +47,6 @@ class CapturedStep:
         self.optimizer, self.params, self.group, self.averages = optimizer, params, group, averages
         self.operation, self.arguments = call[0], list(call[1:])
         self.state = optimizer.state
-        self.grads = [param.grad for param in params]
 
     def record(self, recording: Recording) -> None:
         """Launch the kernel into the graph that is being captured."""
@@ -83,13 +82,10 @@ class CapturedStep:
         """Count a step, and return what the kernel needs to know for it."""
         self.check_memory()
         group = self.group
-        for param, grad in zip(self.params, self.grads, strict=True):
+        for param in self.params:
             step = self.optimizer.begin(self.state[param], param._array, group)
             param._versions.count += 1
-            param.grad = grad  # whatever became of it since: the graph writes here
-        arrays = [param._array for param in self.params]
-        grads = [grad._array for grad in self.grads]  # type: ignore[union-attr]
-        _, *now = self.optimizer.kernel_call(arrays, grads, self.averages, step, group)
+        _, *now = self.optimizer.kernel_call(*self.arguments[:2], self.averages, step, group)
         self.check_options(now)
         self.optimizer._stepped = True
         return schedules.schedule(self.operation, now)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import capture
+from ..core import device as devices
 from ..core.errors import ShapeError
 from ..core.grad_mode import enable_grad
 from ..core.tensor import Tensor
@@ -163,7 +164,8 @@ class Optimizer:
                     param.grad = None
                 else:
                     param.grad = param.grad.detach()
-                    param.grad._array[...] = 0
+                    with devices.beside(param.grad._array):
+                        param.grad._array[...] = 0
                     param.grad._versions.count += 1
 
     # ------------------------------------------------------------------------- groups

@@ -47,7 +47,8 @@ class Together(Optimizer):
         for param in params:
             state = self.state[param]
             known = len(state)
-            step = self.begin(state, param._array, group)
+            with devices.beside(param._array):
+                step = self.begin(state, param._array, group)
             if capture.recording is not None and len(state) != known:
                 self.state.pop(param)
                 raise first_step(self)
@@ -58,10 +59,11 @@ class Together(Optimizer):
             arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
             call = self.kernel_call([param._to_change() for param in batch], grads, arrays, step, group)
-            if capture.recording is None:
-                registry.call(*call)
-            else:
-                CapturedStep(self, batch, group, arrays, call).record(capture.recording)
+            with devices.beside(call[1][0]):
+                if capture.recording is None:
+                    registry.call(*call)
+                else:
+                    CapturedStep(self, batch, group, arrays, call).record(capture.recording)
 
 
 def _checked_device(param: Tensor, state: dict[str, Any]) -> devices.device:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import minicnn as torch
-from minicnn import nn, optim
+from minicnn import nn, optim, train
 from minicnn.core.errors import CaptureError
+from minicnn.data import DataLoader, TensorDataset
 from minicnn.nn import functional as F
 
 from .conftest import ON_GPU
@@ -278,6 +279,46 @@ def test_begin_and_end_by_hand(device):
         g.capture_end()
     g.replay()
     assert y.tolist() == [2, 2]
+
+
+def fitted(device, **options):
+    torch.manual_seed(2)
+    model = Net()
+    x = torch.tensor(np.random.default_rng(0).standard_normal((22, 3, 6, 6)).astype(np.float32))
+    data = TensorDataset(x, torch.arange(22) % 5)
+    optimizer = optim.Adam(model.to(device).parameters(), lr=0.01)
+    history = train.fit(
+        model,
+        DataLoader(data, batch_size=4, shuffle=True),
+        DataLoader(data, batch_size=11),
+        optimizer=optimizer,
+        epochs=4,
+        scheduler=optim.lr_scheduler.StepLR(optimizer, 1, 0.5),
+        device=device,
+        progress=False,
+        **options,
+    )
+    return history, {name: value.cpu().numpy() for name, value in model.state_dict().items()}
+
+
+def test_fit(device):
+    """22 samples in batches of 4: the last one has 2, and is captured in the fourth epoch."""
+    (eager, weights), (graphed, replayed) = fitted(device), fitted(device, cuda_graph=True)
+    assert eager.rows == graphed.rows
+    for name, value in weights.items():
+        np.testing.assert_array_equal(value, replayed[name], err_msg=name)
+    with pytest.raises(ValueError, match="one batch per step"):
+        fitted(device, cuda_graph=True, accumulate=2)
+
+
+def test_the_second_gpu(device):
+    if torch.cuda.device_count() < 2:
+        pytest.skip("there is one GPU")
+    with torch.cuda.device(1):
+        eager, graphed = Training("cuda", "Adam"), Training("cuda", "Adam").graphed()
+        assert eager.model.fc.weight.device == torch.device("cuda:1")
+        assert eager.run() == graphed.run()
+        same(eager, graphed)
 
 
 # ------------------------------------------------------------------------------------------------------ mistakes

@@ -41,7 +41,8 @@ ROOMS: dict[str, set[str]] = {
     "data": {"core"},
     "io": {"core"},
     "utils": {"core", "data"},
-    "train": {"core", "ops", "nn", "optim", "data", "io"},
+    "cuda": {"minicnn_kernels", "core"},
+    "train": {"core", "ops", "nn", "optim", "data", "io", "cuda"},
 }
 
 

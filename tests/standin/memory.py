@@ -39,27 +39,27 @@ class Block:
         self._at = -(self._raw.ctypes.data + GUARD) % UNIT + GUARD  # aligned as cudaMalloc does
         self.ptr = self._raw.ctypes.data + self._at
         self.bytes = self._raw[self._at : self._at + size]
-        self.in_use = size  # bytes that were asked for; the guard begins behind them
+        self.in_use = self.guarded = size  # bytes that were asked for; where the guard begins
         self.alive, self._account = True, _held  # alive: the driver has not got it back
         _held[device] += size
-        _blocks[self.ptr] = self
 
     def hand_out(self, size: int) -> None:
-        self.in_use = size
+        self.in_use = self.guarded = size
+        _blocks[self.ptr] = self  # anew: the garbage collector clears weak references before a pool takes a block back
         self._raw[self._at - GUARD : self._at] = PATTERN
         self._raw[self._at + size : self._at + self.size + GUARD] = PATTERN
         rubbish = self.bytes[:size]
         rubbish[:] = POISON
         capture = current_stream()._capture
-        if capture is not None:  # at each launch there is rubbish again
+        if (
+            capture is not None
+        ):  # at each launch there is rubbish again, and in between the block serves other arrays too
             capture.work.append(lambda: rubbish.fill(POISON))
+            self.guarded = self.size
 
     def guards(self, what: str) -> Callable[[], None]:
-        """A check that nothing was written outside of the array that has the block now.
-
-        In a graph the block serves several arrays, one after another: there, outside of the block.
-        """
-        end = self.size if current_stream().is_capturing() else self.in_use
+        """A check that nothing was written outside of the array that has the block now."""
+        end = self.size if current_stream().is_capturing() else self.guarded
         before, behind = (
             self._raw[self._at - GUARD : self._at],
             self._raw[self._at + end : self._at + self.size + GUARD],
