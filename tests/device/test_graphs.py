@@ -427,6 +427,17 @@ def test_what_does_not_fit_the_graph_any_more(device, change, says):
         t.run((4,))
 
 
+def test_weights_may_be_loaded(device):
+    """They are written to where they are."""
+    eager, graphed = Training(device), Training(device).graphed()
+    kept = {name: value.clone() for name, value in eager.model.state_dict().items()}
+    for t in (eager, graphed):
+        t.run((4,) * 5)
+        t.model.load_state_dict(kept)
+    assert eager.run() == graphed.run()
+    same(eager, graphed)
+
+
 def test_parameters_on_the_cpu(device):
     w = torch.ones(3, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.1)
