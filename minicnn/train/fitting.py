@@ -136,9 +136,7 @@ def fit(
             f"{loss.reduction}. Fix: reduction='mean'"  # type: ignore[attr-defined]
         )
     if cuda_graph and accumulate > 1:
-        raise ValueError(
-            f"fit: cuda_graph=True is for one batch per step; got accumulate={accumulate}. Choose one"
-        )
+        raise ValueError(f"fit: cuda_graph=True is for one batch per step; got accumulate={accumulate}. Choose one")
     chosen = make_metrics(loss, (["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
     told = make_callbacks(callbacks)
     if scheduler is not None:
