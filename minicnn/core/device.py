@@ -17,7 +17,6 @@ from minicnn_kernels.arrays import device_index, on_device
 from minicnn_kernels.memory import memory_order
 from minicnn_kernels.registry import missing
 
-from .deferred import Deferred
 from .errors import DeviceError
 from .layer_stack import stack
 
@@ -136,12 +135,22 @@ def check_device(where: Any) -> device:
     runtime = cupy().cuda.runtime
     if chosen.index is None:
         return device("cuda", int(runtime.getDevice()))
-    if chosen.index >= (count := int(runtime.getDeviceCount())):
+    if chosen.index >= (count := gpu_count()):
         raise DeviceError(
             f"device {str(chosen)!r} cannot be used: there {'is one GPU' if count == 1 else f'are {count} GPUs'}, "
             f"numbered from 0. Fix: 'cuda:{count - 1}' or less"
         )
     return chosen
+
+
+def gpu_available() -> bool:
+    """Whether there is a GPU that computes."""
+    return missing("cupy") is None
+
+
+def gpu_count() -> int:
+    """How many GPUs there are that compute."""
+    return int(cupy().cuda.runtime.getDeviceCount()) if gpu_available() else 0
 
 
 def cupy() -> Any:
@@ -162,8 +171,8 @@ def capturing_on(x: Any) -> bool:
 
 
 def device_of(x: Any) -> device:
-    """The device of an array, or of what will make one."""
-    while type(x) is Deferred:
+    """The device of an array, or of a Deferred, which will make one."""
+    while hasattr(x, "arguments"):
         x = x.arguments[0]
     index = device_index(x)
     return CPU if index is None else device("cuda", index)
@@ -233,6 +242,20 @@ def common(function: Any, inputs: Sequence[Any]) -> int | None:
     return found.pop().index if found else None
 
 
+def check_same(operation: str, tensors: Sequence[Any]) -> None:
+    """Raise unless the operands of an element-by-element operation are on one device."""
+    where = {
+        name: device_of(t._form)
+        for name, t in zip(OPERANDS[len(tensors)], tensors, strict=True)
+        if not isinstance(t._form, np.generic)
+    }
+    if len(set(where.values())) > 1:
+        raise mixed(operation, where)
+
+
+OPERANDS = {1: ("input",), 2: ("input", "other"), 3: ("the first", "the second", "the third")}
+
+
 def _names(function: Any, positions: Iterable[int]) -> list[str]:
     """What a step calls its inputs."""
     method = function.prepare if hasattr(function, "prepare") else function.forward
@@ -255,6 +278,18 @@ def mixed(operation: str, where: dict[str, device]) -> DeviceError:
     return DeviceError(
         f"{operation}: expected all tensors to be on the same device, but found {', '.join(parts)}. Fix: {fix}"
     )
+
+
+def check_on_cpu(operation: str, *values: Any) -> None:
+    """Raise if a tensor, or a model with its parameters, is on a GPU: for what looks at the numbers one by one."""
+    for value in values:
+        tensors = [*value.parameters(), *value.buffers()] if hasattr(value, "buffers") else [value]
+        for t in tensors:
+            if getattr(t, "is_cuda", False):
+                what, fix = ("the model", "copy.deepcopy(model)") if t is not value else ("a tensor", "x")
+                raise DeviceError(
+                    f"{operation} looks at numbers on the CPU, and {what} is on {t.device}. Fix: {fix}.cpu()"
+                )
 
 
 class on:  # noqa: N801 - reads as a word, in a with statement

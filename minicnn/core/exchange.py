@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
+CUDA_MEMORY = 2  # as DLPack calls it
+
+
 class HostError(DeviceError, TypeError):
     """A tensor on a GPU where one on the CPU is needed."""
 
@@ -123,7 +126,8 @@ class Exchange:
         return self._array
 
     def __dlpack_device__(self) -> Any:
-        return self._array.__dlpack_device__()
+        index = self.device.index
+        return self._array.__dlpack_device__() if index is None else (CUDA_MEMORY, index)
 
     def __format__(self, spec: str) -> str:
         return format(self.item() if self._array.ndim == 0 else str(self), spec)

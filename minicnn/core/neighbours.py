@@ -53,4 +53,4 @@ def together(parts: Sequence[Any], axis: int) -> Any:
 
 def apart(whole: Any, parts: Sequence[Any], axis: int) -> list[Any]:
     """``whole`` cut along ``axis`` as ``parts`` are: views."""
-    return np.split(whole, np.cumsum([part.shape[axis] for part in parts])[:-1], axis)
+    return np.split(whole, np.cumsum([part.shape[axis] for part in parts])[:-1].tolist(), axis)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .device import CPU, check_device, device
+from .device import CPU, check_device, device, gpu_count
 
 
 class Generator:
@@ -109,6 +109,18 @@ def seed_gpus(seed: int) -> None:
     _seed_of_gpus = int(seed)
     for generator in _on_gpus.values():
         generator.manual_seed(seed)
+
+
+def states_of_gpus() -> dict[int, dict[str, Any]]:
+    """The states of the GPUs' default generators that have drawn, by the number of the GPU."""
+    return {index: generator.get_state() for index, generator in _on_gpus.items()}
+
+
+def set_states_of_gpus(states: dict[int, dict[str, Any]]) -> None:
+    """Continue from :func:`states_of_gpus`; a GPU that is not here is left out."""
+    for index, state in states.items():
+        if index in _on_gpus or gpu_count() > index:
+            generator_of(device("cuda", index)).set_state(state)
 
 
 def manual_seed(seed: int) -> Generator:

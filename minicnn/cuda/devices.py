@@ -31,7 +31,7 @@ def is_available() -> bool:
 
 def device_count() -> int:
     """Number of GPUs that can be used."""
-    return int(devices.cupy().cuda.runtime.getDeviceCount()) if is_available() else 0
+    return devices.gpu_count()
 
 
 def is_initialized() -> bool:

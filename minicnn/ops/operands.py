@@ -143,7 +143,9 @@ def number(x: Tensor) -> Tensor:
 
 
 def check_broadcast(operation: str, *tensors: Tensor) -> None:
-    """Shapes must agree from the right, where 1 stretches."""
+    """Shapes must agree from the right, where 1 stretches; and all must be on one device."""
+    if devices.in_use:
+        devices.check_same(operation, tensors)
     if len({t._form.shape for t in tensors} - {()}) < 2:
         return  # the usual case
     try:
