@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.left_out import left_out
+from .callables import make_graphed_callables
 from .devices import (
     current_device,
     device,
@@ -70,6 +71,7 @@ __all__ = [
     "is_available",
     "is_current_stream_capturing",
     "is_initialized",
+    "make_graphed_callables",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",

@@ -321,6 +321,54 @@ def test_the_second_gpu(device):
         same(eager, graphed)
 
 
+def test_graphed_callables(device):
+    """A module and a function of PyTorch's make_graphed_callables, with something between them that is not recorded."""
+    results = []
+    for graphed in (False, True):
+        torch.manual_seed(4)
+        model, head = Net().to(device), nn.Linear(5, 2).to(device)
+
+        def loss_of(y, labels):
+            return F.cross_entropy(y, labels)
+
+        x, labels = torch.zeros(4, 3, 6, 6, device=device), torch.zeros(4, dtype=torch.int64, device=device)
+        body, loss = model, loss_of
+        if graphed:
+            kept = {name: value.clone() for name, value in model.state_dict().items()}
+            y = torch.zeros(4, 2, device=device, requires_grad=True)
+            body, loss = torch.cuda.make_graphed_callables((model, loss_of), ((x,), (y, labels)))
+            model.load_state_dict(kept)  # the runs before have changed the running statistics
+        optimizer = optim.SGD([*model.parameters(), *head.parameters()], lr=0.1)
+        torch.manual_seed(4)
+        rng, losses = np.random.default_rng(0), []
+        for _ in range(3):
+            optimizer.zero_grad()
+            images = torch.tensor(rng.standard_normal((4, 3, 6, 6)).astype(np.float32)).to(device)
+            value = loss(head(F.relu(body(images))), labels + 1)
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+        model.eval()
+        results.append((losses, model(images).tolist(), model.conv.weight.tolist(), head.weight.tolist()))
+    assert results[0] == results[1]
+
+
+def test_mistakes_with_graphed_callables(device):
+    make, x = torch.cuda.make_graphed_callables, torch.ones(2, 3, device=device)
+    layer = make(nn.Linear(3, 2).to(device), (x,))
+    first, _ = layer(x).sum(), layer(x)
+    with pytest.raises(CaptureError, match="called again"):
+        first.backward()
+    with pytest.raises(ValueError, match="as it was recorded with"):
+        layer(torch.ones(4, 3, device=device))
+    with pytest.raises(TypeError, match="tensors on a GPU"):
+        make(nn.Linear(3, 2), (torch.ones(2, 3),))
+    with pytest.raises(TypeError, match="a tensor or a tuple"):
+        make(lambda x: [x], (x,))
+    with pytest.raises(ValueError, match="2 callables and 1"):
+        make((abs, abs), ((x,),))
+
+
 # ------------------------------------------------------------------------------------------------------ mistakes
 
 
