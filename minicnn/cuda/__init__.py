@@ -25,7 +25,7 @@ from .devices import (
     set_device,
     synchronize,
 )
-from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
+from .graphs import CUDAGraph, graph, is_current_stream_capturing
 from .memory import (
     empty_cache,
     max_memory_allocated,
@@ -36,6 +36,7 @@ from .memory import (
     memory_summary,
     reset_peak_memory_stats,
 )
+from .pools import graph_pool_handle
 from .random import (
     get_rng_state,
     get_rng_state_all,

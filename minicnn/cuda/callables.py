@@ -10,7 +10,8 @@ from ..core.function import Function
 from ..core.grad_mode import enable_grad
 from ..core.graph import grad
 from ..core.tensor import Tensor
-from .graphs import CUDAGraph, Pool, graph, graph_pool_handle
+from .graphs import CUDAGraph, graph
+from .pools import Pool, graph_pool_handle
 
 
 class Passes:
@@ -28,6 +29,9 @@ class Passes:
     def __init__(self, run: Callable[..., Any], inputs: list[Tensor], parameters: list[Tensor]) -> None:
         self.run, self.inputs, self.parameters = run, inputs, parameters
         self.forward, self.backward = CUDAGraph(), CUDAGraph()
+        self.results: list[Tensor] = []
+        self.grad_results: list[Tensor] = []  # the gradients of the results, where backward reads them
+        self.grads: list[Tensor | None] = []  # of what is wanted
         self.calls = 0  # of forward; what backward needs is that of the last one
 
     @property
@@ -54,7 +58,7 @@ class Passes:
 
     def prepare(self) -> None:
         """Memory for the gradients of the results."""
-        self.grads: list[Tensor | None] = []
+        self.grads = []
         self.grad_results = [Tensor._wrap(t._array.copy()) for t in self.results if t.requires_grad]
 
     def warm_up(self, times: int, allow_unused: bool) -> None:

@@ -271,6 +271,19 @@ def test_the_graph_as_in_pytorch(device):
         g.replay()
 
 
+def test_memory_of_graphs_counts(device):
+    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    g, x = torch.cuda.CUDAGraph(), torch.zeros(1000, device=device)
+    with torch.cuda.graph(g):
+        y = (x + 1) * 2
+    held = torch.cuda.memory_allocated() - before[0]
+    assert held >= 8000  # x and y
+    assert torch.cuda.memory_reserved() - before[1] >= 12000  # and what is between them
+    del y
+    g.reset()
+    assert torch.cuda.memory_allocated() - before[0] < held
+
+
 def test_begin_and_end_by_hand(device):
     g, x = torch.cuda.CUDAGraph(), torch.ones(2, device=device)
     with torch.cuda.stream(torch.cuda.Stream()):
