@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.left_out import left_out
+from .callables import make_graphed_callables
 from .devices import (
     current_device,
     device,
@@ -24,7 +25,7 @@ from .devices import (
     set_device,
     synchronize,
 )
-from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
+from .graphs import CUDAGraph, graph, is_current_stream_capturing
 from .memory import (
     empty_cache,
     max_memory_allocated,
@@ -35,6 +36,7 @@ from .memory import (
     memory_summary,
     reset_peak_memory_stats,
 )
+from .pools import graph_pool_handle
 from .random import (
     get_rng_state,
     get_rng_state_all,
@@ -70,6 +72,7 @@ __all__ = [
     "is_available",
     "is_current_stream_capturing",
     "is_initialized",
+    "make_graphed_callables",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",

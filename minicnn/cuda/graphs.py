@@ -24,23 +24,11 @@ from ..core import device as devices
 from ..core.errors import CaptureError
 from .devices import gpu
 from .explaining import explained
+from .pools import Pool
 from .stepping import GraphedStep
 from .streams import Stream, current_stream, stream
 
 MODES = {"global": 0, "thread_local": 1, "relaxed": 2}
-
-
-class Pool:
-    """Memory for graphs, apart from that of all other arrays: what a graph writes to must not be given to others."""
-
-    def __init__(self) -> None:
-        self._cupy = devices.cupy().cuda.MemoryPool()
-
-
-def graph_pool_handle() -> Pool:
-    """Memory that several graphs may share, if they are replayed in the order in which they were captured."""
-    gpu(None)
-    return Pool()
 
 
 def is_current_stream_capturing() -> bool:

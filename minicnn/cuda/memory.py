@@ -7,14 +7,16 @@ from typing import Any
 
 from ..core import device as devices
 from .devices import get_device_name, gpu, is_available
+from .pools import of_graphs
 
 
 def _pool(device: Any, what: str) -> int:
-    """A count of CuPy's pool of memory on a GPU; 0 without one, as in PyTorch."""
+    """A count of the pools of memory on a GPU, CuPy's and those of graphs; 0 without one, as in PyTorch."""
     if not is_available():
         return 0
     with devices.on(gpu(device).index):
-        return int(getattr(devices.cupy().get_default_memory_pool(), what)())
+        pools = [devices.cupy().get_default_memory_pool(), *(pool._cupy for pool in of_graphs)]
+        return sum(int(getattr(pool, what)()) for pool in pools)
 
 
 def memory_allocated(device: Any = None) -> int:

@@ -85,7 +85,8 @@ class CapturedStep:
         for param in self.params:
             step = self.optimizer.begin(self.state[param], param._array, group)
             param._versions.count += 1
-        _, *now = self.optimizer.kernel_call(*self.arguments[:2], self.averages, step, group)
+        params, grads = self.arguments[:2]
+        _, *now = self.optimizer.kernel_call(params, grads, self.averages, step, group)
         self.check_options(now)
         self.optimizer._stepped = True
         return schedules.schedule(self.operation, now)

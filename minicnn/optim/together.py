@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels import registry
+from minicnn_kernels.arrays import device_index
 
 from ..core import capture
 from ..core import device as devices
@@ -58,7 +59,7 @@ class Together(Optimizer):
             arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
             call = self.kernel_call([param._to_change() for param in batch], grads, arrays, step, group)
-            with devices.beside(call[1][0]):
+            with devices.on(where.index):
                 if capture.recording is None:
                     registry.call(*call)
                 else:

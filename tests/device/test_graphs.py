@@ -271,6 +271,19 @@ def test_the_graph_as_in_pytorch(device):
         g.replay()
 
 
+def test_memory_of_graphs_counts(device):
+    before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
+    g, x = torch.cuda.CUDAGraph(), torch.zeros(1000, device=device)
+    with torch.cuda.graph(g):
+        y = (x + 1) * 2
+    held = torch.cuda.memory_allocated() - before[0]
+    assert held >= 8000  # x and y
+    assert torch.cuda.memory_reserved() - before[1] >= 12000  # and what is between them
+    del y
+    g.reset()
+    assert torch.cuda.memory_allocated() - before[0] < held
+
+
 def test_begin_and_end_by_hand(device):
     g, x = torch.cuda.CUDAGraph(), torch.ones(2, device=device)
     with torch.cuda.stream(torch.cuda.Stream()):
@@ -319,6 +332,54 @@ def test_the_second_gpu(device):
         assert eager.model.fc.weight.device == torch.device("cuda:1")
         assert eager.run() == graphed.run()
         same(eager, graphed)
+
+
+def test_graphed_callables(device):
+    """A module and a function of PyTorch's make_graphed_callables, with something between them that is not recorded."""
+    results = []
+    for graphed in (False, True):
+        torch.manual_seed(4)
+        model, head = Net().to(device), nn.Linear(5, 2).to(device)
+
+        def loss_of(y, labels):
+            return F.cross_entropy(y, labels)
+
+        x, labels = torch.zeros(4, 3, 6, 6, device=device), torch.zeros(4, dtype=torch.int64, device=device)
+        body, loss = model, loss_of
+        if graphed:
+            kept = {name: value.clone() for name, value in model.state_dict().items()}
+            y = torch.zeros(4, 2, device=device, requires_grad=True)
+            body, loss = torch.cuda.make_graphed_callables((model, loss_of), ((x,), (y, labels)))
+            model.load_state_dict(kept)  # the runs before have changed the running statistics
+        optimizer = optim.SGD([*model.parameters(), *head.parameters()], lr=0.1)
+        torch.manual_seed(4)
+        rng, losses = np.random.default_rng(0), []
+        for _ in range(3):
+            optimizer.zero_grad()
+            images = torch.tensor(rng.standard_normal((4, 3, 6, 6)).astype(np.float32)).to(device)
+            value = loss(head(F.relu(body(images))), labels + 1)
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+        model.eval()
+        results.append((losses, model(images).tolist(), model.conv.weight.tolist(), head.weight.tolist()))
+    assert results[0] == results[1]
+
+
+def test_mistakes_with_graphed_callables(device):
+    make, x = torch.cuda.make_graphed_callables, torch.ones(2, 3, device=device)
+    layer = make(nn.Linear(3, 2).to(device), (x,))
+    first, _ = layer(x).sum(), layer(x)
+    with pytest.raises(CaptureError, match="called again"):
+        first.backward()
+    with pytest.raises(ValueError, match="as it was recorded with"):
+        layer(torch.ones(4, 3, device=device))
+    with pytest.raises(TypeError, match="tensors on a GPU"):
+        make(nn.Linear(3, 2), (torch.ones(2, 3),))
+    with pytest.raises(TypeError, match="a tensor or a tuple"):
+        make(lambda x: [x], (x,))
+    with pytest.raises(ValueError, match="2 callables and 1"):
+        make((abs, abs), ((x,),))
 
 
 # ------------------------------------------------------------------------------------------------------ mistakes
@@ -425,6 +486,17 @@ def test_what_does_not_fit_the_graph_any_more(device, change, says):
     change(t)
     with pytest.raises(CaptureError, match=says):
         t.run((4,))
+
+
+def test_weights_may_be_loaded(device):
+    """They are written to where they are."""
+    eager, graphed = Training(device), Training(device).graphed()
+    kept = {name: value.clone() for name, value in eager.model.state_dict().items()}
+    for t in (eager, graphed):
+        t.run((4,) * 5)
+        t.model.load_state_dict(kept)
+    assert eager.run() == graphed.run()
+    same(eager, graphed)
 
 
 def test_parameters_on_the_cpu(device):
