@@ -35,7 +35,7 @@ from ..onnx.tracing import Value
 from .peephole import Call
 from .placing import can_be_laid, joined, may_be_same_memory, operation_of, places_in_joins
 from .slicing import Slices
-from .watching import changed, remember
+from .watching import Watch, changed, remember
 
 
 class Plan:
@@ -231,7 +231,7 @@ class Plan:
         names = {v.name for call in self.calls for v in _all_reads(call) if v.name is not None}
         self.read = [self.tensors[name] for name in names]
         self.arrays = [t._array for t in self.read]
-        self.known: list[Any] | None = None
+        self.watch: Watch | None = None
 
     def takes(self, arrays: Sequence[Any]) -> bool:
         """Whether these arguments lie in memory as those do that the stages read."""
@@ -239,7 +239,7 @@ class Plan:
 
     def current(self) -> bool:
         """Whether all that was computed from the weights still holds."""
-        return self.known is not None and not changed(self.known)
+        return self.watch is not None and not self.watch.over
 
     def holds(self) -> bool:
         """Whether the weights are in the memory that the stages read."""
@@ -248,14 +248,14 @@ class Plan:
     @np.errstate(all="ignore")
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
-        known = remember(self.read)  # before they are read: who writes meanwhile is noticed by the next call
+        watch = Watch(self.read)  # before they are read: who writes meanwhile is noticed by the next call
         for i, before in self.prepared.items():
             if before is None or changed(before):
                 self.prepared[i], now = None, remember(self.sources[i])
                 for step in self.preparing[i]:
                     step()
                 self.prepared[i] = now
-        self.known = known
+        self.watch = watch
 
     def run(self, arrays: Sequence[Any], foreign: Any) -> Any:
         """All calls. ``foreign(i, fetched)`` runs one that has no stages, and returns its results."""
