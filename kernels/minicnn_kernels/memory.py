@@ -47,8 +47,6 @@ FIT = 1.25  # how much larger than needed a block may be, before a new one is ma
 KEEP = 1.5  # in use and idle together, as a share of that peak (with 1.1 MobileNetV2 trains a fifth slower),
 SPARE = 3 * 2**27  # and bytes beyond that peak at most: VGG-16 and ResNet-50 take no new memory with so many
 STRETCH = 32  # times an array is the most that is cut for it, and stays while a part is in use (16: too few for VGG-16)
-    32  # times an array is the most that is cut for it, and stays as long as a part is in use (VGG-16: 16 is too few)
-)
 LEAST = 2**28  # bytes that may be kept in any case: a small network's arrays of all sizes
 PAGE = 2**12
 HUGE = 2**22  # from here on the system is asked for pages of 2 MiB, as NumPy does: fewer stops (measured: 5 to 8 times)
