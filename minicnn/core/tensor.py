@@ -211,6 +211,7 @@ class Tensor(Facts, Exchange):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        self._versions.before_change()  # also where it stays the same memory, seen otherwise
         self._versions.share(value._versions)
         self._hold(value._array)
 
