@@ -171,7 +171,7 @@ def test_precision_has_one_state_and_pytorchs_names() -> None:
     assert minicnn.backends.cudnn.version() is None
 
 
-class NoDevice(Exception):
+class NoDeviceError(Exception):
     """What CuPy raises."""
 
 
@@ -202,7 +202,7 @@ def fake(count: Any = 1, driver: int = 13000, works: Any = 12.0) -> Any:
         cuda=SimpleNamespace(
             get_allocator=lambda: allocator,
             runtime=SimpleNamespace(
-                CUDARuntimeError=NoDevice,
+                CUDARuntimeError=NoDeviceError,
                 getDeviceCount=device_count,
                 driverGetVersion=lambda: driver,
                 runtimeGetVersion=lambda: 13000,
@@ -214,8 +214,8 @@ def fake(count: Any = 1, driver: int = 13000, works: Any = 12.0) -> Any:
 REASONS = [
     (ImportError("No module named 'cupy'"), r"CuPy cannot be imported .*pip install 'minicnn\[cuda13\]'"),
     (OSError("libcudart"), r"CuPy fails to import \(OSError: libcudart\); repair that package"),
-    (fake(NoDevice("insufficient"), driver=0), "this machine has no NVIDIA driver"),
-    (fake(NoDevice("insufficient"), driver=12040), r"driver \(CUDA 12\.4\) is too old .* CUDA 13 .*update the driver"),
+    (fake(NoDeviceError("insufficient"), driver=0), "this machine has no NVIDIA driver"),
+    (fake(NoDeviceError("insufficient"), driver=12040), r"driver \(CUDA 12\.4\) is too old .* CUDA 13 .*update the driver"),
     (fake(0), "the NVIDIA driver sees no GPU .*CUDA_VISIBLE_DEVICES"),
     (fake(2, works=RuntimeError("libnvrtc.so")), r"sees 2 GPUs but cannot compute .*libnvrtc.so.*cupy-cuda13x\[ctk\]"),
     (fake(works=11.0), "computed a wrong result"),
