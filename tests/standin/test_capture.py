@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ def captured(cp, work, pool=None):
         stream.begin_capture()
         try:
             result = work()
-        finally:
-            graph = stream.end_capture()
-    return graph, result
+        except Exception:
+            with suppress(cp.cuda.runtime.CUDARuntimeError):
+                stream.end_capture()
+            raise
+        return stream.end_capture(), result
 
 
 def test_nothing_runs_until_the_graph_is_launched(cp):
