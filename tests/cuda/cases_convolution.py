@@ -69,8 +69,15 @@ def forward(vector: int, strict: bool) -> Maker:
             bias = d.array(len(weight)).astype(np.float32) if i % 3 < 2 else None
             residual = last(like_y) if i % 2 else None
             (low, high), added = bounds[i], like_y.astype(np.float32) if i % 2 else None
-            y = vectorized("conv2d.forward", x, weight, bias, window, groups, Epilogue(None, added, low, high))
-            arrays = {"x": last(given[0]), "weight": grouped(given[1], groups), "bias": bias, "residual": residual}
+            scale = d.array(len(weight)).astype(np.float32) if i % 2 == 0 else None
+            y = vectorized("conv2d.forward", x, weight, bias, window, groups, Epilogue(scale, added, low, high))
+            arrays = {
+                "scale": scale,
+                "x": last(given[0]),
+                "weight": grouped(given[1], groups),
+                "bias": bias,
+                "residual": residual,
+            }
             yield {**arrays, "y": last(np.full_like(y, np.nan)), **settings, "low": low, "high": high}, {"y": last(y)}
 
     return make

@@ -97,8 +97,9 @@ def _(d: Draw) -> Iterator[Drawn]:
     for i, (x, weight, window, groups, settings) in enumerate(depthwise(d)):
         bias, (low, high) = d.array(len(weight)) if i % 2 else None, bounds[i]
         residual = d.array(len(x), len(weight), *window.output_size) if i % 3 else None
-        y = vectorized("conv2d.forward", x, weight, bias, window, groups, Epilogue(None, residual, low, high))
-        arrays = {"x": x, "bias": bias, "residual": residual, "y": d.empty(*y.shape)}
+        scale = d.array(len(weight)) if i % 2 == 0 else None
+        y = vectorized("conv2d.forward", x, weight, bias, window, groups, Epilogue(scale, residual, low, high))
+        arrays = {"x": x, "scale": scale, "bias": bias, "residual": residual, "y": d.empty(*y.shape)}
         given = {**in_planes(True, arrays), "weight": weight[:, 0].copy(), **settings, "low": low, "high": high}
         yield given, in_planes(True, {"y": y})
 

@@ -50,4 +50,29 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "var[channel] = all.m2 / fmax(all.count, real(1));",
         "var[channel] = all.m2 / fmax(all.count, real(2));",
     ): "m2 of one number is 0",
+    (
+        "batch_norm.cu",
+        "if (value < low) value = low;",
+        "if (value <= low) value = low;",
+    ): "0 either way, but for its sign",
+    (
+        "columns.cuh",
+        "return threadIdx.y == 0 ? values[me] : real(0);",
+        "return threadIdx.y == 0 ? values[me] : real(1);",
+    ): "the sum is looked at where y is 0",
+    (
+        "convolution.cu",
+        "tile_product<true, false>((depth + DEPTH - 1) / DEPTH, load, [&](int i, int j, float value) {",
+        "tile_product<true, false>((depth + DEPTH + 1) / DEPTH, load, [&](int i, int j, float value) {",
+    ): "a step beyond the depth takes nothing: zeros are added",
+    (
+        "lists.cuh",
+        "return low;",
+        "return high;",
+    ): "the two have met",
+    (
+        "lists.cuh",
+        "const int middle = (low + high) / 2;",
+        "const int middle = (low + low) / 2;",
+    ): "one after another instead of by halves: slower, and the same",
 }

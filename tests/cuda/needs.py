@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+STAND_IN = pytest.mark.skipif(os.environ.get("MINICNN_TEST_GPU") == "1", reason="asks the stand-in for a GPU")
+
 
 def compiler() -> None:
     """g++ must be there."""

@@ -14,6 +14,8 @@ from minicnn_kernels.errors import BackendError, DTypeError, ShapeError
 
 from tests.standin import counted
 
+from .needs import STAND_IN
+
 LAYOUTS = ("rows", "columns", "part of rows", "every second")
 
 
@@ -57,6 +59,7 @@ def test_products_of_matrices_however_they_lie(device: str, data: st.DataObject)
     np.testing.assert_allclose(out.get(), expected, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-5)
 
 
+@STAND_IN
 def test_transposed_views_are_not_copied_and_stacks_are_one_call(device: str) -> None:
     rng = np.random.default_rng(0)
     gemm = runtime.blas().gemm
@@ -90,6 +93,7 @@ def test_what_is_refused(device: str) -> None:
         gemm(a, b, cp.empty((4, 3), np.float32).T)
 
 
+@STAND_IN
 def test_an_error_of_the_library_has_its_name(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     library = runtime.blas()._library
     monkeypatch.setitem(library.__dict__, "cublasGemmStridedBatchedEx", lambda *_: 13)

@@ -21,6 +21,8 @@ from minicnn_kernels.seeds import ReplayedSeed
 
 from tests.standin import counted
 
+from .needs import STAND_IN
+
 OPERATIONS = registry.operations("numba")
 
 
@@ -160,6 +162,7 @@ NAMES = (
 )  # fmt: skip
 
 
+@STAND_IN
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_launched_or_copied_that_need_not_be(name: str, device: str) -> None:
     arguments, expected = calls()[name]
@@ -242,6 +245,7 @@ def test_tf32_is_what_the_settings_say(device: str) -> None:
 # ------------------------------------------------------------------------------------------------------ bad arguments
 
 
+@STAND_IN
 def test_bad_arguments_are_refused_before_anything_is_launched(device: str) -> None:
     x, w, window = last(*X), last(*W), conv_window(X, W, 1, 1)
     wrong = (

@@ -14,11 +14,14 @@ from minicnn_kernels.errors import BackendError, DeviceMemoryError
 
 from tests.standin import memory_limit
 
+from .needs import STAND_IN
+
 
 def several(x: Any) -> list[Any]:
     return [registry.call("relu.forward", x) for _ in range(4)]
 
 
+@STAND_IN
 def test_exhausted_memory_says_how_much_and_leaves_the_process_usable(device: str) -> None:
     assert runtime.why_unavailable() is None
     cp = cupy()
@@ -48,6 +51,7 @@ def test_the_allocator_is_wrapped_once(device: str) -> None:
     assert cupy().cuda.get_allocator() is allocator
 
 
+@STAND_IN
 def test_a_private_pool_explains_too(device: str) -> None:
     cp = cupy()
     pool = cp.cuda.MemoryPool()
@@ -56,6 +60,7 @@ def test_a_private_pool_explains_too(device: str) -> None:
         cp.empty(1 << 20, np.float32)
 
 
+@STAND_IN
 def test_a_kernel_that_does_not_compile_says_for_what_it_is_written(
     device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +90,7 @@ def test_a_kernel_that_does_not_compile_says_for_what_it_is_written(
         registry.call("relu.forward", cupy().ones(3, np.float32))
 
 
+@STAND_IN
 def test_an_older_gpu_convolves_by_columns(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from minicnn_kernels.cuda.launchers.convolution import algorithm
     from minicnn_kernels.geometry import conv_window
@@ -92,6 +98,11 @@ def test_an_older_gpu_convolves_by_columns(device: str, monkeypatch: pytest.Monk
     x = cupy().ones((1, 8, 5, 5), np.float32)
     window = conv_window((1, 8, 5, 5), (4, 8, 3, 3), 1, 1)
     assert algorithm(x, (4, 8, 3, 3), window, 1) == "direct"
+    w = cupy().ones((4, 8, 3, 3), np.float32)
+    arguments = x, w, None, window, 1
+    assert "the arrays are on a GPU; algorithm 'direct', multiplying in TF32" in registry.explain(
+        "conv2d.forward", *arguments
+    )
     monkeypatch.setattr(runtime, "capability", lambda: 75)
     assert algorithm(x, (4, 8, 3, 3), window, 1) == "im2col"
 

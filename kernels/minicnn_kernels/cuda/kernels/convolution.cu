@@ -26,6 +26,7 @@
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward(
     const float* __restrict__ x,         // (n, h, w, groups*c) aligned 16
     const float* __restrict__ weight,    // (groups, k, kernel_h, kernel_w, c) aligned 16
+    const float* __restrict__ scale,     // (groups*k) or null
     const float* __restrict__ bias,      // (groups*k) or null
     const float* __restrict__ residual,  // (n, out_h, out_w, groups*k) or null
     float* __restrict__ y,               // (n, out_h, out_w, groups*k)
@@ -67,6 +68,7 @@ extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward(
         const int column = first_column + j;
         if (row >= rows || column >= k) return;
         const long long at = row * filters + blockIdx.z * k + column;
+        if (scale) value *= scale[blockIdx.z * k + column];
         if (bias) value += bias[blockIdx.z * k + column];
         if (residual) value += residual[at];
         if (value < low) value = low;

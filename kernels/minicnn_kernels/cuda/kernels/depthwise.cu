@@ -9,6 +9,7 @@
 extern "C" __global__ void depthwise_forward(
     const real* __restrict__ x,         // (n, h, w, c)
     const real* __restrict__ weight,    // (c * multiplier, kernel_h, kernel_w)
+    const real* __restrict__ scale,     // (c * multiplier) or null
     const real* __restrict__ bias,      // (c * multiplier) or null
     const real* __restrict__ residual,  // (n, out_h, out_w, c * multiplier) or null
     real* __restrict__ y,               // (n, out_h, out_w, c * multiplier)
@@ -31,6 +32,7 @@ extern "C" __global__ void depthwise_forward(
                 sum += plane[((long long)row * w + column) * c] * weight[(out.inner * kernel_h + a) * kernel_w + b];
             }
         }
+        if (scale) sum *= scale[out.inner];
         if (bias) sum += bias[out.inner];
         if (residual) sum += residual[o];
         if (sum < low) sum = low;

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from ...arrays import Array, namespace
+from ...epilogue import NONE, Epilogue
 from . import order
 from .launch import launch, launcher
 from .order import vector
@@ -54,6 +56,12 @@ def added_up(found: Array, sums: Array | None = None) -> Array:
     sums = namespace(found).empty(found.shape[1:], found.dtype) if sums is None else sums
     launch("channels.sum_parts", found=found.reshape(len(found), sums.size), sums=sums.reshape(-1))
     return sums
+
+
+def follows(bias: Array | None, epilogue: Epilogue = NONE) -> bool:
+    """Whether something is still done to the result."""
+    scale, residual, low, high = epilogue
+    return bias is not None or scale is not None or residual is not None or low > -inf or high < inf
 
 
 def finish(y: Array, scale: Array | None, bias: Array | None, residual: Array | None, low: float, high: float) -> Array:

@@ -14,7 +14,7 @@ depthwise     `depthwise.cu`, for one input channel per group
 from __future__ import annotations
 
 from functools import lru_cache
-from math import inf, prod
+from math import prod
 from typing import Any
 
 from ...arrays import Array, address, namespace, on_device
@@ -24,7 +24,7 @@ from ...geometry import Window2d
 from ...precision import conv_tf32
 from .. import runtime
 from . import order
-from .channels import added_up, finish, parts_of
+from .channels import added_up, finish, follows, parts_of
 from .launch import launch, launcher, product
 
 LAST = order.LAST[4]
@@ -54,6 +54,25 @@ def algorithm(x: Array, w_shape: tuple[int, ...], window: Window2d, groups: int,
     return "1x1" if one and groups == 1 and not more and asked != "direct" else "direct"
 
 
+def told(x: Array, w_shape: tuple[int, ...], window: Window2d, groups: int, more: bool = False) -> str:
+    """For `registry.explain`: the algorithm, and how exactly it multiplies."""
+    how = algorithm(x, w_shape, window, groups, more)
+    exact = x.dtype.itemsize == 8 or how == "depthwise" or not conv_tf32()
+    return f"algorithm {how!r}, multiplying in {x.dtype if exact else 'TF32'}"
+
+
+def _forward_told(x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, *after: Epilogue) -> str:
+    return told(x, w.shape, window, groups, follows(bias, *after))
+
+
+def _grad_input_told(grad_y: Array, w: Array, window: Window2d, groups: int) -> str:
+    return told(grad_y, w.shape, window, groups)
+
+
+def _grad_weight_told(grad_y: Array, x: Array, window: Window2d, groups: int) -> str:
+    return told(x, (grad_y.shape[1], x.shape[1] // groups, *window.kernel_size), window, groups)
+
+
 def named(what: str, *channels: int, arrays: tuple[Array, ...]) -> str:
     """The kernel of convolution.cu: its precision, and whether it may copy four channels at a time."""
     by_four = all(c % 4 == 0 for c in channels) and all(address(x) % 16 == 0 for x in arrays)
@@ -69,38 +88,29 @@ def grouped(w: Array, groups: int) -> Array:
 # ------------------------------------------------------------------------------------------------------- forward
 
 
-@launcher("conv2d.forward", "conv2d.forward.tf32.4")
+@launcher("conv2d.forward", "conv2d.forward.tf32.4", details=_forward_told)
 def conv2d_forward(
     x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
 ) -> Array:
     """``y (N, O, OH, OW)``, and what follows, in one launch where it is direct or depthwise."""
     scale, residual, low, high = epilogue
-    if scale is not None:
-        w = w * scale.reshape(-1, 1, 1, 1)
     shape = (len(x), len(w), *window.output_size)
-    more = bias is not None or residual is not None or low > -inf or high < inf
+    more = follows(bias, epilogue)
     how = algorithm(x, w.shape, window, groups, more)
     if how == "im2col":
         y = by_columns(x, w, window, groups)
-        return finish(y, None, bias, residual, low, high) if more else y
+        return finish(y, scale, bias, residual, low, high) if more else y
     x, y = LAST.turned(x), LAST.empty(shape, x)
     if how == "1x1":
         product(x.reshape(-1, x.shape[3]), w.reshape(w.shape[:2]).T, LAST.turned(y).reshape(-1, len(w)), conv_tf32())
         return y
-    added = None if residual is None else LAST.turned(residual)
-    arrays = {
-        "bias": order.vector(bias),
-        "residual": added,
-        "y": LAST.turned(y),
-        **sliding(window),
-        "low": low,
-        "high": high,
-    }
+    arrays = {"scale": order.vector(scale), "bias": order.vector(bias), "y": LAST.turned(y), **sliding(window)}
+    after = {"residual": None if residual is None else LAST.turned(residual), "low": low, "high": high}
     if how == "depthwise":
-        launch("depthwise.forward", x=x, weight=taps(w), multiplier=len(w) // groups, **arrays)
+        launch("depthwise.forward", x=x, weight=taps(w), multiplier=len(w) // groups, **arrays, **after)
     else:
         weight = grouped(w, groups)
-        launch(named("forward", w.shape[1], arrays=(x, weight)), x=x, weight=weight, **arrays)
+        launch(named("forward", w.shape[1], arrays=(x, weight)), x=x, weight=weight, **arrays, **after)
     return y
 
 
@@ -112,7 +122,7 @@ def taps(w: Array) -> Array:
 # ---------------------------------------------------------------------------------------------------- gradients
 
 
-@launcher("conv2d.grad_input", "conv2d.grad_input.tf32.4")
+@launcher("conv2d.grad_input", "conv2d.grad_input.tf32.4", details=_grad_input_told)
 def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     """``grad_x (N, C, H, W)``, gathered."""
     shape = (len(grad_y), w.shape[1] * groups, *window.input_size)
@@ -135,7 +145,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
     return grad_x
 
 
-@launcher("conv2d.grad_weight", "conv2d.grad_weight.tf32.4")
+@launcher("conv2d.grad_weight", "conv2d.grad_weight.tf32.4", details=_grad_weight_told)
 def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -> Array:
     """``grad_w (O, C/groups, KH, KW)``: the pixels in several parts, added up in a second launch."""
     o, c = grad_y.shape[1], x.shape[1] // groups

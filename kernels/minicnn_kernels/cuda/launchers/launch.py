@@ -23,12 +23,16 @@ Declines = Callable[..., str | None]
 
 
 def launcher(
-    operation: str, kernel: str, declines: Declines | None = None, floats: bool = True
+    operation: str,
+    kernel: str,
+    declines: Declines | None = None,
+    floats: bool = True,
+    details: Callable[..., str] | None = None,
 ) -> Callable[[Any], Any]:
     """Register the decorated function for arrays on a GPU.
 
     ``declines`` says why it does not take some arguments, if it does not. With ``floats``, an array of another type
-    than the kernels take is declined here.
+    than the kernels take is declined here. ``details`` says for `registry.explain` how it computes.
     """
 
     def why_not(*arguments: Any) -> str | None:
@@ -36,7 +40,7 @@ def launcher(
         return reason if reason is not None or declines is None else declines(*arguments)
 
     KERNELS[operation] = kernel
-    return registry.kernel(operation, "cupy", why_not)
+    return registry.kernel(operation, "cupy", why_not, details)
 
 
 def _types(arguments: tuple[Any, ...]) -> str | None:

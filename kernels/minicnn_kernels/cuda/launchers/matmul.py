@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 
 from ...arrays import Array, namespace
 from ...epilogue import NONE, Epilogue, check_matrices
 from ...precision import matmul_tf32
-from .channels import finish
+from .channels import finish, follows
 from .launch import launcher, product
 
 
@@ -21,6 +19,4 @@ def matmul(a: Array, b: Array, bias: Array | None = None, epilogue: Epilogue = N
     y = namespace(a).empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
     product(a, b, y, matmul_tf32())
     scale, residual, low, high = epilogue
-    if bias is None and scale is None and residual is None and low == -inf and high == inf:
-        return y
-    return finish(y, scale, bias, residual, low, high)
+    return finish(y, scale, bias, residual, low, high) if follows(bias, epilogue) else y

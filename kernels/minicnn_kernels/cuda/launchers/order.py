@@ -81,16 +81,16 @@ LAST = [Order(axes) for axes in ((), (0,), (0, 1), (0, 2, 1), (0, 2, 3, 1), (0, 
 
 def of(x: Array) -> Order:
     """The order in which ``x`` lies; of an array with gaps, the one that a copy of it should have."""
+    if 2 < x.ndim < len(LAST) and LAST[x.ndim].lies(x):  # planes of one pixel are both: what follows is channels-last
+        return LAST[x.ndim]
     if x.flags.c_contiguous:
         return FIRST[x.ndim]
-    if 2 < x.ndim < len(LAST) and x.transpose(LAST[x.ndim].axes).flags.c_contiguous:
-        return LAST[x.ndim]
     return Order(tuple(sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))))
 
 
 def of_planes(x: Array) -> Order:
-    """The order of ``x (N, C, H, W)`` if it is channels-first; else channels-last."""
-    return FIRST[4] if x.flags.c_contiguous else LAST[4]
+    """The order of ``x (N, C, H, W)`` if it is channels-first alone; else channels-last."""
+    return FIRST[4] if x.flags.c_contiguous and not LAST[4].lies(x) else LAST[4]
 
 
 def of_either(x: Array) -> Order:
