@@ -181,9 +181,8 @@ class _Pass:
         """The gradient on memory that nobody else has: its own if possible, else a copy laid out as ``like``."""
         array = grad._array
         if array.dtype != like.dtype or id(array) in self.held or not writable(array) or not alone(array):
-            with devices.on(device_index(like)):
-                copy = empty_like(like)
-                copy[...] = array
+            copy = empty_like(like)
+            copy[...] = array
             array = copy
         self.held.add(id(array))
         return Tensor._wrap(array)
@@ -260,7 +259,7 @@ def _seed(t: Tensor, grad: Tensor | None) -> Tensor:
                 f"this tensor has shape {t._array.shape}. "
                 "Fix: reduce it to a scalar first, as loss.mean(), or give backward(gradient) of the same shape"
             )
-        with devices.on(device_index(t._array)):
+        with devices.beside(t._array):
             return Tensor._wrap(np.ones_like(t._array))
     if grad.shape != t.shape:
         raise ShapeError(f"backward: expected a gradient of shape {tuple(t.shape)}; got {tuple(grad.shape)}")

@@ -99,7 +99,9 @@ def pinned(batch: Any) -> Any:
 def _stack(batch: Sequence[Any]) -> Tensor:
     """Tensors or arrays of one shape, along a new first axis."""
     _check_kind(batch, (Tensor, np.ndarray, np.generic))
-    arrays: list[NDArray[Any]] = [np.asarray(sample.cpu() if isinstance(sample, Tensor) and sample.is_cuda else sample) for sample in batch]
+    arrays: list[NDArray[Any]] = [
+        np.asarray(sample.cpu() if isinstance(sample, Tensor) and sample.is_cuda else sample) for sample in batch
+    ]
     for i, array in enumerate(arrays):
         if array.shape != arrays[0].shape:
             raise ShapeError(

@@ -55,7 +55,7 @@ class Together(Optimizer):
             names = tuple(name for name, value in state.items() if name != "step" and value is not None)
             where = _checked_device(param, state) if devices.in_use else devices.CPU
             batches[param._array.dtype, step, names, where].append(param)
-        for (_, step, names, where), batch in batches.items():
+        for (_, step, names, _), batch in batches.items():
             arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
             call = self.kernel_call([param._to_change() for param in batch], grads, arrays, step, group)
@@ -81,8 +81,7 @@ def _checked_device(param: Tensor, state: dict[str, Any]) -> devices.device:
 
 def zeros_like(param: Array) -> Tensor:
     """What a new moving average starts from, in the layout of the parameter."""
-    with devices.on(device_index(param)):
-        return Tensor._wrap(np.zeros_like(param))
+    return Tensor._wrap(np.zeros_like(param))
 
 
 def next_step(state: dict[str, Any]) -> int:

@@ -252,8 +252,8 @@ def test_the_layer_whose_input_is_elsewhere_is_named(device: str) -> None:
     with pytest.raises(DeviceError) as caught:
         model.to(device)(minicnn.zeros(1, 1, 4, 4))
     assert str(caught.value) == (
-        "Conv2d: expected all tensors to be on the same device, but found x on cpu, w and bias on cuda:0. Fix: images = "
-        "images.to('cuda:0') before model(images); the model is on cuda:0\n"
+        "Conv2d: expected all tensors to be on the same device, but found x on cpu, w and bias on cuda:0. "
+        "Fix: images = images.to('cuda:0') before model(images); the model is on cuda:0\n"
         "  in layer '0': Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))"
     )
     with pytest.raises(DeviceError, match=r"Fix: model\.to\('cuda:0'\)"), minicnn.no_grad():

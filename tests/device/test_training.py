@@ -1,4 +1,4 @@
-"""Training on the device, as programs write it: models, optimisers, schedulers, checkpoints, and what is copied meanwhile."""
+"""Training on the device, as programs write it: models, optimisers, checkpoints, and what is copied meanwhile."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ OPTIMIZERS: list[Callable[[Any], optim.Optimizer]] = [
 
 def small_model() -> nn.Module:
     minicnn.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 16, 4))
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, bias=False), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(3 * 16, 4)
+    )
 
 
 def batches(count: int = 3) -> list[tuple[minicnn.Tensor, minicnn.Tensor]]:
@@ -288,11 +290,9 @@ def test_fit_moves_model_and_batches(device: str, exact: None) -> None:
         model = small_model()
         loader = DataLoader(TensorDataset(images, labels), batch_size=5)
         optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        history = minicnn.train.fit(
-            model, optimizer, nn.CrossEntropyLoss(), loader, val=loader, epochs=2, device=where, progress=False
-        )
+        history = minicnn.train.fit(model, loader, loader, optimizer=optimizer, epochs=2, device=where, progress=False)
         assert model[0].weight.device.type == where
-        result = minicnn.train.evaluate(model, loader, nn.CrossEntropyLoss(), device=where)
+        result = minicnn.train.evaluate(model, loader, device=where)
         found.append([*history.step_losses, result["loss"]])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-3)
 
@@ -301,7 +301,9 @@ def test_what_looks_at_the_cpu_says_so(device: str) -> None:
     model = small_model().to(device).eval()
     x = minicnn.zeros(1, 1, 6, 6, device=device)
     assert "Conv2d" in str(minicnn.summary(model, (1, 6, 6), verbose=0))
-    with pytest.raises(DeviceError, match=r"explain\.filters looks at numbers on the CPU.*copy\.deepcopy\(model\)\.cpu"):
+    with pytest.raises(
+        DeviceError, match=r"explain\.filters looks at numbers on the CPU.*copy\.deepcopy\(model\)\.cpu"
+    ):
         minicnn.explain.filters(model)
     with pytest.raises(DeviceError, match=r"onnx\.export looks at numbers on the CPU"):
         minicnn.onnx.export(model, (x,), "never.onnx")
@@ -313,4 +315,6 @@ def test_what_looks_at_the_cpu_says_so(device: str) -> None:
     assert "programs compute on the CPU" in str(told[0].message)
     with minicnn.no_grad():
         agree([on_host(y)], [on_host(model.cpu()(x.cpu()))], 1e-2)
-    assert minicnn.autograd.gradcheck(lambda t: (t * t).sum(), minicnn.ones(2, 2, device=device).double().requires_grad_())
+    assert minicnn.autograd.gradcheck(
+        lambda t: (t * t).sum(), minicnn.ones(2, 2, device=device).double().requires_grad_()
+    )
