@@ -307,6 +307,13 @@ def host_waits(what: str) -> None:
         raise RuntimeError("the current stream is capturing, so synchronous API calls are disallowed")
 
 
+def copied_from_host() -> None:
+    """A copy by way of CuPy's pinned memory, which soon has other numbers: a graph would replay those."""
+    if capture_of() is not None:
+        raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
+    STATE.counts["host to device"] += 1
+
+
 def check_device(device: int) -> None:
     """CuPy computes on the current device alone; arrays of another are an error there."""
     if device != _current.device:

@@ -69,6 +69,8 @@ def test_kernels_are_captured_with_their_arguments(cp):
         (lambda cp, x: np.unique(x), RuntimeError, "is capturing"),
         (lambda cp, x: x.set(np.zeros(3, "f")), RuntimeError, "is capturing"),
         (lambda cp, x: cp.asarray([1.0]), RuntimeError, "cudaErrorStreamCaptureUnsupported"),
+        (lambda cp, x: x[[0, 2]], RuntimeError, "cudaErrorStreamCaptureUnsupported"),
+        (lambda cp, x: x[np.array([0, 2])], RuntimeError, "cudaErrorStreamCaptureUnsupported"),
         (lambda cp, x: cp.outer(x, x) @ x, NotImplementedError, "calling cuBLAS API during stream capture"),
         (lambda cp, x: np.einsum("i,i->", x, x), NotImplementedError, "calling cuBLAS API during stream capture"),
     ],
