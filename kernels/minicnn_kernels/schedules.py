@@ -15,6 +15,8 @@ from typing import Any
 
 LR = {"sgd.step": 3, "adam.step": 6, "rmsprop.step": 5, "adagrad.step": 4, "adadelta.step": 4}
 """Which argument of each operation is the learning rate, or the array in its place."""
+STEP = {"adam.step": 5, "adagrad.step": 3}
+"""Which argument is the number of the step, where there is one."""
 
 
 def adam(step: int, lr: float, beta1: float, beta2: float) -> tuple[float, ...]:

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels.addition import add
+from minicnn_kernels.arrays import device_index, writable
 from minicnn_kernels.memory import alone, empty_like
 
+from . import capture
+from . import device as devices
 from .errors import AutogradError, ShapeError
 from .function import Function
 from .grad_mode import is_anomaly_enabled
@@ -51,21 +54,29 @@ class _Pass:
             grads = self.arrived(node)
             if self.wanted is not None and node not in self.useful:
                 continue
-            needed = tuple(self.leads_on(edge) for edge in node.edges)
-            input_grads = node.run_backward(grads, needed, self.create_graph)
-            if node.shows_gradients:
-                self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
-            if not retain_graph:
-                node.release()
-            arriving: list[tuple[Edge, Tensor]] = []
-            for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
-                if needed[position] and grad is not None:
-                    _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
-                    arriving.append((edge, grad))  # type: ignore[arg-type]
-            for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
-                self.send(edge, grad)
+            if devices.in_use:
+                with devices.on(next(device_index(g._array) for g in grads if g is not None)):
+                    self.go_through(node, grads, retain_graph)
+            else:
+                self.go_through(node, grads, retain_graph)
         for leaf, grad in self.leaves.values():
             self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
+
+    def go_through(self, node: Function, grads: list[Tensor | None], retain_graph: bool) -> None:
+        """Compute the gradients of a node's inputs, and send them on."""
+        needed = tuple(self.leads_on(edge) for edge in node.edges)
+        input_grads = node.run_backward(grads, needed, self.create_graph)
+        if node.shows_gradients:
+            self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
+        if not retain_graph:
+            node.release()
+        arriving: list[tuple[Edge, Tensor]] = []
+        for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
+            if needed[position] and grad is not None:
+                _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
+                arriving.append((edge, grad))  # type: ignore[arg-type]
+        for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
+            self.send(edge, grad)
 
     def leads_on(self, edge: Edge | None) -> bool:
         """Whether a gradient that takes this edge gets to where one is wanted."""
@@ -169,9 +180,10 @@ class _Pass:
     def owned(self, grad: Tensor, like: Any) -> Tensor:
         """The gradient on memory that nobody else has: its own if possible, else a copy laid out as ``like``."""
         array = grad._array
-        if array.dtype != like.dtype or id(array) in self.held or not array.flags.writeable or not alone(array):
-            copy = empty_like(like)
-            copy[...] = array
+        if array.dtype != like.dtype or id(array) in self.held or not writable(array) or not alone(array):
+            with devices.on(device_index(like)):
+                copy = empty_like(like)
+                copy[...] = array
             array = copy
         self.held.add(id(array))
         return Tensor._wrap(array)
@@ -248,7 +260,8 @@ def _seed(t: Tensor, grad: Tensor | None) -> Tensor:
                 f"this tensor has shape {t._array.shape}. "
                 "Fix: reduce it to a scalar first, as loss.mean(), or give backward(gradient) of the same shape"
             )
-        return Tensor._wrap(np.ones_like(t._array))
+        with devices.on(device_index(t._array)):
+            return Tensor._wrap(np.ones_like(t._array))
     if grad.shape != t.shape:
         raise ShapeError(f"backward: expected a gradient of shape {tuple(t.shape)}; got {tuple(grad.shape)}")
     return grad
@@ -284,7 +297,10 @@ def backward(
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
     for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
         if (grad := state.found.get(_key(t._edge()))) is not None:
-            state.accumulate(t, grad)
+            with devices.beside(t._array):
+                state.accumulate(t, grad)
+            if capture.recording is not None:
+                capture.recording.arrives_at(t)
 
 
 def grad(

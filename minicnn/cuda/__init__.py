@@ -1,77 +1,95 @@
-"""GPUs: none in this version. What programs ask before they use one works as in PyTorch without one."""
+"""NVIDIA's GPUs: whether there is one, which one computes, its memory, its random numbers.
+
+Without a GPU :func:`is_available` is False and says nothing; what needs one raises and says what is missing:
+
+>>> import minicnn as torch
+>>> device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..core.device import check_device
 from ..core.left_out import left_out
+from .callables import make_graphed_callables
+from .devices import (
+    current_device,
+    device,
+    device_count,
+    get_device_capability,
+    get_device_name,
+    get_device_properties,
+    init,
+    is_available,
+    is_initialized,
+    set_device,
+    synchronize,
+)
+from .graphs import CUDAGraph, graph, graph_pool_handle, is_current_stream_capturing
+from .memory import (
+    empty_cache,
+    max_memory_allocated,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_reserved,
+    memory_summary,
+    reset_peak_memory_stats,
+)
+from .random import (
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
+from .streams import Event, Stream, current_stream, default_stream, set_stream, stream
 
-
-def is_available() -> bool:
-    """Whether tensors can be placed on a GPU: not in this version.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.device("cuda" if minicnn.cuda.is_available() else "cpu")
-    device(type='cpu')
-    """
-    return False
-
-
-def device_count() -> int:
-    """Number of GPUs."""
-    return 0
-
-
-def is_initialized() -> bool:
-    """Whether a GPU is in use."""
-    return False
-
-
-def manual_seed(seed: int) -> None:
-    """Seed the GPU's random numbers: nothing to do without one."""
-
-
-def manual_seed_all(seed: int) -> None:
-    """Seed the random numbers of all GPUs: nothing to do without one."""
-
-
-def empty_cache() -> None:
-    """Give unused GPU memory back: nothing to do without one."""
-
-
-def synchronize(device: Any = None) -> None:
-    """Wait for the GPU: raises, there is none."""
-    check_device("cuda" if device is None else device)
-
-
-def current_device() -> int:
-    """Index of the current GPU: raises, there is none."""
-    check_device("cuda")
-    return 0
-
-
-def set_device(device: Any) -> None:
-    """Choose a GPU: raises, there is none."""
-    check_device(f"cuda:{device}" if isinstance(device, int) else device)
-
-
-def get_device_name(device: Any = None) -> str:
-    """Name of a GPU: raises, there is none."""
-    check_device("cuda" if device is None else device)
-    return "cpu"
-
-
-def memory_allocated(device: Any = None) -> int:
-    """Bytes of GPU memory in use: 0."""
-    return 0
-
-
-def max_memory_allocated(device: Any = None) -> int:
-    """The most bytes of GPU memory that were in use: 0."""
-    return 0
+__all__ = [
+    "CUDAGraph",
+    "Event",
+    "Stream",
+    "current_device",
+    "current_stream",
+    "default_stream",
+    "device",
+    "device_count",
+    "empty_cache",
+    "get_device_capability",
+    "get_device_name",
+    "get_device_properties",
+    "get_rng_state",
+    "get_rng_state_all",
+    "graph",
+    "graph_pool_handle",
+    "init",
+    "initial_seed",
+    "is_available",
+    "is_current_stream_capturing",
+    "is_initialized",
+    "make_graphed_callables",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "mem_get_info",
+    "memory_allocated",
+    "memory_reserved",
+    "memory_summary",
+    "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
+    "set_device",
+    "set_rng_state",
+    "set_rng_state_all",
+    "set_stream",
+    "stream",
+    "synchronize",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,8 +18,23 @@ def forget() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith(CACHING) and not name.startswith("minicnn_kernels.cuda.on_cpu"):
             for value in list(vars(module).values()):
-                if getattr(value, "__module__", None) == name and hasattr(value, "cache_clear"):
+                if (
+                    getattr(value, "__module__", None) == name
+                    and hasattr(value, "cache_clear")
+                    and not isinstance(value, type)
+                ):
                     value.cache_clear()
+
+
+def start_afresh() -> None:
+    """No GPU has been in use: no tensor, no generator, no copy under way."""
+    from minicnn.core import capture, random, transfer
+    from minicnn.core import device as devices
+
+    devices.in_use = False
+    random._on_gpus.clear()
+    transfer._under_way.clear()
+    capture.recording = None
 
 
 def cublas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,11 +65,13 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         needs.absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
     active = registry._active
     standin.install()
+    start_afresh()
     cublas(monkeypatch)
     forget()
     try:
         yield "cuda"
     finally:
         forget()
+        start_afresh()
         registry._active = active
         standin.uninstall()

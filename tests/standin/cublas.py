@@ -112,6 +112,7 @@ class Library:
         first, second = (SCALARS[compute].from_address(_address(x)).value for x in (alpha, beta))
         found = (MemoryPointer.block_at(_address(stack.address)) for stack in (left, right, result))
         blocks = [block for block in found if block is not None]
+        checks = [block.guards("cublasGemmStridedBatchedEx") for block in blocks]
 
         def work() -> None:
             x, y = (a.swapaxes(1, 2) if ta else a), (b.swapaxes(1, 2) if tb else b)
@@ -120,8 +121,8 @@ class Library:
             with np.errstate(all="ignore"):
                 product = first * np.matmul(x, y)
                 c[...] = product + second * c if second else product
-            for block in blocks:
-                block.check_guards("cublasGemmStridedBatchedEx")
+            for check in checks:
+                check()
 
         perform(work, blocks, "library calls", self._handles[_address(handle)])
         return SUCCESS

@@ -91,11 +91,12 @@ class RawKernel:
         values = [self._argument(p, value) for p, value in zip(parameters, args, strict=True)]
         listed = [value for p, value in zip(parameters, values, strict=True) if p.most and p.array]
         blocks = [*blocks_of(*args), *(_block(x) for arrays in listed for x in arrays)]
+        checks = [one.guards(f"kernel {self.name}") for one in blocks]
 
         def work() -> None:
             compiled.launch(self.name, grid, block, values, shared_memory=shared_mem)
-            for one in blocks:
-                one.check_guards(f"kernel {self.name}")
+            for check in checks:
+                check()
 
         perform(work, blocks, "kernel launches", stream)
 
@@ -272,6 +273,7 @@ class ElementwiseKernel:
             x._a if isinstance(x, ndarray) else np.asarray(x, types.get(kind, kind))
             for (_, kind, _), x in zip(self.ins, ins, strict=True)
         ]
+        checks = [block.guards(f"kernel {self.name}") for block in blocks]
         targets, raws = [x._a for x in outs], [raw for _, _, raw in self.ins]
 
         def work() -> None:
@@ -284,8 +286,8 @@ class ElementwiseKernel:
             for target, result in zip(targets, made, strict=True):
                 if result is not target:
                     target[...] = result
-            for block in blocks:
-                block.check_guards(f"kernel {self.name}")
+            for check in checks:
+                check()
 
         perform(work, blocks, "kernel launches", stream)
 

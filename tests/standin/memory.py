@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import spec
+from . import hooks, spec
 from .state import STATE, StandInError
 from .streams import Device, Stream, current_device, current_stream, host_waits, perform
 
@@ -31,8 +31,6 @@ def free_and_total(device: int) -> tuple[int, int]:
 class Block:
     """A piece of a device's memory, between two guards. Poisoned whenever it is handed out."""
 
-    alive = False
-
     def __init__(self, size: int, device: int) -> None:
         if _held[device] + size > STATE.memory:
             raise spec.real().cuda.memory.OutOfMemoryError(size, _held[device])
@@ -41,29 +39,38 @@ class Block:
         self._at = -(self._raw.ctypes.data + GUARD) % UNIT + GUARD  # aligned as cudaMalloc does
         self.ptr = self._raw.ctypes.data + self._at
         self.bytes = self._raw[self._at : self._at + size]
-        self.in_use = size  # bytes that were asked for; the guard begins behind them
-        self.alive, self._account = True, _held
+        self.in_use = self.guarded = size  # bytes that were asked for; where the guard begins
+        self.alive, self._account = True, _held  # alive: the driver has not got it back
         _held[device] += size
-        _blocks[self.ptr] = self
 
     def hand_out(self, size: int) -> None:
-        self.in_use = size
+        self.in_use = self.guarded = size
+        _blocks[self.ptr] = self  # anew: the garbage collector clears weak references before a pool takes a block back
         self._raw[self._at - GUARD : self._at] = PATTERN
         self._raw[self._at + size : self._at + self.size + GUARD] = PATTERN
         rubbish = self.bytes[:size]
         rubbish[:] = POISON
         capture = current_stream()._capture
-        if capture is not None:  # at each launch there is rubbish again
+        if (
+            capture is not None
+        ):  # at each launch there is rubbish again, and in between the block serves other arrays too
             capture.work.append(lambda: rubbish.fill(POISON))
+            self.guarded = self.size
 
-    def check_guards(self, what: str) -> None:
+    def guards(self, what: str) -> Callable[[], None]:
+        """A check that nothing was written outside of the array that has the block now."""
+        end = self.size if current_stream().is_capturing() else self.guarded
         before, behind = (
             self._raw[self._at - GUARD : self._at],
-            self._raw[self._at + self.in_use : self._at + self.size + GUARD],
+            self._raw[self._at + end : self._at + self.size + GUARD],
         )
-        if (before != PATTERN).any() or (behind != PATTERN).any():
-            side = "behind the end" if (before == PATTERN).all() else "before the start"
-            raise StandInError(f"{what} wrote {side} of an array of {self.in_use} bytes")
+
+        def check() -> None:
+            if (before != PATTERN).any() or (behind != PATTERN).any():
+                side = "behind the end" if (before == PATTERN).all() else "before the start"
+                raise StandInError(f"{what} wrote {side} of an array of {end} bytes")
+
+        return check
 
     def check_alive(self, what: str) -> None:
         if not self.alive:
@@ -74,9 +81,6 @@ class Block:
         if self.alive:
             self.alive = False
             self._account[self.device_id] -= self.size
-
-    def __del__(self) -> None:
-        self.give_back()
 
 
 class Memory:
@@ -97,7 +101,7 @@ class Memory:
         if self.pool is None:
             block.give_back()
         else:
-            self.pool._take_back(block)
+            self.pool._take_back(block, id(self))
 
 
 class MemoryPointer:
@@ -184,10 +188,12 @@ class MemoryPool:
         self._total: dict[int, int] = defaultdict(int)
         self._limit: dict[int, int] = defaultdict(int)
         self._lock = threading.RLock()
+        self._closed = False
 
     def malloc(self, size: int) -> MemoryPointer:
         size = int(size)
         device, rounded = current_device(), -(-size // UNIT) * UNIT
+        hooks.told("malloc_preprocess", device_id=device, size=size, mem_size=rounded)
         with self._lock:
             found = self._free[device][rounded]
             if found:
@@ -204,12 +210,21 @@ class MemoryPool:
                 self._total[device] += rounded
             self._used[device] += rounded
         STATE.counts["allocations"] += 1
-        return MemoryPointer(Memory(size, block, self), 0)
+        memory = Memory(size, block, self)
+        facts = {"device_id": device, "size": size, "mem_size": rounded}
+        hooks.told("malloc_postprocess", **facts, mem_ptr=memory.ptr, pmem_id=id(memory))
+        return MemoryPointer(memory, 0)
 
-    def _take_back(self, block: Block) -> None:
+    def _take_back(self, block: Block, number: int) -> None:
+        facts = {"device_id": block.device_id, "mem_size": block.size, "mem_ptr": block.ptr, "pmem_id": number}
+        hooks.told("free_preprocess", **facts)
         with self._lock:
             self._used[block.device_id] -= block.size
+            if self._closed:
+                block.give_back()
+                return
             self._free[block.device_id][block.size].append(block)
+        hooks.told("free_postprocess", **facts)
 
     def free_all_blocks(self, stream: Stream | None = None) -> None:
         with self._lock:
@@ -240,6 +255,7 @@ class MemoryPool:
         return self._limit[current_device()]
 
     def __del__(self) -> None:  # the memory goes back with the pool; a graph that uses it is broken from now on
+        self._closed = True
         for blocks in self.__dict__.get("_free", {}).values():
             for several in blocks.values():
                 for block in several:
@@ -262,11 +278,22 @@ class PinnedMemoryPool:
         return 0
 
 
+class _Buffers(type):
+    """Of the arrays of ctypes, which have a type for each length, those below are instances."""
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return getattr(x, "pinned", False) is True
+
+
+class PinnedMemoryPointer(metaclass=_Buffers):
+    """``cupy.cuda.PinnedMemoryPointer``: has the buffer protocol, which Python 3.11 knows of ctypes' arrays alone."""
+
+
 def alloc_pinned_memory(size: int) -> Any:
-    """``cupy.cuda.alloc_pinned_memory``: what ``numpy.frombuffer`` takes; ``.ptr``, and registered as pinned."""
+    """``cupy.cuda.alloc_pinned_memory``."""
     STATE.counts["pinned allocations"] += 1
-    kind = type("PinnedMemoryPointer", (ctypes.c_uint8 * max(int(size), 1),), {"ptr": property(ctypes.addressof)})
-    return kind()
+    members = {"pinned": True, "ptr": property(ctypes.addressof)}
+    return type("PinnedMemoryPointer", (ctypes.c_uint8 * max(int(size), 1),), members)()
 
 
 class _Allocator(threading.local):

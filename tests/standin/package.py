@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import array, functions, host, indexing, kernels, memory, spec, streams, ufuncs
+from . import array, functions, hooks, host, indexing, kernels, memory, spec, streams, ufuncs
 from .state import STATE, NotModelled
 
 OURS: dict[str, Any] = {
@@ -129,12 +130,13 @@ def _cuda() -> types.ModuleType:
     module.__path__ = []  # type: ignore[attr-defined]
     exported = {
         streams: "Device Event ExternalStream Graph Stream get_elapsed_time",
-        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPool alloc alloc_pinned_memory get_allocator "
-        "set_allocator using_allocator",
+        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool alloc "
+        "alloc_pinned_memory get_allocator set_allocator using_allocator",
     }
     for source, names in exported.items():
         for name in names.split():
             setattr(module, name, getattr(source, name))
+    module.MemoryHook = hooks.MemoryHook  # type: ignore[attr-defined]
     parts = {
         "device": {"Device": streams.Device, "get_compute_capability": lambda: "90"},
         "graph": {"Graph": streams.Graph},
@@ -160,7 +162,8 @@ cupyx = types.ModuleType("cupyx")
 
 def build() -> dict[str, types.ModuleType]:
     """The modules by name, as sys.modules wants them."""
-    cupy.__dict__.update(OURS, __version__=spec.real().__version__ + "+stand-in", cuda=_cuda())
+    here = str(Path(__file__).with_name("__init__.py"))
+    cupy.__dict__.update(OURS, __file__=here, __version__=spec.real().__version__ + "+stand-in", cuda=_cuda())
     cupyx.__dict__.update(
         scatter_add=indexing.scatter_add,
         empty_pinned=host.empty_pinned,
@@ -183,6 +186,7 @@ def install() -> None:
     STATE.reset()
     streams.reset()
     memory.reset()
+    hooks.reset()
     sys.modules.update(build())
 
 

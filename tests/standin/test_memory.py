@@ -75,6 +75,7 @@ def test_pinned_memory(cp):
         x.set(host, stream=cp.cuda.get_current_stream())
     assert counts == {"host to device": 1}
     np.testing.assert_array_equal(x.get(), host)
+    assert isinstance(host.base.base, cp.cuda.PinnedMemoryPointer)
     back = np.frombuffer(cp.cuda.alloc_pinned_memory(48), "f", 12).reshape(3, 4)
     with standin.counted() as counts:
         x.get(stream=cp.cuda.get_current_stream(), out=back, blocking=False)

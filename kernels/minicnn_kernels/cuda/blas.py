@@ -116,6 +116,11 @@ class Cublas:
             self._handles[device, stream] = handle, workspace
         return self._handles[device, stream][0]
 
+    def prepare(self) -> None:
+        """Make the handle of the current stream: while the stream is recorded, it cannot be made."""
+        with self._lock:
+            self._handle()
+
     def gemm(self, a: Any, b: Any, out: Any, tf32: bool = False) -> None:
         """``out = a @ b`` for stacks of matrices ``(..., M, K)`` and ``(..., K, N)``, on the current stream.
 
