@@ -3,63 +3,90 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
+from typing import Any
 
-import numpy as np
 from minicnn_kernels import memory, registry, threads
 
+PACKAGES = ("numpy", "numba", "pillow", "safetensors", "matplotlib")
+BACKENDS = ("reference", "numpy", "numba", "cupy")
 
-def _version(package: str) -> str:
+
+def config_facts() -> dict[str, Any]:
+    """What :func:`show_config` prints, as JSON can hold it; None is what is not there."""
+    from . import __version__
+
+    active = registry.active_backend()
+    in_use, idle, most = memory.memory_stats()[:3]
+    backends = {}
+    for name in BACKENDS:
+        missing = registry.missing(name)
+        backends[name] = {"kernels": len(registry.operations(name)) if missing is None else 0, "missing": missing}
+    return {
+        "minicnn": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {package: _version(package) for package in PACKAGES},
+        "threads": threads.get_num_threads(),
+        **_compiled(),
+        "memory": {"in_use": in_use, "idle": idle, "at_most": most},  # bytes
+        "backend": active,
+        "backends": backends,
+        "computed_by_numpy_instead": sorted(set(registry.operations()) - set(registry.operations(active))),
+    }
+
+
+def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return None
 
 
-def _compiled() -> list[str]:
-    """Whose threads the compiled kernels use, and where they are kept once they are compiled."""
+def _compiled() -> dict[str, str | None]:
+    """Whose threads the compiled kernels use (None until the first runs), and where they are kept once compiled."""
     if registry.missing("numba") is not None:
-        return []
+        return {"threading_layer": None, "compiled_kernels": None}
     registry.operations("numba")  # loads them
     import numba
     from minicnn_kernels.numba_cpu.cache import folders
 
     try:
-        layer: str = numba.threading_layer()
+        layer: str | None = numba.threading_layer()
     except ValueError:
-        layer = "chosen when the first kernel runs"
-    kept = os.path.commonpath(folders) if folders else "nowhere, compiled anew in every process"
-    return [f"threading layer: {layer}", f"compiled kernels: {kept}"]
+        layer = None
+    return {"threading_layer": layer, "compiled_kernels": os.path.commonpath(folders) if folders else None}
 
 
 def config_text() -> str:
     """The text that :func:`show_config` prints."""
-    from . import __version__
-
-    active = registry.active_backend()
+    facts = config_facts()
+    packages = ", ".join(f"{name} {version or 'not installed'}" for name, version in facts["packages"].items())
     lines = [
-        f"minicnn {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}",
-        f"numpy {np.__version__}, numba {_version('numba')}, pillow {_version('pillow')}, "
-        f"safetensors {_version('safetensors')}, matplotlib {_version('matplotlib')}",
-        f"threads: {threads.get_num_threads()}",
-        *_compiled(),
-        "memory of large arrays: {:.0f} MiB in use, {:.0f} idle, {:.0f} at most".format(
-            *(size / 2**20 for size in memory.memory_stats()[:3])
-        ),
-        "backends:",
+        f"minicnn {facts['minicnn']}, Python {facts['python']}, {facts['system']}",
+        packages,
+        f"threads: {facts['threads']}",
     ]
-    for name in ("reference", "numpy", "numba", "cupy"):
-        reason = registry.missing(name)
-        if reason is not None:
-            state = f"not available: {reason}"
-        else:
-            state = f"{len(registry.operations(name))} kernels" + (", active" if name == active else "")
-        lines.append(f"  {name:<10} {state}")
-    own, all_operations = set(registry.operations(active)), set(registry.operations())
-    left = sorted(all_operations - own)
-    lines.append(f"computed by 'numpy' instead of {active!r}: {', '.join(left) if left else 'none'}")
+    if facts["backends"]["numba"]["missing"] is None:
+        lines += [
+            f"threading layer: {facts['threading_layer'] or 'chosen when the first kernel runs'}",
+            f"compiled kernels: {facts['compiled_kernels'] or 'nowhere, compiled anew in every process'}",
+        ]
+    lines.append(
+        "memory of large arrays: {:.0f} MiB in use, {:.0f} idle, {:.0f} at most".format(
+            *(size / 2**20 for size in facts["memory"].values())
+        )
+    )
+    lines.append("backends:")
+    for name, found in facts["backends"].items():
+        active = ", active" if name == facts["backend"] else ""
+        missing = found["missing"]
+        lines.append(
+            f"  {name:<10} " + (f"not available: {missing}" if missing else f"{found['kernels']} kernels{active}")
+        )
+    left = ", ".join(facts["computed_by_numpy_instead"]) or "none"
+    lines.append(f"computed by 'numpy' instead of {facts['backend']!r}: {left}")
     return "\n".join(lines)
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from .parsing import Run
+from .parsing import Run, as_json
 
 
 def config(parser: argparse.ArgumentParser) -> Run:
     """Show versions, backends, threads, and what is missing and why."""
 
-    def run(args: argparse.Namespace) -> None:
-        from ..config import show_config
+    parser.add_argument("--json", action="store_true", help="the same as JSON")
 
-        show_config()
+    def run(args: argparse.Namespace) -> None:
+        from ..config import config_facts, show_config
+
+        if args.json:
+            print(as_json(config_facts(), indent=2))
+        else:
+            show_config()
 
     return run

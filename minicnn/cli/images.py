@@ -131,5 +131,9 @@ def class_names(path: str) -> list[str]:
     >>> class_names(str(file))
     ['tench', 'cat']
     """
-    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected a text in UTF-8, with the name of a class in every line; {error}") from None
+    lines = [line.strip() for line in text.splitlines()]
     return [re.sub(r"^n\d{8}\s+", "", line).partition(",")[0] for line in lines if line]

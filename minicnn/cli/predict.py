@@ -27,12 +27,12 @@ def predict(parser: argparse.ArgumentParser) -> Run:
         rows, failed = [], False
         for path in files_of(args.images):
             try:
-                image = trained.transform(opened(path))
+                image = opened(path)
             except (OSError, ValueError) as error:  # the other pictures may be good
                 print(f"error: {error}", file=sys.stderr)
                 failed = True
                 continue
-            found = most_probable(trained, image, args.top)
+            found = most_probable(trained, trained.transform(image), args.top)
             rows.append({"image": path, "predictions": found})
             if not args.json:
                 print("\n".join([path, *(f"  {row['probability']:6.1%}  {row['class']}" for row in found)]))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import linecache
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ from .warmup import warmup
 COMMANDS: tuple[Command, ...] = (
     train, eval_, predict, summary, explain, models, bench, warmup, config
 )  # fmt: skip
-TOLD = (ValueError, TypeError, OSError, RuntimeError, MemoryError, ImportError)  # as one line, without a traceback
+OURS = ("minicnn", "minicnn_kernels")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -64,7 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
-    except TOLD as error:
+    except Exception as error:
+        if os.environ.get("MINICNN_TRACEBACK") or not is_an_answer(error):
+            raise
         print("\n".join([f"error: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
         return 1
     return code or 0
+
+
+def is_an_answer(error: Exception) -> bool:
+    """Whether an error tells its reader what to do, and is no bug, of which the traceback must be seen.
+
+    It does if a ``raise`` of this project says it, and if the operating system refuses: no such file, a full disk, no
+    memory. What Python or a library raises in the middle of our lines is a bug.
+    """
+    if isinstance(error, (OSError, MemoryError)):
+        return True
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+    said = linecache.getline(frame.f_code.co_filename, line).lstrip().startswith("raise ")
+    return said and frame.f_globals["__name__"].partition(".")[0] in OURS

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .files import OfficialFile, publish
+from ..core.atomic import publish
+from .files import OfficialFile
 
 CHUNK = 1 << 18
 SECONDS = 30.0  # how long a silent server is waited for

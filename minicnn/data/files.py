@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tarfile
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..core.atomic import atomic_write
 
 
 class CorruptDataError(RuntimeError):
@@ -49,23 +50,8 @@ def unpack(archive: Path, folder: Path, names: Sequence[str]) -> None:
             name = member.name.removeprefix(f"{folder.name}/")
             content = tar.extractfile(member) if name in missing and member.name != name else None
             if content is not None:
-                part = folder / f"{name}.part"
-                with part.open("wb") as file:
+                with atomic_write(folder / name) as file:
                     shutil.copyfileobj(content, file)
-                publish(part, folder / name)
                 missing.remove(name)
     if missing:
         raise CorruptDataError(f"{archive}: lacks {', '.join(f'{folder.name}/{name}' for name in sorted(missing))}")
-
-
-def publish(part: Path, destination: Path) -> None:
-    """Give a complete file its name: on disk first, then renamed in one step."""
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, destination)
-    if hasattr(os, "O_DIRECTORY"):  # the new name, too, is on disk (POSIX)
-        folder = os.open(destination.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -1,6 +1,6 @@
 """Files: checkpoints of our own, PyTorch's, ``.safetensors`` and ``.npz``; no file is ever able to run code."""
 
-from .atomic import atomic_write
+from ..core.atomic import atomic_write
 from .checkpoint import load, read_torch, save
 from .errors import CheckpointError
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Tensor, from_numpy
+from ..core.atomic import atomic_write
 from ..core.device import check_device
 from . import npy
 from .archive import Archive
-from .atomic import atomic_write
 from .errors import CheckpointError
 from .native import DOCUMENT, Encoder, read_native, write_native
 from .safetensors_files import read_safetensors, write_safetensors

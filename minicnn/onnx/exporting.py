@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.atomic import atomic_write
 from ..core.errors import LayerError
 from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
-from ..io.atomic import atomic_write
 from ..nn import Module
 from . import activations, elementwise, indexing, normalisation, pooling, reductions, shaping, windows  # noqa: F401
 from .agreement import agree

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..io import atomic_write
+from ..core.atomic import atomic_write
 from .naming import unknown
 
 if TYPE_CHECKING:

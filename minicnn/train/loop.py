@@ -192,12 +192,16 @@ class Run:
         with closing(batches_from(self.train, self.batch)) as batches:
             self._draw_on()
             self.model.train()
-            for batch in batches:
-                self._one_batch(batch)
-                if len(self._group) == self.accumulate:
-                    self._one_step()
-                    if self._must_stop():
-                        return False
+            try:
+                for batch in batches:
+                    self._one_batch(batch)
+                    if len(self._group) == self.accumulate:
+                        self._one_step()
+                        if self._must_stop():
+                            return False
+            except Exception as error:
+                error.add_note(f"in epoch {self.epoch}, after {self.batch} batches")
+                raise
         if not self.batch:
             raise ValueError("fit: the training data gave no batch. Is the dataset empty, or smaller than a batch?")
         if self._group:
@@ -226,12 +230,8 @@ class Run:
         inputs, targets = moved(inputs, self.device), moved(targets, self.device)
         if not self._group:
             self.optimizer.zero_grad()
-        try:
-            outputs = self.model(inputs)
-            loss = total_loss(self.loss, outputs, targets)
-        except (ValueError, TypeError) as error:
-            error.add_note(f"in batch {self.batch} (from 0 on) of epoch {self.epoch}")
-            raise
+        outputs = self.model(inputs)
+        loss = total_loss(self.loss, outputs, targets)
         n = samples_in(inputs, targets)
         (loss if self.accumulate == 1 else loss * n).backward()
         self.outputs, self.loss_value = scores_of(outputs), loss.item()
@@ -283,6 +283,9 @@ class Run:
             except Interrupted:
                 self.stop("Ctrl-C")
                 return None
+            except Exception as error:
+                error.add_note(f"in the validation of epoch {self.epoch}")
+                raise
 
     def _training_values(self) -> dict[str, Any]:
         return {"loss": self._mean.value, **{metric.name: plain(metric.compute()) for metric in self.metrics}}

@@ -78,6 +78,11 @@ def test_models_are_listed(capsys: Captured) -> None:
 def test_config_shows_the_versions(capsys: Captured) -> None:
     assert main(["config"]) == 0
     assert capsys.readouterr().out.startswith(f"minicnn {minicnn.__version__}, Python ")
+    assert main(["config", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["minicnn"], found["threads"]) == (minicnn.__version__, minicnn.get_num_threads())
+    assert (found["backend"], found["backends"][found["backend"]]["missing"]) == (minicnn.active_backend(), None)
+    assert all(found["packages"].values())
 
 
 @pytest.mark.parametrize(
@@ -104,6 +109,38 @@ def test_an_error_is_told_and_the_exit_code_is_1(arguments: list[str], says: str
     assert says in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
+
+
+def missing_key(*_: object) -> list[str]:
+    return {}["lenet5"]
+
+
+def wrong_on_purpose(*_: object) -> list[str]:
+    raise RuntimeError("this is no answer of minicnn")
+
+
+@pytest.mark.parametrize(
+    ("bug", "error"), [(missing_key, KeyError), (None, TypeError), (wrong_on_purpose, RuntimeError)]
+)
+def test_a_bug_keeps_its_traceback(bug: object, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "list_models", bug)
+    with pytest.raises(error):
+        main(["models"])
+
+
+def test_tracebacks_of_answers_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINICNN_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="there is no model named 'resnet5'"):
+        main(["summary", "resnet5"])
+
+
+def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert main(["train", "lenet5", "digits", "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("error: Digits: these images come with scikit-learn")
+    monkeypatch.setitem(sys.modules, "minicnn.io", None)  # nobody can install it: a bug
+    with pytest.raises(ImportError):
+        main(["train", "lenet5", "digits"])
 
 
 @pytest.mark.parametrize("arguments", [[], ["summary"], ["sumary"], ["summary", "lenet5", "--input", "a"]])

@@ -260,6 +260,31 @@ def test_folders_that_disagree(tmp_path: Path, capsys: Captured) -> None:
     assert "of the training images (2): 'dogs' is only here, 'dog' is only there" in capsys.readouterr().err
 
 
+def test_another_model_is_not_resumed(run_folder: Path, photos: Path, capsys: Captured) -> None:
+    before = (run_folder / "last.mcnn").read_bytes()
+    assert main(["train", "resnet20", str(photos), "--resume", f"--output={run_folder}"]) == 1
+    assert "--resume: model is 'lenet5' in the training of " in capsys.readouterr().err
+    assert (run_folder / "last.mcnn").read_bytes() == before
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_empty_folders_and_a_single_class(tmp_path: Path, capsys: Captured) -> None:
+    fill(tmp_path / "data", 4)
+    for path in (tmp_path / "data" / "dog").iterdir():
+        path.unlink()
+    flags = ["train", "lenet5", str(tmp_path / "data"), *SMALL, f"--output={tmp_path / 'out'}"]
+    assert main(flags) == 1
+    assert "in the folders of the classes dog. Fix: take these folders away" in capsys.readouterr().err
+    (tmp_path / "data" / "dog").rmdir()
+    assert main([*flags, "--val-share=0.25"]) == 0
+    assert "warning: ImageFolder: " in (told := capsys.readouterr().err)
+    assert "holds one class only, 'cat', and there is nothing to tell apart" in told
+    for path in (tmp_path / "data").iterdir():
+        shutil.rmtree(path)
+    assert main([*flags, "--overwrite"]) == 1
+    assert "holds 0 files and no folders. Every class needs a folder of its own" in capsys.readouterr().err
+
+
 @pytest.mark.filterwarnings("always::UserWarning")
 def test_a_damaged_file_is_named_or_left_out(tmp_path: Path, capsys: Captured) -> None:
     fill(tmp_path / "data", 4)

@@ -16,6 +16,7 @@ ROWS = [
     Mistake("misspelt attribute", "nn.Linear(1, 1).wieght", AttributeError, ("wieght",)),
     Mistake("module without forward", "nn.Module()(torch.zeros(1))", (TypeError, AttributeError), ("forward",)),
     Mistake("dropout probability above 1", "nn.Dropout(1.5)", ValueError, ("1.5", "0", "1")),
+    Mistake("dropout probability as text", "nn.Dropout('a half')", TypeError, ("probability", "'a half'", "str")),
     Mistake("misspelt mode of stochastic depth", "nn.StochasticDepth(0.5, 'rows')", ValueError, ("'row'", "'batch'", "'rows'")),
     Mistake("a function in Sequential", "nn.Sequential(nn.Linear(1, 1), F.relu)", TypeError, ("Module", "ReLU")),
     Mistake("negative channels", "nn.Conv2d(-1, 3, 3)", ValueError, ("-1",)),

@@ -219,4 +219,4 @@ def test_labels_out_of_range_are_an_error() -> None:
     x, y = images().tensors
     with pytest.raises(ValueError, match="numbered 0 to 2") as caught:
         run(net(), data=DataLoader(TensorDataset(x, y + 1), batch_size=6))
-    assert "in batch 0 (from 0 on) of epoch 1" in caught.value.__notes__
+    assert "in epoch 1, after 0 batches" in caught.value.__notes__

@@ -65,6 +65,23 @@ class Slow(Callback):
         time.sleep(self.seconds)
 
 
+class Died(Exception):  # noqa: N818
+    """A crash."""
+
+
+class Die(Callback):
+    """Crash after a step, once the checkpoint of that step would be written."""
+
+    order = 11
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, run: Any) -> None:
+        if run.step == self.step:
+            raise Died
+
+
 def training(folder: Path, resume: bool = False, epochs: int = 4, extra: Any = (), **options: Any) -> Any:
     """Train; returns (history, model)."""
     minicnn.manual_seed(3)

@@ -58,8 +58,8 @@ def say_that_kernels_are_compiled() -> None:
         return
     with suppress(Exception):  # whatever stderr is: closed, a broken pipe, or None
         sys.stderr.write(
-            "minicnn: compiling kernels for this machine, which keeps them (those of a network take 10 to 30 s; "
-            "`python -m minicnn warmup` compiles the usual ones ahead) ...\n"
+            "minicnn: compiling kernels for this machine, which keeps them (those of a network take 10 to 30 s, "
+            "longer on a busy machine; `python -m minicnn warmup` compiles the usual ones ahead) ...\n"
         )
         sys.stderr.flush()
 

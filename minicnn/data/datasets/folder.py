@@ -14,6 +14,7 @@ from .image_files import IMG_EXTENSIONS, default_loader
 from .vision import VisionDataset
 
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+UNREADABLE = (RuntimeError, OSError, ValueError, SyntaxError)  # what loaders raise for a file that they cannot read
 
 
 class DatasetFolder(VisionDataset):
@@ -43,7 +44,8 @@ class DatasetFolder(VisionDataset):
     on_error : {"raise", "skip"}, default "raise"
         What happens to files that ``loader`` cannot read. "raise": the error comes when such a sample is asked for.
         "skip": every file is read once now, which takes as long as a pass over the data, and those that cannot be read
-        are left out, with a warning that names them. A file that is damaged later raises in any case.
+        are left out, with a warning that names them. When one is damaged later, another file of its class takes its
+        place, with a warning that names both: a training goes on, and its batches keep their sizes.
 
     Attributes
     ----------
@@ -97,6 +99,7 @@ class DatasetFolder(VisionDataset):
             raise ValueError(f"{type(self).__name__}: on_error is 'raise' or 'skip'; got {on_error!r}")
         self.loader = loader
         self.extensions = extensions
+        self.on_error = on_error
         self.classes, self._class_to_idx = self.find_classes(self.root)  # type: ignore[misc]
         self.samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
         self._warn_of_odd_classes()
@@ -162,7 +165,7 @@ class DatasetFolder(VisionDataset):
         def reason(path: str) -> str | None:
             try:
                 self.loader(path)
-            except (RuntimeError, OSError, ValueError, SyntaxError) as error:
+            except UNREADABLE as error:
                 return str(error)
             return None
 
@@ -209,7 +212,28 @@ class DatasetFolder(VisionDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         path, target = self.samples[index]
-        return self.apply_transforms(self.loader(path), target)
+        try:
+            sample = self.loader(path)
+        except UNREADABLE as error:
+            if self.on_error == "raise":
+                raise
+            sample = self._load_another(index, error)
+        return self.apply_transforms(sample, target)
+
+    def _load_another(self, index: int, error: Exception) -> Any:
+        """Instead of a sample that can no longer be read, the next of its class that can."""
+        path, target = self.samples[index]
+        for other, its_target in self.samples[index:] + self.samples[:index]:
+            if its_target == target and other != path:
+                try:
+                    sample = self.loader(other)
+                except UNREADABLE:
+                    continue
+                warnings.warn(
+                    f"{type(self).__name__}: {other} takes the place of a file of its class: {error}", stacklevel=3
+                )
+                return sample
+        raise error
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -237,8 +261,8 @@ class ImageFolder(DatasetFolder):
     allow_empty : bool, default False
         Accept folders without images.
     on_error : {"raise", "skip"}, default "raise"
-        "skip" reads every file once now, and leaves out those that cannot be read, with a warning that names them; as
-        in :class:`DatasetFolder`.
+        "skip" reads every file once now, and leaves out those that cannot be read, with a warning that names them;
+        another image takes the place of one that is damaged later; as in :class:`DatasetFolder`.
 
     Attributes
     ----------

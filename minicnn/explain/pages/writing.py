@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core.atomic import atomic_write
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor, from_numpy
-from ...io.atomic import atomic_write
 from ...nn import Module
 from ..architecture.drawing import graph_of
 from ..figures import new_figure

@@ -12,6 +12,7 @@ from ...core.errors import ShapeError
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Module
+from ...ops.counting import confusion_counts
 from ..batches import batches
 from ..figures import new_figure
 from ..looking import checked_model, classified
@@ -70,9 +71,8 @@ class ConfusionMatrix(Picture):
         outside = next((int(i) for a in pair for i in a if not 0 <= i < count), None)
         if outside is not None:
             raise ValueError(f"confusion_matrix: classes are 0 to {count - 1}, but {outside} occurs among the labels")
-        matrix = np.bincount(pair[0].astype(int) * count + pair[1].astype(int), minlength=count**2)
         names = [str(i) for i in range(count)] if classes is None else list(classes)
-        return cls(matrix.reshape(count, count), names)
+        return cls(confusion_counts(pair[0], pair[1], count), names)
 
     @property
     def accuracy(self) -> float:

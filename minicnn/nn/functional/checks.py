@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,9 @@ def on_image(operation: str, value: Any, compute: Callable[[Tensor], Tensor]) ->
 
 
 def probability(operation: str, p: float) -> None:
-    """``p`` must lie in [0, 1]."""
+    """``p`` must be a number in [0, 1]."""
+    if not isinstance(p, Real):
+        raise TypeError(f"{operation}: p must be a probability between 0 and 1; got {p!r}, a {type(p).__name__}")
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"{operation}: p must be a probability between 0 and 1; got {p}")
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...io import atomic_write, save
+from ...core.atomic import atomic_write
+from ...io import save
 from .base import Callback
 from .monitor import Monitor
 

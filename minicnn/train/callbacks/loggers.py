@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -47,7 +48,9 @@ class JSONLLogger(Callback):
     """Append one JSON object per line: after every epoch its row, and every so many steps the step.
 
     A line has ``"kind"``, ``"epoch"`` or ``"step"``, and the numbers (null for NaN and infinity). After
-    resuming, lines that are newer than the checkpoint are taken away first.
+    resuming, lines of this training that are newer than the checkpoint are taken away first; the lines
+    of another one, where ``path`` is its log, stay before the new ones. A training that begins anew
+    replaces the file.
 
     Parameters
     ----------
@@ -71,6 +74,7 @@ class JSONLLogger(Callback):
     def on_fit_begin(self, run: Run) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._anew = not run.resuming  # the log before stays until there is a line: another callback may yet refuse
+        self._stand_after(b"" if self._anew else self._there())
 
     def on_step_end(self, run: Run) -> None:
         if self.every_steps and run.step % self.every_steps == 0:
@@ -82,16 +86,34 @@ class JSONLLogger(Callback):
 
     def _write(self, line: dict[str, Any]) -> None:
         known = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in line.items()}
-        with self.path.open("w" if self._anew else "a", encoding="utf-8") as file:
-            file.write(json.dumps(known) + "\n")
+        self._append(json.dumps(known).encode() + b"\n")
+
+    def _append(self, text: bytes) -> None:
+        with self.path.open("wb" if self._anew else "ab") as file:
+            file.write(text)
         self._anew = False
+        self._size += len(text)
+        self._digest.update(text)
+
+    def _stand_after(self, text: bytes) -> None:
+        """The file is known to hold this."""
+        self._size, self._digest = len(text), hashlib.sha256(text)
+
+    def _there(self) -> bytes:
+        return self.path.read_bytes() if self.path.exists() else b""
 
     def state_dict(self) -> dict[str, Any]:
-        return {"size": self.path.stat().st_size if self.path.exists() and not self._anew else 0}
+        return {"path": os.path.realpath(self.path), "size": self._size, "sha256": self._digest.hexdigest()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        if self.path.exists() and self.path.stat().st_size > state["size"]:
-            os.truncate(self.path, state["size"])
+        there, size = self._there(), state["size"]
+        begins_alike = hashlib.sha256(there[:size]).hexdigest() == state["sha256"]
+        if begins_alike and (size or state["path"] == os.path.realpath(self.path)):  # the log of this training
+            if len(there) > size:
+                os.truncate(self.path, size)
+            self._stand_after(there[:size])
+        elif there and not there.endswith(b"\n"):  # of one that was killed while it wrote
+            self._append(b"\n")
 
 
 class TensorBoard(Callback):

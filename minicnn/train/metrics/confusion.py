@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...ops.counting import confusion_counts
 from .base import Array, Metric, predicted_and_true
 
 Average = Literal["macro", "micro", "weighted"] | None
@@ -34,7 +35,7 @@ class _OfConfusion(Metric):
                 f"{type(self).__name__}: num_classes={self.num_classes}, but the batch has a class {n - 1}; "
                 f"expected 0 to {self.num_classes - 1}. Fix: num_classes={n}, or leave it out"
             )
-        grown = np.bincount(wanted * n + predicted, minlength=n * n).reshape(n, n)
+        grown = confusion_counts(wanted, predicted, n)
         grown[: len(self.counts), : len(self.counts)] += self.counts
         self.counts = grown
 

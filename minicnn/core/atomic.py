@@ -63,22 +63,29 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
-        os.replace(temporary, target)
+        publish(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_directory(target.parent)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Force the new name to the disk too (where directories can be opened: not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def publish(temporary: Path, target: Path) -> None:
+    """Give a complete file its name: on disk first, then renamed in one step, with the permissions of the file before.
+
+    Parameters
+    ----------
+    temporary : Path
+        Closed, and in the directory of ``target``.
+    target : Path
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    if target.exists():
+        os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+    os.replace(temporary, target)
+    if hasattr(os, "O_DIRECTORY"):  # the new name, too, is on disk (where directories can be opened: not on Windows)
+        descriptor = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
