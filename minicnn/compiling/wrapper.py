@@ -15,7 +15,7 @@ from ..core.dtype import get_default_dtype
 from ..core.recording import records
 from ..core.tensor import Tensor
 from ..nn import Module
-from .program import StaleError
+from .program import Program, StaleError
 from .recording import CompileError, compiled
 from .structure import Structure
 
@@ -105,6 +105,7 @@ class CompiledModule(Module):
             _fullgraph=fullgraph,
             _structure=None,
             _programs={},
+            _latest=None,
             _warned=False,
             _turn=threading.Lock(),
         )
@@ -122,6 +123,8 @@ class CompiledModule(Module):
                 if found == "eager":
                     return self._eager(args)
                 program, pack = found
+                if program is not self._latest:
+                    self._let_rest(program)
                 try:
                     return pack(iter(program.run(arrays)))
                 except StaleError:
@@ -129,6 +132,13 @@ class CompiledModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     forward = __call__
+
+    def _let_rest(self, program: Program) -> None:
+        """Only the latest program keeps the memory of its results."""
+        before = self._latest
+        self.__dict__["_latest"] = program
+        if before is not None:
+            before.rest()
 
     def _eager(self, args: tuple[Any, ...]) -> Any:
         """Run the model, which was refused: if it changes its own attributes, it is not tried again for that."""

@@ -31,8 +31,8 @@ class Exchange:
                 "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
             )
         memory = self._versions.memory
-        memory.before_change()  # whoever gets it may change it
         memory.exposed = True
+        memory.before_change()  # whoever gets it may change it
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:

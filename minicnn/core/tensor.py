@@ -101,7 +101,7 @@ class Tensor(Facts, Exchange):
 
     def _set_array(self, array: Any) -> None:
         """Begin: an array or a Deferred, without history."""
-        if type(array) is Deferred:
+        if isinstance(array, Deferred):
             self._wait(array)
         else:
             self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
@@ -118,7 +118,7 @@ class Tensor(Facts, Exchange):
 
     def _hold(self, result: Any) -> None:
         """From now on hold ``result``, an array or a Deferred."""
-        if type(result) is Deferred:
+        if isinstance(result, Deferred):
             self._wait(result)
             self.__dict__.pop("_array", None)
         else:
@@ -211,6 +211,7 @@ class Tensor(Facts, Exchange):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        self._versions.before_change()  # also where it stays the same memory, seen otherwise
         self._versions.share(value._versions)
         self._hold(value._array)
 
