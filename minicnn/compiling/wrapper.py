@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,18 @@ from ..nn import Module
 from .program import Program, StaleError
 from .recording import CompileError, compiled
 from .structure import Structure
+
+_turn = threading.Lock()  # held by who records a model
+
+
+def _after_fork() -> None:
+    """In a forked process: another thread of the parent may have been recording, and will never come to its end."""
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 PROGRAMS = 64  # shapes, types and backends of one model; further ones run eagerly
 
@@ -108,7 +121,6 @@ class CompiledModule(Module):
             _programs={},
             _latest=None,
             _warned=False,
-            _turn=threading.Lock(),
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +183,7 @@ class CompiledModule(Module):
 
     def _compiled(self, key: Any, arrays: list[Any]) -> Any:
         """The program for ``key``, made now unless another thread has just done so; or the word ``"eager"``."""
-        with self._turn:
+        with _turn:
             programs = self._programs
             if key not in programs:
                 try:

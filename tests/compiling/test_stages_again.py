@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -135,3 +138,25 @@ def test_interrupted_folding_is_done_again() -> None:
         with interrupted(folding, "scale_and_shift", 0):
             compiled(x)
     same(model, compiled, x)
+
+
+FORKED = """
+import os, minicnn
+from minicnn.compiling import wrapper
+from minicnn_kernels.numba_cpu.vector import compiled
+
+minicnn.set_num_threads(1)
+wrapper._turn.acquire(), compiled._lock.acquire()  # other threads were at it when the process was forked
+child = os.fork()
+if child == 0:
+    model = minicnn.compile(minicnn.nn.Linear(3, 2).eval(), fullgraph=True)
+    with minicnn.no_grad():
+        os._exit(model(minicnn.ones(1, 3)).numel())
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_can_compile_though_another_thread_was_at_it() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "2\n", done.stderr
