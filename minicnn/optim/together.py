@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels import registry
-from minicnn_kernels.arrays import device_index
 
 from ..core import capture
 from ..core import device as devices
