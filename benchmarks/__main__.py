@@ -5,6 +5,7 @@ python -m benchmarks networks                     training and inference of whol
 python -m benchmarks training --only resnet       one part, and of it what is named so
 python -m benchmarks loading                      photos for AlexNet ($MINICNN_DATA holds them, or generated ones)
 python -m benchmarks layers --only resnet50       every kernel of a training step; --inference 1 of inference
+python -m benchmarks gpu --help                   the same on a GPU, beside PyTorch with cuDNN
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["gpu"]:
+        from .gpu.command import main as on_gpu
+
+        on_gpu(sys.argv[2:])
+        return
     args = arguments()
     for package in ("torch", "numba"):
         if importlib.util.find_spec(package) is None:

@@ -22,6 +22,8 @@ from minicnn_kernels.watching import Call, watch
 from .networks import Network
 from .sides import Inference, Training
 
+STEPS = 5  # that are profiled
+
 
 @dataclasses.dataclass
 class Row:
@@ -57,18 +59,25 @@ class Profiled:
             self.step = Inference(network, folder, threads, inference, "minicnn")
 
     def profile(self, steps: int) -> Profile:
-        """The median of each call's seconds over several steps, and of others in which nothing is written down."""
-        self.step()
-        whole, all_calls = [], []
-        for _ in range(steps):
-            calls: list[tuple[str, str, float, float, float]] = []
-            with watch(lambda call: calls.append(summed_up(call))):  # noqa: B023
-                self.step()
-            all_calls.append(calls)
-            before = time.perf_counter()
-            self.step()
-            whole.append(time.perf_counter() - before)
-        return Profile(self.name, gather(all_calls), float(np.median(whole)))
+        """See :func:`profile`."""
+        return profile(self.name, self.step, steps)
+
+
+def profile(
+    name: str, step: Callable[[], object], steps: int, clock: Callable[[], float] = time.perf_counter
+) -> Profile:
+    """The median of each call's seconds over several steps, and of others in which nothing is written down."""
+    step()
+    whole, all_calls = [], []
+    for _ in range(steps):
+        calls: list[tuple[str, str, float, float, float]] = []
+        with watch(lambda call: calls.append(summed_up(call)), clock):  # noqa: B023
+            step()
+        all_calls.append(calls)
+        before = clock()
+        step()
+        whole.append(clock() - before)
+    return Profile(name, gather(all_calls), float(np.median(whole)))
 
 
 def summed_up(call: Call) -> tuple[str, str, float, float, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -22,14 +23,37 @@ from .scaling import WAY, Sweep
 from .startup import Startup
 from .training import TrainingRow
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-TITLE = "# Speed beside PyTorch, ONNX Runtime and OpenVINO"
-INTRODUCTION = """\
+
+@dataclass(frozen=True)
+class Document:
+    """A file of results, and the order of its sections."""
+
+    path: Path
+    title: str
+    introduction: str
+    order: tuple[str, ...]
+
+    def text(self, found: Mapping[str, str]) -> str:
+        """The whole file."""
+        bodies = [f"## {title}\n\n{found[title]}" for title in self.order if title in found]
+        return "\n\n".join((f"# {self.title}", self.introduction, *bodies)) + "\n"
+
+    def write(self, title: str, body: str) -> None:
+        """Put one section into the file, in place of what it said before."""
+        before = sections(self.path.read_text("utf-8")) if self.path.exists() else {}
+        self.path.write_text(self.text({**before, title: body}), "utf-8")
+
+
+RESULTS = Document(
+    Path(__file__).with_name("RESULTS.md"),
+    "Speed beside PyTorch, ONNX Runtime and OpenVINO",
+    """\
 Written by `python -m benchmarks --write`. All figures are in float32. A ratio is the other side's time divided by
 minicnn's: above 1, minicnn is faster. The sides take turns on a machine that is waited for until it is idle; a time is
 the median of single calls, with the quartiles in brackets. Networks run in one process per side, each library with its
-own threads, their outputs compared before (same weights, same images)."""
-ORDER = ("Machine", "Training", "Inference", "Layers", "Growth", "Start-up", "Loading", "Operations")
+own threads, their outputs compared before (same weights, same images).""",
+    ("Machine", "Training", "Inference", "Layers", "Growth", "Start-up", "Loading", "Operations"),
+)
 SMALL = 0.005  # of a step: kernels below it are added up
 
 
@@ -271,15 +295,3 @@ def sections(text: str) -> dict[str, str]:
     """The sections of a file by title."""
     parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     return {title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def document(found: Mapping[str, str]) -> str:
-    """The whole file."""
-    bodies = [f"## {title}\n\n{found[title]}" for title in ORDER if title in found]
-    return "\n\n".join((TITLE, INTRODUCTION, *bodies)) + "\n"
-
-
-def write(title: str, body: str, path: Path = RESULTS) -> None:
-    """Put one section into the file, in place of what it said before."""
-    before = sections(path.read_text("utf-8")) if path.exists() else {}
-    path.write_text(document({**before, title: body}), "utf-8")

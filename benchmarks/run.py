@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import inference, loading, operations, results, scaling, startup, training
-from .layers import Profiled
+from .layers import STEPS, Profiled
 from .networks import NETWORKS, Network, weights_path, write_weights
 from .settings import Settings
 from .workers import Worker
 
 PROFILED = ("vgg16", "resnet50", "mobilenet_v2")  # without --only
-STEPS = 5  # that are profiled
 
 
 class Run:
@@ -42,7 +41,7 @@ class Run:
         """Print a section, and put it into RESULTS.md."""
         print(f"\n## {title}\n\n{text}", flush=True)
         if self.write:
-            results.write(title, text)
+            results.RESULTS.write(title, text)
 
     def machine(self) -> str:
         """Measure its peaks."""

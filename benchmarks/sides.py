@@ -56,12 +56,19 @@ class Training:
     """The whole step: zero_grad, forward, loss, backward, optimiser; with autograd and running statistics."""
 
     def __init__(
-        self, row: Network, folder: Path, threads: int, library: str, way: Way = Way(), batch: int | None = None
+        self,
+        row: Network,
+        folder: Path,
+        threads: int,
+        library: str,
+        way: Way = Way(),
+        batch: int | None = None,
+        device: str = "cpu",
     ) -> None:
         self.root = root = _start(library, threads)
         batch = batch or row.batch
-        self.model = row.load(library, folder).train()
-        self.x, self.labels = root.from_numpy(row.images(batch)), root.from_numpy(row.labels(batch))
+        self.model = row.load(library, folder).train().to(device)
+        self.x, self.labels = (root.from_numpy(a).to(device) for a in (row.images(batch), row.labels(batch)))
         if way.channels_last:
             self.model.to(memory_format=root.channels_last)
             self.x = self.x.contiguous(memory_format=root.channels_last)
@@ -72,17 +79,21 @@ class Training:
             self.model.parameters(), **OPTIMIZERS[row.optimizer], **fused
         )
 
-    def __call__(self) -> float:
+    def step(self, x: Any, labels: Any) -> Any:
+        """One step of the optimiser; returns the loss, a tensor."""
         self.optimizer.zero_grad()
-        outputs = self.run(self.x)
+        outputs = self.run(x)
         if isinstance(outputs, tuple):  # GoogLeNet with its auxiliary heads
-            main, *others = (self.criterion(output, self.labels) for output in outputs)
+            main, *others = (self.criterion(output, labels) for output in outputs)
             loss = main + AUXILIARY * sum(others)
         else:
-            loss = self.criterion(outputs, self.labels)
+            loss = self.criterion(outputs, labels)
         loss.backward()
         self.optimizer.step()
-        value = loss.item()
+        return loss
+
+    def __call__(self) -> float:
+        value = self.step(self.x, self.labels).item()
         if not math.isfinite(value):
             raise ArithmeticError(f"the loss is {value}")
         return value
@@ -91,7 +102,7 @@ class Training:
         """Scores in evaluation."""
         self.model.eval()
         with self.root.no_grad():
-            scores = self.model(self.x).numpy()
+            scores = self.model(self.x).cpu().numpy()
         self.model.train()
         return scores
 
@@ -99,10 +110,19 @@ class Training:
 class Inference:
     """Evaluation without gradients, in minicnn or PyTorch."""
 
-    def __init__(self, row: Network, folder: Path, threads: int, batch: int, library: str, way: Way = Way()) -> None:
+    def __init__(
+        self,
+        row: Network,
+        folder: Path,
+        threads: int,
+        batch: int,
+        library: str,
+        way: Way = Way(),
+        device: str = "cpu",
+    ) -> None:
         self.root = root = _start(library, threads)
-        self.model = row.load(library, folder).eval()
-        self.x = root.from_numpy(row.images(batch))
+        self.model = row.load(library, folder).eval().to(device)
+        self.x = root.from_numpy(row.images(batch)).to(device)
         if way.channels_last:
             self.model.to(memory_format=root.channels_last)
             self.x = self.x.contiguous(memory_format=root.channels_last)
@@ -115,7 +135,7 @@ class Inference:
 
     def __call__(self) -> np.ndarray:
         with self.root.no_grad():
-            return self.model(self.x).numpy()  # asks for the numbers: minicnn may put work off until then
+            return self.model(self.x).cpu().numpy()  # asks for the numbers: minicnn may put work off until then
 
     output = __call__
 

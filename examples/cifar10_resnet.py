@@ -2,7 +2,7 @@
 
     python examples/cifar10_resnet.py                         ResNet-20 and plain-20, a short training of each
     python examples/cifar10_resnet.py --models resnet56 plain56 resnet20 plain20
-    python examples/cifar10_resnet.py --full                  the paper's 64,000 iterations (days on a CPU)
+    python examples/cifar10_resnet.py --full --device cuda    the paper's 64,000 iterations (days on a CPU)
     python examples/cifar10_resnet.py --quick                 a few images, to see that everything works
 
 He, Zhang, Ren & Sun, *Deep residual learning for image recognition*, 2015, section 4.2: stochastic gradient descent
@@ -88,6 +88,7 @@ def train_one(name, training, test, args):
         epochs=-(-steps // len(batches)),
         scheduler=train.LRSchedule(schedule, every="step"),
         callbacks=[train.ModelCheckpoint(folder, "val_accuracy", overwrite=not args.resume), Report(name)],
+        device=args.device,
         resume=args.resume,
     )
     if history.stopped:
@@ -146,6 +147,7 @@ def parse_arguments(argv):
     add("--seed", type=int, default=0, help="of the weights, the order, the augmentation (default: %(default)s)")
     add("--workers", type=int, default=1, help="threads that prepare images ahead (default: %(default)s)")
     add("--threads", type=int, help="threads of the kernels (default: one per core)")
+    add("--device", default="cpu", help="where to compute: cpu, cuda (default: %(default)s)")
     output = Path("output/cifar10_resnet")
     add("--output", type=Path, default=output, help="folder of the results (default: %(default)s)")
     add("--resume", action="store_true", help="go on with trainings in the output folder")
@@ -165,6 +167,7 @@ def parse_arguments(argv):
     if not args.lr > 0:
         parser.error(f"--lr must be above 0; got {args.lr}")
     try:
+        minicnn.zeros(1, device=args.device)  # says what is missing
         if args.threads is not None:
             minicnn.set_num_threads(args.threads)
         args.output.mkdir(parents=True, exist_ok=True)

@@ -95,6 +95,7 @@ def fit(model, training, validation, args, epochs):
         optimizer=optim.Adam(parameters, lr=args.lr),
         epochs=epochs,
         callbacks=[checkpoint, train.CSVLogger(args.output / "history.csv"), Report()],
+        device=args.device,
         resume=args.resume,
     )
     if history.rows:
@@ -141,12 +142,12 @@ def from_features(training, validation, args, weights):
 # ------------------------------------------------------------------------ pictures
 
 
-def draw_predictions(model, photos, classes, path):
+def draw_predictions(model, photos, classes, device, path):
     """The held-out photos with the probability of the class that the model sees; how many are right."""
     from matplotlib.figure import Figure
 
     images = minicnn.stack([image for image, _ in photos])  # (N, 3, S, S)
-    probabilities, predicted = train.predict(model, images, batch_size=len(photos)).softmax(1).max(1)
+    probabilities, predicted = train.predict(model, images, batch_size=len(photos), device=device).softmax(1).max(1)
     shown = transforms.Denormalize(NORMALIZE.mean, NORMALIZE.std)(images).clamp(0, 1).permute(0, 2, 3, 1)
     figure = Figure(figsize=(12, 5.4), layout="constrained")
     right = 0
@@ -183,6 +184,7 @@ def parse_arguments(argv):
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, order, augmentation (default: 0)")
     parser.add_argument("--workers", type=int, default=1, help="threads that read photos ahead (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="threads of the kernels (default: one per core)")
+    parser.add_argument("--device", default="cpu", help="where to compute: cpu, cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("output/dogs_vs_cats"), help="(default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with the training in the output folder")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_IMAGES} photos of each set, small, one epoch")
@@ -200,6 +202,7 @@ def parse_arguments(argv):
     if not 0 <= args.dropout < 1:
         parser.error(f"--dropout must be at least 0 and less than 1; got {args.dropout}")
     try:
+        minicnn.zeros(1, device=args.device)  # says what is missing
         if args.threads:
             minicnn.set_num_threads(args.threads)
         args.output.mkdir(parents=True, exist_ok=True)
@@ -230,7 +233,7 @@ def main(argv=None):
     if not history.rows:
         sys.exit(f"Stopped ({history.stopped}). No epoch was finished.")
     best = history.best("val_accuracy")
-    right = draw_predictions(model, shown, classes, args.output / "predictions.png")
+    right = draw_predictions(model, shown, classes, args.device, args.output / "predictions.png")
     history.plot().savefig(args.output / "curves.png", dpi=110)
     results = {
         "settings": {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()},

@@ -78,11 +78,12 @@ def load_data(args):
     )
 
 
-def train_epoch(model, loader, criterion, optimizer, epoch, epochs, history):
+def train_epoch(model, loader, device, criterion, optimizer, epoch, epochs, history):
     """One pass over the training images."""
     model.train()
     bar = tqdm(loader, desc=f"Epoch {epoch}/{epochs}", unit="batch", leave=False, disable=None)
     for i, (images, labels) in enumerate(bar, start=1):
+        images, labels = images.to(device), labels.to(device)
         outputs = model(images)
         loss = criterion(outputs, labels)
 
@@ -102,19 +103,20 @@ def train_epoch(model, loader, criterion, optimizer, epoch, epochs, history):
             )
 
 
-def evaluate(model, loader):
+def evaluate(model, loader, device):
     """Share of the images that the model classifies right."""
     model.eval()
     correct = total = 0
     with minicnn.no_grad():
         for images, labels in loader:
+            images, labels = images.to(device), labels.to(device)
             _, predicted = minicnn.max(model(images).data, 1)
             correct += (predicted == labels).sum().item()
             total += labels.size(0)
     return correct / total
 
 
-def draw(path, model, data, history, title):
+def draw(path, model, data, device, history, title):
     """Curves of the training, and sixteen test images with their predictions, as a PNG."""
     from matplotlib.figure import Figure
 
@@ -131,7 +133,7 @@ def draw(path, model, data, history, title):
     model.eval()
     images, labels = next(iter(DataLoader(Subset(data, range(16)), batch_size=16)))
     with minicnn.no_grad():
-        probabilities, predicted = minicnn.max(nn.functional.softmax(model(images), dim=1), 1)
+        probabilities, predicted = minicnn.max(nn.functional.softmax(model(images.to(device)), dim=1), 1)
     for k, axes in enumerate(right.subplots(4, 4).flat):
         axes.imshow(images[k, 0].numpy(), cmap="gray")
         right_answer = predicted[k].item() == labels[k].item()
@@ -259,9 +261,9 @@ def main(argv=None):
     start = time.perf_counter()
     try:
         for epoch in range(done + 1, epochs + 1):
-            train_epoch(model, train_loader, criterion, optimizer, epoch, epochs, history)
+            train_epoch(model, train_loader, device, criterion, optimizer, epoch, epochs, history)
             scheduler.step()
-            accuracy = evaluate(model, test_loader)
+            accuracy = evaluate(model, test_loader, device)
             history["test_step"].append(len(history["loss"]))
             history["test_accuracy"].append(accuracy)
             print(
@@ -288,7 +290,7 @@ def main(argv=None):
 
     if history["test_accuracy"]:
         picture = args.output / "training.png"
-        draw(picture, model, test_data, history, f"ConvNet on {name}")
+        draw(picture, model, test_data, device, history, f"ConvNet on {name}")
         print(f"Curves and predictions: {picture}. Checkpoint: {checkpoint}.")
     return history
 

@@ -18,10 +18,11 @@ from typing import Any
 import numpy as _np
 from minicnn_kernels.conv_algorithms import active_conv_algorithm, set_conv_algorithm
 from minicnn_kernels.memory import empty_cache, memory_stats
+from minicnn_kernels.precision import get_float32_matmul_precision, set_float32_matmul_precision
 from minicnn_kernels.registry import active_backend, available_backends, use_backend
 from minicnn_kernels.threads import get_num_threads, set_num_threads
 
-from .core.device import device
+from .core.device import device, get_default_device, set_default_device
 from .core.dtype import (
     bool_,
     dtype,
@@ -91,12 +92,9 @@ from .ops.conversion import (
 from .ops.copying import clone
 from .ops.creation import (
     arange,
-    as_tensor,
-    asarray,
     empty,
     empty_like,
     eye,
-    from_dlpack,
     full,
     full_like,
     linspace,
@@ -196,6 +194,7 @@ from .ops.shaping import (
     unflatten,
     unsqueeze,
 )
+from .ops.sharing import as_tensor, asarray, from_dlpack
 from .ops.splitting import chunk, narrow, select, split, tensor_split, unbind
 
 __version__ = "0.1.0"

@@ -1,25 +1,25 @@
-"""Accelerators, by PyTorch's newer name for them: none in this version.
+"""Accelerators, by PyTorch's newer name for them: the GPU, where there is one.
 
 >>> import minicnn as torch
->>> torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
-'cpu'
+>>> device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"
 """
 
 from __future__ import annotations
 
+from . import cuda
 from .core.device import device
 
 
 def is_available() -> bool:
-    """Whether there is an accelerator: no."""
-    return False
+    """Whether there is an accelerator: a GPU that computes."""
+    return cuda.is_available()
 
 
 def device_count() -> int:
-    """Number of accelerators: 0."""
-    return 0
+    """Number of accelerators."""
+    return cuda.device_count()
 
 
 def current_accelerator(check_available: bool = False) -> device | None:
-    """The accelerator in use, or, unless ``check_available``, one that could be: None."""
-    return None
+    """The kind of accelerator there is, ``device("cuda")``; None without one."""
+    return device("cuda") if cuda.is_available() else None

@@ -49,7 +49,7 @@ PAIRS = (  # each is changed into the other
 SWAPS = {
     **dict(PAIRS), **{b: a for a, b in PAIRS},
     "*": "+", "/": "*", "%": "/", "*=": "+=", "/=": "*=", "++": "--", "!": "", ">>": "<<", "^": "|",
-    "fmax": "fmin", "exp": "log", "continue": "break", "__syncthreads": "(void)",
+    "fmax": "fmin", "exp": "log", "continue": "break", "__syncthreads": "int",
 }  # fmt: skip
 TOKEN = re.compile(
     r"[A-Za-z_]\w*|0x[0-9A-Fa-f]+\w*|\d+|<<|>>|<=|>=|==|!=|&&|\|\||\+=|-=|\*=|/=|%=|\+\+|--|->|::|[-+*/%<>!^]"

@@ -42,3 +42,18 @@ class DTypeError(LayerError, TypeError):
 
 class BackendError(LayerError, ValueError):
     """An unknown or unavailable backend."""
+
+
+class DeviceMemoryError(LayerError, MemoryError):
+    """A GPU has not as much memory as was asked for: ``minicnn.cuda.OutOfMemoryError``.
+
+    The process goes on: what is given back can be asked for again.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise DeviceMemoryError("the GPU is out of memory")
+    ... except MemoryError as error:
+    ...     print(error)
+    the GPU is out of memory
+    """

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .arrays import Array
+from .arrays import Array, on_device
 
 LARGE = 2**14  # bytes; smaller arrays are not pooled: the C library has their pages at hand
 SLACK = 256  # bytes behind an array: four of the widest vectors
@@ -286,12 +286,18 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> Array:
 def empty_like(x: Array) -> Array:
     """Return an array of the shape, element type and memory order of ``x``, with arbitrary contents.
 
+    For an array on a device, one there, from the pool that CuPy keeps.
+
     Examples
     --------
     >>> channels_last = np.zeros((2, 4, 5, 3)).transpose(0, 3, 1, 2)
     >>> empty_like(channels_last).strides == channels_last.strides
     True
     """
+    if on_device(x):
+        axes = memory_order(x)
+        y = np.empty([x.shape[axis] for axis in axes], x.dtype, like=x)
+        return y.transpose(sorted(range(x.ndim), key=axes.__getitem__))
     if x.flags.c_contiguous:
         return _array(x.shape, x.dtype, None)
     strides, step = [0] * x.ndim, x.itemsize
@@ -341,6 +347,8 @@ def alone(x: Array) -> bool:
     """
     if x.base is None:
         return True
+    if on_device(x):  # CuPy's views have the array itself as their base, through however many views
+        return dense(x) and x.base.nbytes == x.nbytes and _references(x) == _ONE
     if not dense(x):  # it has gaps, or the same memory twice
         return False
     size = x.nbytes

@@ -1,6 +1,6 @@
 """Which function computes an operation: the table (operation, backend) -> kernel.
 
-Three backends compute the same operations:
+Four backends compute the same operations:
 
 =============  ====================================================  =====================
 backend        what it is                                            where
@@ -8,11 +8,14 @@ backend        what it is                                            where
 ``reference``  plain nested loops: the textbook, and the oracle      ``reference/``
 ``numpy``      im2col + matrix product, vectorised NumPy             ``vectorized/``
 ``numba``      compiled, parallel loops on channels-last memory      ``numba_cpu/``
+``cupy``       CUDA kernels, for arrays on a GPU                     ``cuda/``
 =============  ====================================================  =====================
 
-The kernel is looked up at every call, from the backend that is active then. A
-kernel may decline some arguments (an element type, say); the call then falls
-back to the ``numpy`` kernel, and :func:`explain` says so.
+The kernel is looked up at every call: by where the first array lives, and from the
+backend that is active then. Arrays on a GPU go to ``cupy`` whatever is active, but for
+``numpy``, whose functions compute there too (NumPy hands them to CuPy). A kernel may
+decline some arguments (an element type, say); the call then falls back to the
+``numpy`` kernel, and :func:`explain` says so.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from .arrays import on_device
 from .errors import BackendError
 from .switch import Switch
 from .threads import available_threads
@@ -35,6 +39,7 @@ _MODULES = {
     "reference": "minicnn_kernels.reference",
     "numpy": "minicnn_kernels.vectorized",
     "numba": "minicnn_kernels.numba_cpu",
+    "cupy": "minicnn_kernels.cuda.launchers",
 }
 FALLBACK = "numpy"
 
@@ -118,7 +123,9 @@ def any_replaced() -> bool:
 def missing(backend: str) -> str | None:
     """Why ``backend`` cannot be used here, or None if it can."""
     if backend == "cupy":
-        return "this version of minicnn has no CUDA backend; its CUDA kernels run on the CPU, for study (docs/cuda.md)"
+        from .cuda.runtime import why_unavailable
+
+        return why_unavailable()
     if backend not in _MODULES:
         return f"there is no backend {backend!r}; choose one of {', '.join(map(repr, _MODULES))}"
     if backend == "numba" and importlib.util.find_spec("numba") is None:
@@ -138,7 +145,7 @@ def active_backend() -> str:
         chosen = os.environ.get("MINICNN_BACKEND")
         if chosen is not None and (reason := missing(chosen)) is not None:
             raise BackendError(f"MINICNN_BACKEND={chosen!r}: {reason}")
-        _active = chosen or ("numba" if missing("numba") is None else FALLBACK)
+        _active = chosen or _host_backend()
     return _active
 
 
@@ -147,7 +154,7 @@ class use_backend(Switch):  # noqa: N801 - reads as a verb, as a call and in a w
 
     Parameters
     ----------
-    name : {"reference", "numpy", "numba"}
+    name : {"reference", "numpy", "numba", "cupy"}
 
     Raises
     ------
@@ -176,6 +183,28 @@ class use_backend(Switch):  # noqa: N801 - reads as a verb, as a call and in a w
         _active = value
 
 
+def backend_for(arguments: tuple[Any, ...]) -> str:
+    """The backend that computes on these arguments: the active one, or the one of the device where the first array is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> backend_for((np.zeros(3),)) == active_backend()
+    True
+    """
+    backend = active_backend()
+    first = arguments[0] if arguments else None
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if on_device(first):
+        return backend if backend == FALLBACK else "cupy"
+    return _host_backend() if backend == "cupy" else backend
+
+
+def _host_backend() -> str:
+    return "numba" if missing("numba") is None else FALLBACK
+
+
 def _load(backend: str) -> None:
     """Import the backend's kernels, which registers them; a dictionary look-up after the first time."""
     if backend == "numba":
@@ -192,6 +221,20 @@ def _load(backend: str) -> None:
 def _find(operation: str, backend: str) -> Kernel | None:
     _load(backend)
     return _table.get((operation, backend))
+
+
+def own(backend: str, operation: str) -> Kernel:
+    """A backend's own kernel for an operation, whether or not the backend can be used here.
+
+    Examples
+    --------
+    >>> own("numpy", "relu.forward").backend
+    'numpy'
+    """
+    found = _find(operation, backend)
+    if found is None:
+        raise _no_kernel(operation)
+    return found
 
 
 def find(operation: str, backend: str) -> Callable[..., Any]:
@@ -212,14 +255,14 @@ def find(operation: str, backend: str) -> Callable[..., Any]:
 
 def select(operation: str, arguments: tuple[Any, ...]) -> tuple[Kernel, str]:
     """The kernel that would compute ``operation`` on ``arguments``, and why that one."""
-    backend = active_backend()
+    backend = backend_for(arguments)
     found = _table.get((operation, backend)) or _find(operation, backend)
     if found is None:
         why = f"backend {backend!r} has no kernel for it"
     else:
         reason = found.declines(*arguments) if found.declines is not None else None
         if reason is None:
-            return found, f"backend {backend!r} is active"
+            return found, f"backend {backend!r} is active" if backend == _active else "the arrays are on a GPU"
         why = f"the {backend!r} kernel declines: {reason}"
     fallback = _find(operation, FALLBACK)
     if fallback is None:

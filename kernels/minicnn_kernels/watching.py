@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import registry
-from .arrays import Array
+from .arrays import Array, address, on_device
 
 MANY = 9  # more arrays are a list of parameters
 
@@ -30,7 +30,7 @@ class Call(NamedTuple):
     @property
     def moved(self) -> int:
         """Bytes of all arrays that were read and written; memory that was changed in place counts once."""
-        return sum({a.ctypes.data: a.nbytes for a in arrays((self.arguments, self.result))}.values())
+        return sum({address(a): a.nbytes for a in arrays((self.arguments, self.result))}.values())
 
     def describe(self) -> tuple[str, float]:
         """What the call works on, and its floating-point operations (0 where memory is what counts)."""
@@ -38,10 +38,11 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def watch(record: Callable[[Call], object]) -> Iterator[None]:
+def watch(record: Callable[[Call], object], clock: Callable[[], float] = time.perf_counter) -> Iterator[None]:
     """Let ``record`` see every kernel call of the process, but no call inside a call.
 
-    The registry gives each kernel to its caller; inside this block it gives a kernel that is timed and reported.
+    The registry gives each kernel to its caller; inside this block it gives a kernel that is timed and reported. A
+    GPU computes after the call has returned: there, ``clock`` must wait for it before it tells the time.
 
     Examples
     --------
@@ -63,12 +64,12 @@ def watch(record: Callable[[Call], object]) -> Iterator[None]:
             if inside:
                 return found.function(*arguments)
             inside = True
-            before = time.perf_counter()
+            before = clock()
             try:
                 result = found.function(*arguments)
             finally:
                 inside = False
-            record(Call(operation, found, arguments, result, time.perf_counter() - before))
+            record(Call(operation, found, arguments, result, clock() - before))
             return result
 
         return dataclasses.replace(found, function=function), why
@@ -82,7 +83,7 @@ def watch(record: Callable[[Call], object]) -> Iterator[None]:
 
 def arrays(values: Any) -> list[Array]:
     """The arrays among arguments or results, however they are nested."""
-    if isinstance(values, np.ndarray):
+    if isinstance(values, np.ndarray) or on_device(values):
         return [values]
     return [array for value in values for array in arrays(value)] if isinstance(values, (tuple, list)) else []
 

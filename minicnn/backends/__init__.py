@@ -8,7 +8,9 @@ __all__ = ["are_deterministic_algorithms_enabled", "cuda", "cudnn", "mps", "use_
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
-    """Ask for results that are the same in every run: here they always are, so there is nothing to switch.
+    """Ask for results that are the same in every run: here they are anyway, so there is nothing to switch.
+
+    But on a GPU where an index occurs more than once: the gradient of ``x[index]``, ``index_add``, ``scatter_add``.
 
     Examples
     --------
@@ -18,7 +20,7 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 
 
 def are_deterministic_algorithms_enabled() -> bool:
-    """Whether every operation gives the same result in every run: yes.
+    """Whether every operation gives the same result in every run: yes, but see :func:`use_deterministic_algorithms`.
 
     Examples
     --------

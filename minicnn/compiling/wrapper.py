@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from minicnn_kernels.arrays import on_device
 from minicnn_kernels.conv_algorithms import active_conv_algorithm
 from minicnn_kernels.registry import active_backend, any_replaced
 
@@ -128,7 +129,7 @@ class CompiledModule(Module):
             arrays = [t._array for t in args]
             key = (
                 *(active_backend(), active_conv_algorithm(), get_default_dtype()),
-                *[(a.shape, a.dtype, a.strides) for a in arrays],
+                *[(type(a), a.shape, a.dtype, a.strides) for a in arrays],
             )
             for _ in range(2):
                 found = self._programs.get(key) or self._compiled(key, arrays)
@@ -188,6 +189,8 @@ class CompiledModule(Module):
                 try:
                     if len(programs) >= PROGRAMS:
                         raise CompileError(f"it has been called with {PROGRAMS} different shapes already")
+                    if any(map(on_device, (*arrays, *[t._array for t in self._structure.tensors.values()]))):
+                        raise CompileError("programs compute on the CPU, and it is on a GPU. Fix: model.cpu()")
                     programs[key] = compiled(self._orig_mod, self._structure, arrays)
                 except CompileError as error:
                     name = type(self._orig_mod).__name__

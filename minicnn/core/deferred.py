@@ -33,8 +33,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from minicnn_kernels import registry
+from minicnn_kernels.arrays import device_index
 from minicnn_kernels.epilogue import NONE, Epilogue
 
+from . import device as devices
 from . import grad_mode
 from .layer_stack import stack
 from .recording import records
@@ -120,6 +122,12 @@ class Deferred:
 
     @np.errstate(all="ignore")  # infinities and NaN are values
     def _run(self, epilogue: Epilogue) -> Any:
+        if devices.in_use:
+            with devices.on(device_index(self.arguments[0])):
+                return self._call(epilogue)
+        return self._call(epilogue)
+
+    def _call(self, epilogue: Epilogue) -> Any:
         return self._kernel(*self.arguments) if epilogue is NONE else self._kernel(*self.arguments, epilogue)
 
     def clamped(self, low: float, high: float) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_device
 
 from .deferred import Deferred
 from .errors import DTypeError
@@ -135,7 +136,7 @@ def result_dtype(*operands: Any) -> np.dtype[Any]:
     """
     ranks: list[np.dtype[Any] | None] = [None, None, None]  # dimensioned, 0-d, Python numbers
     for operand in operands:
-        if isinstance(operand, (np.ndarray, Deferred)):
+        if isinstance(operand, (np.ndarray, Deferred)) or on_device(operand):
             rank, kind = (0 if operand.ndim else 1), operand.dtype
         else:
             rank, kind = 2, number_dtype(operand)

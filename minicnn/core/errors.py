@@ -14,4 +14,8 @@ class AnomalyError(AutogradError):
 
 
 class DeviceError(LayerError, ValueError):
-    """A device that does not exist here."""
+    """A device that does not exist here, or tensors that are not on the same one."""
+
+
+class CaptureError(RuntimeError):
+    """Something that cannot be part of a CUDA graph, or a graph that does not fit any more."""

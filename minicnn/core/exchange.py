@@ -7,11 +7,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_device, on_host
 
-from .errors import AutogradError, DTypeError, ShapeError
+from . import device as devices
+from .errors import AutogradError, DeviceError, DTypeError, ShapeError
 
 if TYPE_CHECKING:
     from .tensor import Tensor
+
+
+CUDA_MEMORY = 2  # as DLPack calls it
+
+
+class HostError(DeviceError, TypeError):
+    """A tensor on a GPU where one on the CPU is needed."""
 
 
 class Exchange:
@@ -25,10 +34,20 @@ class Exchange:
         def __getitem__(self, index: Any) -> Tensor: ...
 
     def numpy(self, *, force: bool = False) -> Any:
-        """The array itself (the same memory); ``force`` detaches the tensor first."""
+        """The array itself (the same memory), of a tensor on the CPU.
+
+        ``force`` detaches the tensor first, and copies it to the CPU.
+        """
         if self.requires_grad and not force:
             raise AutogradError(
                 "numpy(): this tensor requires a gradient, and NumPy would not record it. Fix: x.detach().numpy()"
+            )
+        if on_device(self._array):
+            if force:
+                return on_host(self._array)
+            raise HostError(
+                f"numpy(): this tensor is on {self.device}, and NumPy cannot read the memory of a GPU. "
+                f"Fix: x.{'detach().' if self.requires_grad else ''}cpu().numpy()"
             )
         memory = self._versions.memory
         memory.exposed = True
@@ -86,10 +105,29 @@ class Exchange:
         return id(self)
 
     def __dlpack__(self, **options: Any) -> Any:
-        return self.numpy().__dlpack__(**options)
+        return (self._shared() if on_device(self._array) else self.numpy()).__dlpack__(**options)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """Where the elements are, for other libraries that use GPUs; a tensor on the CPU has no such attribute."""
+        if not on_device(self._array):
+            raise AttributeError("a tensor on the CPU has no __cuda_array_interface__. Fix: x.cuda()")
+        return self._shared().__cuda_array_interface__  # type: ignore[no-any-return]
+
+    def _shared(self) -> Any:
+        """The array on a GPU, for somebody who may write to it from now on."""
+        if self.requires_grad:
+            raise AutogradError(
+                "this tensor requires a gradient, and another library would not record it. Fix: x.detach()"
+            )
+        memory = self._versions.memory
+        memory.before_change()
+        memory.exposed = memory.address_known = True
+        return self._array
 
     def __dlpack_device__(self) -> Any:
-        return self._array.__dlpack_device__()
+        index = self.device.index
+        return self._array.__dlpack_device__() if index is None else (CUDA_MEMORY, index)
 
     def __format__(self, spec: str) -> str:
         return format(self.item() if self._array.ndim == 0 else str(self), spec)
@@ -115,8 +153,8 @@ class Exchange:
         """Pickling (for spawned workers) carries the values, not the history."""
         if self.grad_fn is not None:
             raise AutogradError("pickle: a result with a history cannot be pickled. Fix: x.detach()")
-        return _unpickle, (type(self), self._array, self._requires_grad)
+        return _unpickle, (type(self), on_host(self._array), self._requires_grad, self.device)
 
 
-def _unpickle(cls: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
-    return cls._wrap(array).requires_grad_(requires_grad)
+def _unpickle(cls: type[Tensor], array: Any, requires_grad: bool, where: devices.device = devices.CPU) -> Tensor:
+    return cls._wrap(devices.placed(array, devices.check_device(where))).requires_grad_(requires_grad)

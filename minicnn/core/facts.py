@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from minicnn_kernels.arrays import address
+
 from . import dtype as dtypes
 from .deferred import Deferred
-from .device import CPU, device
+from .device import device, device_of
 from .errors import ShapeError
 from .parts import Size, Versions
 
@@ -79,15 +81,17 @@ class Facts:
 
     @property
     def device(self) -> device:
-        return CPU
+        return device_of(self._form)
 
     @property
     def is_cuda(self) -> bool:
-        return False
+        """Whether the tensor is on a GPU."""
+        return self.device.type == "cuda"
 
     def get_device(self) -> int:
-        """-1: the CPU."""
-        return -1
+        """The number of the GPU; -1: the CPU."""
+        index = self.device.index
+        return -1 if index is None else index
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floating-point numbers."""
@@ -118,4 +122,4 @@ class Facts:
         array, memory = self._array, self._versions.memory
         memory.exposed = memory.address_known = True
         memory.before_change()
-        return int(array.ctypes.data)
+        return address(array)

@@ -27,7 +27,9 @@ import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
+from minicnn_kernels.arrays import as_array
 
+from . import device as devices
 from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
@@ -133,7 +135,11 @@ class Function:
             target._check_inplace(recording)
             target._versions.before_change()
 
-        result = self.evaluate(inputs, recording)
+        if devices.in_use:
+            with devices.on(devices.common(self, inputs)):
+                result = self.evaluate(inputs, recording)
+        else:
+            result = self.evaluate(inputs, recording)
 
         if target is not None:
             target._hold(result)
@@ -290,7 +296,8 @@ class Function:
         filled: list[Any] = []
         for grad, (shape, kind) in zip(grads, self.outputs, strict=True):
             if grad is None and kind.kind == "f":
-                grad = Tensor._wrap(np.zeros(shape, kind))
+                known = next(g._array for g in grads if g is not None)  # one of the results led here
+                grad = Tensor._wrap(np.zeros(shape, kind, like=known))
             filled.append(grad)
         if create_graph and not self.differentiable:
             raise AutogradError(
@@ -310,7 +317,7 @@ class Function:
             self.needs_grad = before
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
-            g if g is None or isinstance(g, Tensor) else Tensor._wrap(np.asarray(g)) if need else None
+            g if g is None or isinstance(g, Tensor) else Tensor._wrap(as_array(g)) if need else None
             for g, need in zip(inputs, needed, strict=True)
         )
         if grad_mode.is_anomaly_enabled():

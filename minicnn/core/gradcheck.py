@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_host
 
 from .errors import DTypeError
 from .grad_mode import no_grad
@@ -151,8 +152,8 @@ def compare(
     compared = []
     for i, first, second in zip(checked, analytic, again, strict=True):
         x = arguments[i]._array
-        gradient = np.zeros_like(x) if first is None else np.asarray(first._array)
-        if first is not None and not np.array_equal(gradient, second._array, equal_nan=True):  # type: ignore[union-attr]
+        gradient = np.zeros(x.shape) if first is None else on_host(first._array)
+        if first is not None and not np.array_equal(gradient, on_host(second._array), equal_nan=True):  # type: ignore[union-attr]
             raise GradcheckError(
                 f"gradient of input {i} changes from one backward pass to the next: it is not deterministic"
             )
@@ -166,8 +167,8 @@ def gradients(func: Callable[..., Any], inputs: Tensor | Sequence[Any], seed: in
     """What backward gives for the direction that :func:`compare` takes, as arrays by the position of the input."""
     arguments, checked = _checked(inputs)
     _, _, found = _backward(func, arguments, checked, seed)
-    zeros = (np.zeros_like(arguments[i]._array) for i in checked)
-    return {i: z if g is None else np.asarray(g._array) for i, g, z in zip(checked, found, zeros, strict=True)}
+    zeros = (np.zeros(arguments[i]._array.shape) for i in checked)
+    return {i: z if g is None else on_host(g._array) for i, g, z in zip(checked, found, zeros, strict=True)}
 
 
 def _checked(inputs: Tensor | Sequence[Any]) -> tuple[list[Any], list[int]]:
@@ -188,7 +189,7 @@ def _backward(func: Callable[..., Any], arguments: list[Any], checked: list[int]
     """Results, a random direction in their space, and the gradients of the product."""
     outputs = _outputs(func(*arguments))
     rng = np.random.default_rng(seed)
-    directions = [Tensor._wrap(np.asarray(rng.standard_normal(y.shape))) for y in outputs]
+    directions = [Tensor._wrap(np.asarray(rng.standard_normal(y.shape), like=y._array)) for y in outputs]
     targets = [arguments[i] for i in checked]
     return outputs, directions, grad(outputs, targets, directions, retain_graph=True, allow_unused=True)
 
@@ -209,11 +210,15 @@ def _compare(
     rtol: float,
 ) -> Comparison:
     """Finite differences of every element of one input."""
-    x = arguments[position]._array
+    given = arguments[position]._array
+    x = on_host(given)
     weights = [v._array for v in directions]
 
     def scalar(values: Any) -> float:
-        replaced = [Tensor._wrap(values).requires_grad_() if i == position else a for i, a in enumerate(arguments)]
+        replaced = [
+            Tensor._wrap(np.asarray(values, like=given)).requires_grad_() if i == position else a
+            for i, a in enumerate(arguments)
+        ]
         results = _outputs(func(*replaced))
         return float(sum(np.vdot(v, y._array) for v, y in zip(weights, results, strict=True)))
 
@@ -262,9 +267,9 @@ def gradgradcheck(func: Callable[..., Any], inputs: Tensor | Sequence[Any], *, s
     """
     arguments = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     with no_grad():
-        shapes = [y.shape for y in _all_tensors(func(*arguments))]
+        results = [y._array for y in _all_tensors(func(*arguments))]
     rng = np.random.default_rng(seed + 1)
-    directions = [Tensor._wrap(np.asarray(rng.standard_normal(shape))).requires_grad_() for shape in shapes]
+    directions = [Tensor._wrap(np.asarray(rng.standard_normal(y.shape), like=y)).requires_grad_() for y in results]
     count = len(arguments)
 
     def first_gradient(*values: Any) -> tuple[Tensor | None, ...]:

@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels.addition import add
+from minicnn_kernels.arrays import device_index, writable
 from minicnn_kernels.memory import alone, empty_like
 
+from . import capture
+from . import device as devices
 from .errors import AutogradError, ShapeError
 from .function import Function
 from .grad_mode import is_anomaly_enabled
@@ -52,22 +55,30 @@ class _Pass:
             grads = self.arrived(node)
             if self.wanted is not None and node not in self.useful:
                 continue
-            needed = tuple(self.leads_on(edge) for edge in node.edges)
-            cut_own = is_sum and node.cuts and self.unseen(node, grads[0])
-            input_grads = self.run_backward(node, grads, needed)
-            if node.shows_gradients:
-                self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
-            if not retain_graph:
-                node.release()
-            arriving: list[tuple[Edge, Tensor]] = []
-            for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
-                if needed[position] and grad is not None:
-                    _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
-                    arriving.append((edge, grad))  # type: ignore[arg-type]
-            for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
-                self.send(edge, grad, cut_own or (node.adds_up and edge is node.edges[0]))
+            if devices.in_use:
+                with devices.on(_device(grads)):
+                    self.go_through(node, grads, is_sum, retain_graph)
+            else:
+                self.go_through(node, grads, is_sum, retain_graph)
         for leaf, grad in self.leaves.values():
             self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
+
+    def go_through(self, node: Function, grads: list[Tensor | None], is_sum: bool, retain_graph: bool) -> None:
+        """Compute the gradients of a node's inputs, and send them on; ``is_sum``: nobody else has theirs."""
+        needed = tuple(self.leads_on(edge) for edge in node.edges)
+        cut_own = is_sum and node.cuts and self.unseen(node, grads[0])
+        input_grads = self.run_backward(node, grads, needed)
+        if node.shows_gradients:
+            self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
+        if not retain_graph:
+            node.release()
+        arriving: list[tuple[Edge, Tensor]] = []
+        for position, (edge, grad) in enumerate(zip(node.edges, input_grads, strict=True)):
+            if needed[position] and grad is not None:
+                _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
+                arriving.append((edge, grad))  # type: ignore[arg-type]
+        for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
+            self.send(edge, grad, cut_own or (node.adds_up and edge is node.edges[0]))
 
     def run_backward(
         self, node: Function, grads: list[Tensor | None], needed: tuple[bool, ...]
@@ -197,12 +208,17 @@ class _Pass:
     def owned(self, grad: Tensor, like: Any) -> Tensor:
         """The gradient on memory that nobody else has: its own if possible, else a copy laid out as ``like``."""
         array = grad._array
-        if array.dtype != like.dtype or id(array) in self.held or not array.flags.writeable or not alone(array):
+        if array.dtype != like.dtype or id(array) in self.held or not writable(array) or not alone(array):
             copy = empty_like(like)
             copy[...] = array
             array = copy
         self.held.add(id(array))
         return Tensor._wrap(array)
+
+
+def _device(grads: Sequence[Tensor | None]) -> int | None:
+    """The GPU where gradients are; those that wait are on the CPU."""
+    return next((device_index(g._array) for g in grads if g is not None and g._deferred is None), None)
 
 
 def _key(edge: Edge) -> Key:
@@ -276,7 +292,8 @@ def _seed(t: Tensor, grad: Tensor | None) -> Tensor:
                 f"this tensor has shape {t._array.shape}. "
                 "Fix: reduce it to a scalar first, as loss.mean(), or give backward(gradient) of the same shape"
             )
-        return Tensor._wrap(np.ones_like(t._array))
+        with devices.beside(t._array):
+            return Tensor._wrap(np.ones_like(t._array))
     if grad.shape != t.shape:
         raise ShapeError(f"backward: expected a gradient of shape {tuple(t.shape)}; got {tuple(grad.shape)}")
     return grad
@@ -312,7 +329,10 @@ def backward(
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
     for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
         if (grad := state.found.get(_key(t._edge()))) is not None:
-            state.accumulate(t, grad)
+            with devices.beside(t._array):
+                state.accumulate(t, grad)
+            if capture.recording is not None:
+                capture.recording.arrives_at(t)
 
 
 def grad(

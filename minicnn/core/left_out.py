@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-_GPU_ONLY = "this version of minicnn computes on the CPU, in full precision"
+_GPU_ONLY = "minicnn computes in the precision of the tensors; float32 convolutions on a GPU use TF32"
 _INSTEAD = {  # a part of the name, in lower case
     "1d": "minicnn computes on images; a sequence (N, C, L) is an image (N, C, 1, L) for the 2-d layer",
     "3d": "minicnn computes on images; volumes are left out",
@@ -45,9 +45,7 @@ _PARTS = {  # the whole name
     "modules": "the layers are in minicnn.nn itself",
     "multiprocessing": "use Python's multiprocessing; DataLoader(num_workers=...) needs neither",
     "profiler": "use Python's cProfile",
-    "set_default_device": "tensors are made on the CPU",
     "set_default_tensor_type": "use set_default_dtype",
-    "set_float32_matmul_precision": "products of float32 are computed in float32, always",
     "vmap": "use the batch dimension",
 }
 

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from minicnn_kernels.arrays import address, as_strided
 
 
 def axis_between(a: Any, b: Any) -> int | None:
     """The axis along which the array ``b`` goes on where ``a`` ends, in the same memory; None if it does not."""
     if a.base is None or a.base is not b.base or a.strides != b.strides or a.dtype != b.dtype or not a.size:
         return None
-    distance = b.__array_interface__["data"][0] - a.__array_interface__["data"][0]
+    distance = address(b) - address(a)
     for axis, (size, stride) in enumerate(zip(a.shape, a.strides, strict=True)):
         others = a.shape[:axis] == b.shape[:axis] and a.shape[axis + 1 :] == b.shape[axis + 1 :]
         if others and stride > 0 and distance == size * stride:
@@ -48,9 +48,9 @@ def together(parts: Sequence[Any], axis: int) -> Any:
     """The array that the parts of a run are cut from, as far as they go: a view."""
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
-    return as_strided(parts[0], shape)
+    return as_strided(parts[0], tuple(shape), parts[0].strides)
 
 
 def apart(whole: Any, parts: Sequence[Any], axis: int) -> list[Any]:
     """``whole`` cut along ``axis`` as ``parts`` are: views."""
-    return np.split(whole, np.cumsum([part.shape[axis] for part in parts])[:-1], axis)
+    return np.split(whole, np.cumsum([part.shape[axis] for part in parts])[:-1].tolist(), axis)

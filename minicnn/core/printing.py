@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_host
 
 from . import dtype as dtypes
 
@@ -72,7 +73,7 @@ def set_printoptions(
 def format_tensor(t: Any) -> str:
     """``tensor([...], dtype=..., requires_grad=True)``."""
     prefix = "tensor("
-    array = t._array
+    array = on_host(t._array)
     suffixes = []
     kind = dtypes.from_numpy_dtype(array.dtype)
     default = dtypes.get_default_dtype()
@@ -84,6 +85,8 @@ def format_tensor(t: Any) -> str:
     else:
         body = _body(array, len(prefix))
         usual = kind in (default, dtypes.int64, dtypes.bool_)
+    if t.is_cuda:
+        suffixes.append(f"device='{t.device}'")
     if not usual:
         suffixes.append(f"dtype={kind}")
     if t.requires_grad:

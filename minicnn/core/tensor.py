@@ -1,6 +1,6 @@
 """The tensor: an array that remembers how it was made.
 
-A :class:`Tensor` holds a NumPy array and, if it requires a gradient, the node
+A :class:`Tensor` holds a NumPy array, or on a GPU one of CuPy, and, if it requires a gradient, the node
 (:class:`~minicnn.core.function.Function`) that made it. Arithmetic and the
 other methods are attached by :mod:`minicnn.ops.methods`; this file has only
 what a tensor *is*: memory, type, history, views and changes in place.
@@ -13,10 +13,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_host, writable
 
 from . import dtype as dtypes
 from . import grad_mode
 from .deferred import Deferred
+from .device import arrived
 from .errors import AutogradError, DTypeError, ShapeError
 from .exchange import Exchange
 from .facts import Facts
@@ -87,7 +89,7 @@ class Tensor(Facts, Exchange):
         kind = dtypes.get_default_dtype().numpy
         if len(data) == 1 and not isinstance(data[0], (int, np.integer)):
             values = data[0]._array if isinstance(data[0], Tensor) else data[0]
-            array = np.empty(values, kind) if isinstance(values, Size) else np.array(values, dtype=kind)
+            array = np.empty(values, kind) if isinstance(values, Size) else np.array(on_host(values), dtype=kind)
         else:
             array = np.empty(data or (0,), kind)
         self._set_array(array)
@@ -104,7 +106,7 @@ class Tensor(Facts, Exchange):
         if isinstance(array, Deferred):
             self._wait(array)
         else:
-            self._array = array if isinstance(array, np.ndarray) else np.asarray(array)
+            self._array = array if isinstance(array, np.ndarray) else arrived(array)
         self._requires_grad = False
         self.grad = None
         self.grad_fn = None
@@ -290,7 +292,7 @@ class Tensor(Facts, Exchange):
                 "a leaf that requires a gradient cannot be changed in place while operations are recorded. "
                 "Fix: do it inside `with minicnn.no_grad():`, or use the operation that is not in place"
             )
-        if self._deferred is None and not self._array.flags.writeable:
+        if self._deferred is None and not writable(self._array):
             raise ShapeError(
                 f"this tensor of shape {self._array.shape} cannot be written: several of its elements share one place "
                 "in memory (expand), or its array is read-only. Fix: clone() first"

@@ -85,10 +85,23 @@ def default_convert(sample: Any) -> Any:
     return sample
 
 
+def pinned(batch: Any) -> Any:
+    """A batch with its tensors in pinned memory."""
+    if isinstance(batch, Tensor):
+        return batch.pin_memory()
+    if isinstance(batch, Mapping):
+        return _like_mapping(batch, {key: pinned(value) for key, value in batch.items()})
+    if isinstance(batch, Sequence) and not isinstance(batch, (str, bytes)):
+        return _like_sequence(batch, [pinned(value) for value in batch])
+    return batch
+
+
 def _stack(batch: Sequence[Any]) -> Tensor:
     """Tensors or arrays of one shape, along a new first axis."""
     _check_kind(batch, (Tensor, np.ndarray, np.generic))
-    arrays: list[NDArray[Any]] = [np.asarray(sample) for sample in batch]
+    arrays: list[NDArray[Any]] = [
+        np.asarray(sample.cpu() if isinstance(sample, Tensor) and sample.is_cuda else sample) for sample in batch
+    ]
     for i, array in enumerate(arrays):
         if array.shape != arrays[0].shape:
             raise ShapeError(

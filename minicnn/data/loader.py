@@ -11,9 +11,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from ..core.device import gpu_available
 from ..core.random import Generator, default_generator
 from .batch_maker import BatchMaker, BatchPlan
-from .collate import default_collate, default_convert
+from .collate import default_collate, default_convert, pinned
 from .dataset import IterableDataset
 from .loader_checks import check_arguments
 from .randomness import SAMPLE, draw_seed, randomness_of
@@ -49,7 +50,8 @@ class DataLoader:
     collate_fn : callable, optional
         From a list of samples to a batch; :func:`default_collate` unless given.
     pin_memory : bool, default False
-        Accepted for PyTorch's signature; warns, for there is nothing to pin here.
+        Put the tensors of each batch into pinned memory, from which ``x.to("cuda", non_blocking=True)`` copies beside
+        the program. Without a GPU there is nothing to pin for, and it warns.
     drop_last : bool, default False
         Leave out a last batch that is smaller than the others.
     timeout : float, default 0
@@ -108,8 +110,9 @@ class DataLoader:
             dataset, batch_size, shuffle, sampler, batch_sampler, num_workers, drop_last, timeout,
             multiprocessing_context, prefetch_factor, persistent_workers, worker_mode,
         )  # fmt: skip
-        if pin_memory:
-            warnings.warn("DataLoader: pin_memory has no effect; there is no accelerator to copy to", stacklevel=2)
+        if pin_memory and not gpu_available():
+            warnings.warn("DataLoader: pin_memory has no effect; there is no GPU to copy to", stacklevel=2)
+            pin_memory = False
         self._streams = isinstance(dataset, IterableDataset)
         if not self._streams and sampler is None and batch_sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
@@ -166,7 +169,10 @@ class DataLoader:
         """
         if isinstance(start, bool) or not isinstance(start, int) or start < 0:
             raise ValueError(f"DataLoader.batches_from: start is the number of a batch, from 0 on; got {start!r}")
-        seed = draw_seed(self.generator)
+        found = self._batches_from(start, draw_seed(self.generator))
+        return map(pinned, found) if self.pin_memory else found
+
+    def _batches_from(self, start: int, seed: int) -> Iterator[Any]:
         if self._streams:
             stream = self._stream(seed)
             for _ in islice(stream, start):

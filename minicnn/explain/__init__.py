@@ -16,6 +16,11 @@ tables, drawings and pages, which are texts already) ``figure()`` is a figure of
 62208
 """
 
+import functools as _functools
+from collections.abc import Callable as _Callable
+from typing import Any as _Any
+
+from ..core import device as _devices
 from .activity import ActivationRow, ActivationStats, activation_stats
 from .architecture.drawing import Graph, graph
 from .autopsy import Autopsy, InputAutopsy, gradient_autopsy
@@ -96,3 +101,18 @@ __all__ = [
     "saliency",
     "summary",
 ]
+
+
+def _on_the_cpu(function: _Callable[..., _Any]) -> _Callable[..., _Any]:
+    """The function, which says so if it is given what is on a GPU."""
+
+    @_functools.wraps(function)
+    def checked(*args: _Any, **kwargs: _Any) -> _Any:
+        if _devices.in_use:
+            _devices.check_on_cpu(f"explain.{function.__name__}", *args, *kwargs.values())
+        return function(*args, **kwargs)
+
+    return checked
+
+
+globals().update({_name: _on_the_cpu(globals()[_name]) for _name in __all__ if _name.islower() and _name != "summary"})

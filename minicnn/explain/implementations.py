@@ -132,8 +132,7 @@ def _cuda_on_cpu(call: Call, limit: float) -> Way | Implementation:
     name, reason = "CUDA, on the CPU", operations.declines(call.operation, call.arguments)
     if reason is not None:
         return Implementation(name, note=reason)
-    kernel, function = operations.OPERATIONS[call.operation]
-    source = operations.place(kernel)
+    source, function = operations.place(operations.operations()[call.operation]), operations.launcher(call.operation)
     try:
         compiler()
     except CompileError as error:

@@ -31,7 +31,8 @@ def arguments(
     ValueError
         If the sizes make no sense, or not exactly one of size and data is given.
     """
-    check_device(device)
+    members = [*model.parameters(), *model.buffers()]
+    where = check_device(device) if device is not None or not members else members[0].device
     if (input_size is None) == (input_data is None):
         given = "both" if input_data is not None else "none of them"
         raise ValueError(f"summary: give either input_size or input_data; got {given}. For input_size, {EXPECTED}")
@@ -39,14 +40,14 @@ def arguments(
     if input_data is not None:
         if batch_size is not None:
             raise ValueError("summary: batch_size is for input_size; input_data has its own batch")
-        copied = _copied(input_data, kind)
+        copied = _copied(input_data, kind, where)
         if isinstance(copied, dict):
             return (), copied
         return (tuple(copied) if isinstance(copied, (list, tuple)) else (copied,)), {}
     if kind is None:
         floating = (p._array.dtype for p in model.parameters() if p.is_floating_point())
         kind = next(floating, dtypes.get_default_dtype().numpy)
-    return tuple(_noise(shape, kind) for shape in sizes(input_size, batch_size)), {}
+    return tuple(_noise(shape, kind).to(where) for shape in sizes(input_size, batch_size)), {}
 
 
 def sizes(input_size: Any, batch_size: int | None = None) -> list[tuple[int, ...]]:
@@ -118,13 +119,15 @@ def _noise(shape: tuple[int, ...], kind: Any) -> Tensor:
     return from_numpy((numbers * (1 if kind.kind == "f" else 2)).astype(kind))
 
 
-def _copied(data: Any, kind: Any) -> Any:
-    """The data, in memory of their own: a first layer that works in place must not change the caller's."""
+def _copied(data: Any, kind: Any, where: Any) -> Any:
+    """The data on a device, in memory of their own: a first layer that works in place must not change the caller's."""
     if isinstance(data, dict):
-        return {name: _copied(value, kind) for name, value in data.items()}
+        return {name: _copied(value, kind, where) for name, value in data.items()}
     if isinstance(data, (list, tuple)) and not hasattr(data, "_fields"):
-        return type(data)(_copied(value, kind) for value in data)
-    array = data._array if isinstance(data, Tensor) else data
-    if not isinstance(array, np.ndarray):
+        return type(data)(_copied(value, kind, where) for value in data)
+    if isinstance(data, np.ndarray):
+        data = from_numpy(data)
+    if not isinstance(data, Tensor):
         return data
-    return from_numpy(array.astype(kind) if kind is not None and array.dtype.kind == "f" else array.copy())
+    other = kind if kind is not None and data.is_floating_point() else None
+    return data.detach().to(where, other, copy=True)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import weakref
 from typing import Any, Generic, TypeVar
 
+from minicnn_kernels.arrays import address
+
 from ..core.recording import Step
 from ..core.tensor import Tensor
 from ..ops.indexing import SetItem
@@ -27,7 +29,7 @@ def _owner(array: Any) -> Any:
 
 
 def _place(t: Tensor) -> Place:
-    return t._array.ctypes.data, tuple(t.shape), t._array.strides
+    return address(t._array), tuple(t.shape), t._array.strides
 
 
 def joined(a: Sees, b: Sees) -> Sees:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_host
 
-from ..core.random import default_generator
+from ..core.random import default_generator, set_states_of_gpus, states_of_gpus
 from ..nn import Module
 
 MODES = ("eval", "train", "same")
@@ -27,13 +28,14 @@ def left_as_found(model: Module, mode: str) -> Iterator[None]:
     buffers = {module: dict(module._buffers) for module in training}
     tensors = [b for found in buffers.values() for b in found.values() if b is not None]
     values = [(b, b._array.copy(), b._versions.count) for b in tensors]
-    numbers = default_generator.get_state()
+    numbers, on_gpus = default_generator.get_state(), states_of_gpus()
     try:
         if mode != "same":
             model.train(mode == "train")
         yield
     finally:
         default_generator.set_state(numbers)
+        set_states_of_gpus(on_gpus)
         for module, flag in training.items():
             module.training = flag
         for module, found in buffers.items():
@@ -45,6 +47,7 @@ def left_as_found(model: Module, mode: str) -> Iterator[None]:
 
 
 def _write_back(buffer: Any, value: Any) -> None:
-    same = value.shape == buffer._array.shape and value.tobytes() == np.ascontiguousarray(buffer._array).tobytes()
+    before, now = (np.ascontiguousarray(on_host(array)).tobytes() for array in (value, buffer._array))
+    same = value.shape == buffer._array.shape and before == now
     if not same:
         buffer._to_change()[...] = value

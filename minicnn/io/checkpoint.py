@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core import Tensor, from_numpy
 from ..core.atomic import atomic_write
-from ..core.device import check_device
+from ..core.device import CPU, check_device
 from . import npy
 from .archive import Archive
 from .errors import CheckpointError
@@ -42,7 +42,8 @@ def save(obj: Any, f: File) -> None:
     (``docs/checkpoint-format.md``), which takes dictionaries, lists, tuples,
     sets, numbers, strings, bytes, None, tensors, NumPy arrays and scalars,
     nested as you like, so whole checkpoints. Tensors on the same memory are
-    stored once. Gradients and ``requires_grad`` are not stored.
+    stored once. Gradients and ``requires_grad`` are not stored, and neither is
+    the device: tensors on a GPU are copied to the CPU first.
 
     The file is replaced all at once: whatever fails on the way, the old file
     stays whole (see :func:`minicnn.io.atomic_write`). What cannot be saved is
@@ -103,7 +104,7 @@ def _flat(obj: Any, suffix: str) -> dict[str, NDArray[Any]]:
     for name, value in obj.items():
         if not isinstance(name, str) or "\0" in name:
             raise TypeError(f"save: a {suffix} file holds tensors by name; obj has the key {name!r} ({other})")
-        array = value.detach().numpy() if isinstance(value, Tensor) else value
+        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
         if not isinstance(array, np.ndarray) or not npy.is_numeric(array):
             raise TypeError(
                 f"save: a {suffix} file holds tensors by name; obj[{name!r}] is a {type(value).__name__} ({other})"
@@ -124,7 +125,9 @@ def load(f: File, map_location: Any = None, *, weights_only: bool | None = None)
     f : str, path-like, or file opened in binary mode
         What to read. An open file is read from where it stands.
     map_location : device, str, dict, callable or None
-        Where the tensors shall be; the CPU is the only place.
+        Where the tensors shall be; default: on the CPU, wherever they were saved from (``load_state_dict`` copies
+        into a model on any device). A callable is given each tensor and ``"cpu"``, and returns the tensor to take; of
+        a dictionary, which renames devices, the entry for ``"cpu"`` counts, or the only one that there is.
     weights_only : bool, optional
         Makes no difference. PyTorch's ``False`` lets a file run code; here none
         ever does, and a file that would need it is refused either way.
@@ -151,9 +154,9 @@ def load(f: File, map_location: Any = None, *, weights_only: bool | None = None)
     >>> load(file)
     {'bias': tensor([0., 0.])}
     """
-    _check_location(map_location)
+    place = _placing(map_location)
     with open_source(f) as source:
-        return _read(source, _kind(source))
+        return _read(source, _kind(source), lambda array: place(_tensor(array)))
 
 
 def read_torch(path: File) -> Any:
@@ -196,20 +199,20 @@ def read_torch(path: File) -> Any:
         kind = _kind(source)
         if not kind.startswith("torch"):
             raise CheckpointError(f"this is a {kind} file, not one of torch.save; minicnn.load reads it")
-        return _read(source, kind)
+        return _read(source, kind, _tensor)
 
 
-def _read(source: Source, kind: str) -> Any:
+def _read(source: Source, kind: str, tensor: Callable[[NDArray[Any]], Tensor]) -> Any:
     if kind == "minicnn":
-        return read_native(Archive(source), _tensor)
+        return read_native(Archive(source), tensor)
     if kind == "torch":
-        return read_torch_zip(Archive(source), source.length, _tensor)
+        return read_torch_zip(Archive(source), source.length, tensor)
     if kind == "torch, before 1.6":
-        return read_torch_legacy(source, _tensor)
+        return read_torch_legacy(source, tensor)
     if kind == ".npy":
-        return _tensor(npy.read_npy(np.frombuffer(bytearray(source.take(source.length)), np.uint8)))
+        return tensor(npy.read_npy(np.frombuffer(bytearray(source.take(source.length)), np.uint8)))
     arrays = npy.read_npz(Archive(source)) if kind == ".npz" else read_safetensors(source)
-    return {name: _tensor(array) for name, array in arrays.items()}
+    return {name: tensor(array) for name, array in arrays.items()}
 
 
 def _kind(source: Source) -> str:
@@ -257,8 +260,12 @@ def _tensor(array: NDArray[Any]) -> Tensor:
         raise CheckpointError(f"the file holds a tensor that minicnn cannot: {error}") from error
 
 
-def _check_location(where: Any) -> None:
-    """Raise unless the tensors may stay on the CPU."""
-    for place in where.values() if isinstance(where, Mapping) else [where]:
-        if not callable(place):
-            check_device(place)
+def _placing(where: Any) -> Callable[[Tensor], Tensor]:
+    """What puts a tensor, which comes from the file to the CPU, where ``map_location`` says."""
+    if callable(where):
+        return lambda t: t if (placed := where(t, "cpu")) is None else placed
+    if isinstance(where, Mapping):
+        wanted = {str(place) for place in where.values()}
+        where = where.get("cpu", wanted.pop() if len(wanted) == 1 else None)
+    device = CPU if where is None else check_device(where)  # now, before the file is read
+    return lambda t: t.to(device)  # type: ignore[no-any-return]

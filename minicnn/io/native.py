@@ -44,6 +44,7 @@ class Encoder:
     def __init__(self) -> None:
         self.arrays: list[NDArray[Any]] = []
         self._numbers: dict[tuple[Any, ...], int] = {}
+        self._copied: dict[int, tuple[Any, NDArray[Any]]] = {}  # arrays on a GPU by id, and their copies
 
     def encode(self, value: Any, path: str, depth: int = 0) -> Any:
         """Return the JSON of ``value``; ``path`` is what the user would write to reach it."""
@@ -59,7 +60,7 @@ class Encoder:
         if kind is bytes:
             return {"bytes": base64.b64encode(value).decode("ascii")}
         if isinstance(value, Tensor):
-            return {"tensor": self._store(value.detach().numpy())}
+            return {"tensor": self._store(self._on_host(value))}
         if isinstance(value, np.generic) and is_numeric(np.asarray(value)):
             return {"scalar": self._store(np.asarray(value))}
         if kind is np.ndarray and is_numeric(value):
@@ -95,6 +96,15 @@ class Encoder:
         if getattr(value, "_metadata", None) is not None:  # of a state_dict: the versions of its modules
             node["_metadata"] = self.encode(value._metadata, f"{path}._metadata", depth + 1)  # type: ignore[attr-defined]
         return node
+
+    def _on_host(self, value: Tensor) -> NDArray[Any]:
+        """The tensor's array; of a tensor on a GPU a copy, the same for all tensors that have the same array."""
+        if not value.is_cuda:
+            return value.detach().numpy()  # type: ignore[no-any-return]
+        array = value._array
+        if id(array) not in self._copied:
+            self._copied[id(array)] = array, value.detach().cpu().numpy()
+        return self._copied[id(array)][1]
 
     def _store(self, array: NDArray[Any]) -> int:
         """Number of the array's entry; the same memory, seen in the same way, is stored once."""

@@ -22,7 +22,7 @@ def write_safetensors(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> Non
     """Write arrays by name."""
     import safetensors.numpy
 
-    file.write(safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    file.write(safetensors.numpy.save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
 
 
 def read_safetensors(source: Source) -> dict[str, NDArray[Any]]:

@@ -39,7 +39,8 @@ __all__ = [
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     """Write values into the tensor's memory, which counts as a change in place."""
-    tensor._to_change()[...] = values
+    array = tensor._to_change()
+    array[...] = np.asarray(values, like=array) if isinstance(values, np.ndarray) else values
     return tensor
 
 
@@ -50,17 +51,17 @@ def _random(generator: Generator | None) -> np.random.Generator:
 def _draw(tensor: Tensor, distribution: Any, scale: float, shift: float) -> Tensor:
     """Fill with ``scale * u + shift``, where the generator's method ``distribution`` draws ``u``.
 
-    Drawn into the tensor's own memory, so that a large model is never there twice.
+    Drawn into the tensor's own memory, so that a large model is never there twice. For a tensor on a GPU the numbers
+    are drawn on the CPU too, and copied: a model starts from the same weights on every device.
     """
     array = tensor._to_change()
     kind = np.float64 if array.dtype == np.float64 else np.float32
-    values = array if array.dtype == kind and array.flags.c_contiguous else np.empty(array.shape, kind)
+    in_place = isinstance(array, np.ndarray) and array.dtype == kind and array.flags.c_contiguous
+    values = array if in_place else np.empty(array.shape, kind)
     distribution(dtype=kind, out=values)
     values *= scale
     values += shift
-    if values is not array:
-        array[...] = values
-    return tensor
+    return tensor if in_place else _fill(tensor, values)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:

@@ -118,19 +118,26 @@ class Module(Stateful):
             if param.grad is not None:
                 param.grad = None if set_to_none else param.grad.detach().zero_()
 
-    def _convert(self, kind: dtypes.dtype | None, memory_format: Any = None) -> Module:
+    def _convert(
+        self, kind: dtypes.dtype | None, memory_format: Any = None, where: Any = None, non_blocking: bool = False
+    ) -> Module:
         if kind is not None and not kind.is_floating_point:
             raise DTypeError(f"a module can be converted to a floating type only; got {kind}")
-        if kind is None and memory_format is None:
+        if kind is None and memory_format is None and where is None:
             return self
 
+        if memory_format is None and where is not None and where.type == "cuda":
+            memory_format = "channels_last"  # as convolutions read their weights there: no copies in every step
+
         def converted(t: Tensor) -> Tensor:
-            layout = memory_format if memory_format is not None and t.ndim == 4 else "preserve_format"
-            return t.data.to(dtype=kind, memory_format=layout)
+            floating = t.is_floating_point()
+            layout = memory_format if memory_format is not None and floating and t.ndim == 4 else "preserve_format"
+            type_ = kind if floating else None
+            return t.data.to(device=where, dtype=type_, memory_format=layout, non_blocking=non_blocking)
 
         seen: set[int] = set()
         for member in [*self.parameters(), *self.buffers()]:
-            if member.is_floating_point() and id(member) not in seen:
+            if id(member) not in seen:
                 seen.add(id(member))
                 member.data = converted(member)
                 if member.grad is not None:
@@ -154,7 +161,7 @@ class Module(Stateful):
         kind = kwargs.pop("dtype", None)
         where = kwargs.pop("device", None)
         memory_format = kwargs.pop("memory_format", None)
-        kwargs.pop("non_blocking", None)
+        non_blocking = bool(kwargs.pop("non_blocking", False))
         if kwargs:
             raise TypeError(
                 f"Module.to: unexpected argument {next(iter(kwargs))!r}; "
@@ -162,21 +169,23 @@ class Module(Stateful):
             )
         for arg in args:
             if isinstance(arg, Tensor):
-                kind = arg.dtype
-            elif isinstance(arg, (str, devices.device)):
+                kind, where = arg.dtype, arg.device
+            elif isinstance(arg, (str, devices.device)) or (isinstance(arg, int) and not isinstance(arg, bool)):
                 where = arg
-            elif not isinstance(arg, bool) and arg is not None:
+            elif isinstance(arg, bool):
+                non_blocking = arg
+            elif arg is not None:
                 kind = arg
-        devices.check_device(where)
-        return self._convert(None if kind is None else dtypes.as_dtype(kind), memory_format)
+        where = None if where is None else devices.check_device(where)
+        return self._convert(None if kind is None else dtypes.as_dtype(kind), memory_format, where, non_blocking)
 
     def cpu(self) -> Module:
         """Move to the CPU."""
         return self.to("cpu")
 
     def cuda(self, device: Any = None) -> Module:
-        """Move to a GPU."""
-        return self.to("cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+        """Move to a GPU, the current one unless ``device`` names another."""
+        return self.to("cuda" if device is None else device)
 
     # ------------------------------------------------------------------- hooks
 

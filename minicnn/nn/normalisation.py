@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core import device as devices
 from ..core.errors import ShapeError
 from ..core.tensor import Tensor
 from ..ops.creation import ones, tensor, zeros
@@ -131,7 +132,8 @@ class _BatchNorm(_RunningNorm):
         use_batch = training or mean is None
         if training and mean is not None and self.track_running_stats:
             batches = self.num_batches_tracked._to_change()  # outside the graph, as the running statistics
-            batches += 1
+            with devices.beside(batches):
+                batches += 1
             if momentum is None:  # the plain average of all batches so far
                 momentum = 1.0 / int(batches)
         elif training:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_device
 
 from ..core.errors import LayerError
 from ..core.grad_mode import no_grad
@@ -44,6 +45,8 @@ def as_state_tensor(value: Any) -> Tensor | None:
         return value
     if not hasattr(value, "__array__"):
         return None
+    if on_device(value):
+        return Tensor._wrap(value)
     array = np.asarray(value.detach() if hasattr(value, "detach") else value)
     return from_numpy(array) if array.dtype.kind in "bifu" else None
 

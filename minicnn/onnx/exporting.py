@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.atomic import atomic_write
+from ..core.device import check_on_cpu
 from ..core.errors import LayerError
 from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
@@ -86,6 +87,7 @@ def export(
     """
     onnx = import_onnx()
     tensors = _tensors(model, args)
+    check_on_cpu("onnx.export", model, *tensors)
     if not export_params:
         raise ValueError("export: export_params=False is left out; the parameters are always in the file")
     newest = onnx.defs.onnx_opset_version()

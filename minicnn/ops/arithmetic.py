@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels.addition import add as add_arrays
+from minicnn_kernels.arrays import as_array
 
 from ..core.errors import DTypeError
 from ..core.function import Function
@@ -143,7 +144,7 @@ class Fmod(Remainder):
 class Pow(Binary):
     def forward(self, a: Any, b: Any) -> Any:
         self.shapes = a.shape, b.shape
-        y = np.asarray(np.power(a, b))
+        y = as_array(np.power(a, b))
         self.save(a, b, y if self.needs_grad[1] else None)
         return y
 
@@ -213,9 +214,8 @@ def _not_all_bool(operation: str, *operands: Any) -> None:
 def _check_divisor(operation: str, a: Any, b: Any) -> None:
     """Integers cannot be divided by zero (there is no infinity for the result), and bools not at all."""
     _not_all_bool(operation, a, b)
-    if any(isinstance(x, float) or (isinstance(x, Tensor) and x._array.dtype.kind == "f") for x in (a, b)):
-        return
-    if np.any((b._array if isinstance(b, Tensor) else b) == np.zeros(())):
+    floats = any(isinstance(x, float) or (isinstance(x, Tensor) and x._array.dtype.kind == "f") for x in (a, b))
+    if not floats and np.any((b._array if isinstance(b, Tensor) else b) == 0):
         raise ZeroDivisionError(f"{operation}: an integer was divided by zero")
 
 

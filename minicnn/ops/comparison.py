@@ -153,7 +153,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
     if a.dtype != b.dtype:
         raise DTypeError(f"isclose: both tensors must have one type; got {a.dtype} and {b.dtype}")
     check_broadcast("isclose", a, b)
-    return Tensor._wrap(np.asarray(np.isclose(a._array, b._array, rtol=rtol, atol=atol, equal_nan=equal_nan)))
+    return Tensor._wrap(np.isclose(a._array, b._array, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:

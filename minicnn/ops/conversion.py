@@ -6,20 +6,23 @@ import builtins
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.registry import missing
 
 from ..core import dtype as dtypes
-from ..core.device import check_device, device
+from ..core.device import CPU, check_device, device, placed
+from ..core.errors import DeviceError
 from ..core.tensor import Tensor
 from . import creation
 from .copying import Clone, contiguous
-from .operands import cast, sizes
+from .operands import Move, cast, sizes
 
 
 def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    """``input`` with another type or device: ``x.to(minicnn.float64)``, ``x.to("cpu")``, ``x.to(other)``.
+    """``input`` with another type or device: ``x.to(minicnn.float64)``, ``x.to("cuda")``, ``x.to(other)``.
 
     ``copy=True`` copies even if nothing changes; ``memory_format`` chooses the
-    order in memory; ``non_blocking`` makes no difference on the CPU.
+    order in memory. ``non_blocking`` lets a copy from pinned memory to a GPU run beside the program, which must not
+    change the tensor until then; a copy to the CPU is always waited for.
 
     Examples
     --------
@@ -31,17 +34,20 @@ def to(input: Tensor, *args: Any, **options: Any) -> Tensor:
     if unknown := set(options) - known:
         raise TypeError(f"to: unknown argument {sorted(unknown)}; known are {', '.join(sorted(known))}")
     kind, copy = options.get("dtype"), bool(options.get("copy", False))
-    check_device(options.get("device"))
-    flags = [a for a in args if isinstance(a, bool)]
+    place = options.get("device")
+    flags = [a for a in args if isinstance(a, builtins.bool)]
     for a in (*args, options.get("other")):
         if isinstance(a, Tensor):
-            kind = a.dtype
-        elif isinstance(a, (str, device)):
-            check_device(a)
-        elif a is not None and not isinstance(a, bool):
+            kind, place = a.dtype, a.device
+        elif isinstance(a, (str, device, builtins.int)) and not isinstance(a, builtins.bool):
+            place = a
+        elif a is not None and not isinstance(a, builtins.bool):
             kind = a
     copy = copy or (len(flags) > 1 and flags[1])
-    result = input if kind is None else cast(input, dtypes.as_dtype(kind).numpy)
+    result = input
+    if place is not None and (where := check_device(place)) != input.device:
+        result = Move(where, flags[0] if flags else builtins.bool(options.get("non_blocking", False)))(input)
+    result = result if kind is None else cast(result, dtypes.as_dtype(kind).numpy)
     result = contiguous(result, options.get("memory_format", "preserve_format"))
     return Clone()(result) if copy and result is input else result
 
@@ -72,7 +78,7 @@ _CLASS = {
 
 
 def type_as(input: Tensor, other: Tensor) -> Tensor:
-    """``input`` with the element type of ``other``.
+    """``input`` with the element type of ``other``, and on its device.
 
     Examples
     --------
@@ -80,7 +86,7 @@ def type_as(input: Tensor, other: Tensor) -> Tensor:
     >>> minicnn.tensor([1, 2]).type_as(minicnn.zeros(1))
     tensor([1., 2.])
     """
-    return cast(input, other._array.dtype)
+    return to(input, other)
 
 
 def float(input: Tensor) -> Tensor:
@@ -192,7 +198,7 @@ def bool_(input: Tensor) -> Tensor:
 
 
 def cpu(input: Tensor) -> Tensor:
-    """``input`` on the CPU, where it is.
+    """``input`` on the CPU: itself if it is there, else a copy, which is waited for.
 
     Examples
     --------
@@ -200,13 +206,59 @@ def cpu(input: Tensor) -> Tensor:
     >>> minicnn.ones(2).cpu()
     tensor([1., 1.])
     """
-    return input
+    return to(input, "cpu")
 
 
 def cuda(input: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
-    """``input`` on a GPU; this version computes on the CPU and says so."""
-    check_device("cuda" if device is None else device)
-    return input
+    """``input`` on a GPU, the current one unless ``device`` names another: ``x.to("cuda", non_blocking)``."""
+    return to(input, "cuda" if device is None else device, non_blocking)
+
+
+def pin_memory(input: Tensor) -> Tensor:
+    """A copy of ``input`` in pinned memory of the CPU, or ``input`` itself if it is there.
+
+    From there ``x.to("cuda", non_blocking=True)`` copies beside the program.
+    """
+    check_device("cuda")
+    return input if is_pinned(input) else Tensor._wrap(_pinning().pin(_on_cpu("pin_memory", input)))
+
+
+def is_pinned(input: Tensor) -> builtins.bool:
+    """Whether ``input`` lies in pinned memory.
+
+    Examples
+    --------
+    >>> import minicnn
+    >>> minicnn.zeros(2).is_pinned()
+    False
+    """
+    return missing("cupy") is None and _pinning().pinned(input._array)
+
+
+def _pinning() -> Any:
+    """What pins; it needs CuPy."""
+    from ..core import transfer
+
+    return transfer
+
+
+def _on_cpu(operation: str, input: Tensor) -> Any:
+    if input.is_cuda:
+        raise DeviceError(f"{operation}: memory of the CPU is pinned; this tensor is on {input.device}")
+    return input._array
+
+
+def _new(
+    input: Tensor, make: Any, shape: tuple[builtins.int, ...], values: tuple[Any, ...], dtype: Any, device: Any,
+    requires_grad: builtins.bool,
+) -> Tensor:  # fmt: skip
+    kind = creation.kind_of(dtype, input._form.dtype)
+    where = input.device if device is None else check_device(device)
+    if where == CPU:
+        array = make(np.empty((), kind), *values, shape=shape)
+    else:
+        array = make(input._array, *values, kind, shape=shape)
+    return creation.finish_at(placed(array, where), requires_grad)
 
 
 def new_zeros(
@@ -220,8 +272,7 @@ def new_zeros(
     >>> minicnn.tensor([1]).new_zeros(2)
     tensor([0, 0])
     """
-    array = np.zeros(sizes("new_zeros", given, size), creation.kind_of(dtype, input._array.dtype))
-    return creation.finish(array, device, requires_grad)
+    return _new(input, np.zeros_like, sizes("new_zeros", given, size), (), dtype, device, requires_grad)
 
 
 def new_ones(
@@ -235,8 +286,7 @@ def new_ones(
     >>> minicnn.tensor([1]).new_ones(2)
     tensor([1, 1])
     """
-    array = np.ones(sizes("new_ones", given, size), creation.kind_of(dtype, input._array.dtype))
-    return creation.finish(array, device, requires_grad)
+    return _new(input, np.ones_like, sizes("new_ones", given, size), (), dtype, device, requires_grad)
 
 
 def new_empty(
@@ -250,8 +300,7 @@ def new_empty(
     >>> minicnn.tensor([1]).new_empty(2, 3).shape
     minicnn.Size([2, 3])
     """
-    array = np.empty(sizes("new_empty", given, size), creation.kind_of(dtype, input._array.dtype))
-    return creation.finish(array, device, requires_grad)
+    return _new(input, np.empty_like, sizes("new_empty", given, size), (), dtype, device, requires_grad)
 
 
 def new_full(
@@ -265,8 +314,7 @@ def new_full(
     >>> minicnn.ones(1).new_full((2,), 3)
     tensor([3., 3.])
     """
-    array = np.full(sizes("new_full", (size,)), fill_value, creation.kind_of(dtype, input._array.dtype))
-    return creation.finish(array, device, requires_grad)
+    return _new(input, np.full_like, sizes("new_full", (size,)), (fill_value,), dtype, device, requires_grad)
 
 
 def new_tensor(
@@ -280,7 +328,8 @@ def new_tensor(
     >>> minicnn.ones(1).new_tensor([1, 2])
     tensor([1., 2.])
     """
-    return creation.tensor(data, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = input.device if device is None else device
+    return creation.tensor(data, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 class TypedTensor(builtins.type):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
@@ -21,7 +19,7 @@ class Clone(Function):
 
     def forward(self, x: Any) -> Any:
         if self.order == "channels_last":
-            return np.array(x.transpose(0, 2, 3, 1), order="C").transpose(0, 3, 1, 2)  # (N, H, W, C) in memory
+            return x.transpose(0, 2, 3, 1).copy("C").transpose(0, 3, 1, 2)  # (N, H, W, C) in memory
         return x.copy(self.order)
 
     def backward(self, grad_y: Tensor) -> Tensor:

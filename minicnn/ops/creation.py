@@ -6,21 +6,28 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import is_array, on_device, on_host
 
 from ..core import dtype as dtypes
-from ..core.device import check_device
+from ..core.device import check_device, cupy, device_of, made_on, on, placed
 from ..core.errors import DTypeError, ShapeError
-from ..core.tensor import Tensor, from_numpy
+from ..core.tensor import Tensor
 from .operands import sizes
 
 
 def finish(array: Any, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor on a new array."""
-    check_device(device)
-    t = Tensor._wrap(array)
-    if requires_grad:
-        t.requires_grad = True
-    return t
+    """A tensor of a new NumPy array, on the device."""
+    return finish_at(made_on(array, device), requires_grad)
+
+
+def made(
+    what: str, size: tuple[int, ...], values: tuple[Any, ...], kind: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    """A tensor by NumPy's ``zeros``, ``ones``, ``empty`` or ``full``; on a GPU by CuPy's, so nothing is copied."""
+    where = check_device(device)
+    with on(where.index):
+        module = np if where.index is None else cupy()
+        return finish_at(getattr(module, what)(size, *values, kind), requires_grad)
 
 
 def kind_of(dtype: Any, default: Any = None) -> np.dtype[Any]:
@@ -34,7 +41,7 @@ def _element_types(data: Any) -> set[Any]:
     """Types of the elements of nested lists: Python types, or NumPy's for arrays, tensors and their scalars."""
     if isinstance(data, Tensor):
         return {data._array.dtype}
-    if isinstance(data, (np.ndarray, np.generic)):
+    if isinstance(data, np.generic) or is_array(data):
         return {data.dtype}
     if isinstance(data, (list, tuple, range)):
         kinds = set(map(type, data))
@@ -72,7 +79,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     dtype : dtype, optional
         The type, instead of the one found from the data.
     device : optional
-        ``"cpu"``.
+        ``"cpu"``, ``"cuda"``; default: where ``data`` is, or the default device.
     requires_grad : bool, default False
         Record operations on it.
 
@@ -86,16 +93,28 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     tensor([1.0000, 2.5000])
     """
     kind = kind_of(dtype) if dtype is not None else _infer(data)
+    array = data._array if isinstance(data, Tensor) else data
+    if on_device(array):  # a copy there, or on the device that is named
+        where = device_of(array) if device is None else check_device(device)
+        return finish_at(placed(array.astype(kind), where), requires_grad)
     return finish(np.array(_plain(data), dtype=kind), device, requires_grad)
+
+
+def finish_at(array: Any, requires_grad: bool = False) -> Tensor:
+    """A tensor of a new array where that is."""
+    t = Tensor._wrap(array)
+    if requires_grad:
+        t.requires_grad = True
+    return t
 
 
 def _plain(data: Any) -> Any:
     """``data`` with arrays for tensors, of equal lengths at every level."""
-    if isinstance(data, Tensor):
-        return data._array
+    if isinstance(data, Tensor) or is_array(data):
+        return on_host(data._array if isinstance(data, Tensor) else data)
     if not isinstance(data, (list, tuple)):
         return data
-    if any(isinstance(item, (Tensor, list, tuple)) for item in data):
+    if any(isinstance(item, (Tensor, list, tuple)) or is_array(item) for item in data):
         data = [_plain(item) for item in data]
     try:
         array = np.array(data)
@@ -105,49 +124,6 @@ def _plain(data: Any) -> Any:
             f"tensor: nested lists must have equal lengths at every level; found these side by side: {lengths[:8]}"
         ) from None
     return array
-
-
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """``data`` as a tensor, without copying where the memory can be shared.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> x = minicnn.ones(2)
-    >>> minicnn.as_tensor(x) is x
-    True
-    """
-    check_device(device)
-    if isinstance(data, np.ndarray) and (dtype is None or dtypes.as_dtype(dtype) == data.dtype):
-        return from_numpy(data)
-    if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)  # type: ignore[no-any-return]
-    return tensor(data, dtype=dtype)
-
-
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Tensor:
-    """``obj`` as a tensor: shares memory if it can, unless ``copy=True``.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> minicnn.asarray([1, 2])
-    tensor([1, 2])
-    """
-    return tensor(obj, dtype=dtype, device=device) if copy else as_tensor(obj, dtype, device)
-
-
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor on the memory of another library's array, handed over by the DLPack protocol.
-
-    Examples
-    --------
-    >>> import minicnn
-    >>> import numpy as np
-    >>> minicnn.from_dlpack(np.arange(3))
-    tensor([0, 1, 2])
-    """
-    return from_numpy(np.from_dlpack(ext_tensor))
 
 
 def full(
@@ -164,7 +140,7 @@ def full(
     """
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     kind = kind_of(dtype, dtypes.number_dtype(value))
-    return finish(np.full(sizes("full", (size,)), value, kind), device, requires_grad)
+    return made("full", sizes("full", (size,)), (value,), kind, device, requires_grad)
 
 
 def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -177,7 +153,7 @@ def zeros(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
-    return finish(np.zeros(sizes("zeros", given, size), kind_of(dtype)), device, requires_grad)
+    return made("zeros", sizes("zeros", given, size), (), kind_of(dtype), device, requires_grad)
 
 
 def ones(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -189,7 +165,7 @@ def ones(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, r
     >>> minicnn.ones(2, dtype=minicnn.int64)
     tensor([1, 1])
     """
-    return finish(np.ones(sizes("ones", given, size), kind_of(dtype)), device, requires_grad)
+    return made("ones", sizes("ones", given, size), (), kind_of(dtype), device, requires_grad)
 
 
 def empty(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -201,7 +177,18 @@ def empty(*given: Any, size: Any = None, dtype: Any = None, device: Any = None, 
     >>> minicnn.empty(2, 3).shape
     minicnn.Size([2, 3])
     """
-    return finish(np.empty(sizes("empty", given, size), kind_of(dtype)), device, requires_grad)
+    return made("empty", sizes("empty", given, size), (), kind_of(dtype), device, requires_grad)
+
+
+def like(input: Tensor, make: Any, values: tuple[Any, ...], dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    """What ``make(array, *values, dtype)`` makes, where ``input`` is or on the device that is named."""
+    array = input._array
+    if device is not None and (where := check_device(device)) != device_of(array):
+        array = placed(np.empty((1,) * array.ndim, array.dtype), where)
+        return finish_at(
+            make(array, *values, kind_of(dtype, input._array.dtype), shape=input._array.shape), requires_grad
+        )
+    return finish_at(make(array, *values, kind_of(dtype, array.dtype)), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -213,7 +200,7 @@ def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     >>> minicnn.zeros_like(minicnn.tensor([1, 2]))
     tensor([0, 0])
     """
-    return finish(np.zeros_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+    return like(input, np.zeros_like, (), dtype, device, requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -225,7 +212,7 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     >>> minicnn.ones_like(minicnn.tensor([1, 2]))
     tensor([1, 1])
     """
-    return finish(np.ones_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+    return like(input, np.ones_like, (), dtype, device, requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -237,7 +224,7 @@ def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     >>> minicnn.empty_like(minicnn.ones(2, 3)).shape
     minicnn.Size([2, 3])
     """
-    return finish(np.empty_like(input._array, kind_of(dtype, input._array.dtype)), device, requires_grad)
+    return like(input, np.empty_like, (), dtype, device, requires_grad)
 
 
 def full_like(
@@ -251,7 +238,7 @@ def full_like(
     >>> minicnn.full_like(minicnn.zeros(2), 3)
     tensor([3., 3.])
     """
-    return finish(np.full_like(input._array, fill_value, kind_of(dtype, input._array.dtype)), device, requires_grad)
+    return like(input, np.full_like, (fill_value,), dtype, device, requires_grad)
 
 
 def arange(
@@ -371,6 +358,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == -1 and labels.size == 0:
         raise ShapeError("one_hot: the number of classes cannot be found from no labels. Fix: give num_classes")
     classes = int(labels.max()) + 1 if num_classes == -1 else num_classes
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise ShapeError(f"one_hot: class indices must lie in [0, {classes - 1}]; got {labels.min()} to {labels.max()}")
-    return Tensor._wrap((labels[..., None] == np.arange(classes)).astype(np.int64))
+    low, high = (int(labels.min()), int(labels.max())) if labels.size else (0, 0)
+    if labels.size and not (low >= 0 and high < classes):
+        raise ShapeError(f"one_hot: class indices must lie in [0, {classes - 1}]; got {low} to {high}")
+    return Tensor._wrap((labels[..., None] == np.arange(classes, like=labels)).astype(np.int64))

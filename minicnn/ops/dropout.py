@@ -11,15 +11,16 @@ from typing import Any
 
 from minicnn_kernels.registry import call
 
+from ..core import device as devices
 from ..core.function import Function
-from ..core.random import default_generator
+from ..core.random import default_generator, generator_of
 from ..core.tensor import Tensor
 
 
 class Dropout(Function):
     """y = x * keep / (1 - p), where ``keep`` is drawn from a seed."""
 
-    def __init__(self, p: float, seed: int) -> None:
+    def __init__(self, p: float, seed: Any) -> None:
         self.p, self.seed = p, seed
 
     def forward(self, x: Any) -> Any:
@@ -33,5 +34,12 @@ class Dropout(Function):
 
 
 def dropout(x: Tensor, p: float) -> Tensor:
-    """Drop single numbers; one draw from the default generator seeds the whole mask."""
-    return Dropout(p, int(default_generator.numpy.integers(2**63)))(x)
+    """Drop single numbers; one draw from the default generator of the device seeds the whole mask."""
+    return Dropout(p, seed_of_draw(x))(x)
+
+
+def seed_of_draw(x: Tensor) -> Any:
+    """A number from the default generator of the device of ``x``."""
+    if not devices.in_use or (where := x.device) == devices.CPU:
+        return int(default_generator.numpy.integers(2**63))
+    return generator_of(where).numpy.draw()

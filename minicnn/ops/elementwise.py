@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import as_array
 
 from ..core.function import Function
 from ..core.tensor import Tensor
@@ -22,7 +23,7 @@ class Unary(Function):
     keeps: str
 
     def forward(self, x: Any) -> Any:
-        y = np.asarray(type(self).compute(x))
+        y = as_array(type(self).compute(x))
         self.save(x if self.keeps == "x" else y if self.keeps == "y" else None)
         return y
 

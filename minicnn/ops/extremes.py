@@ -6,11 +6,13 @@ import builtins
 from typing import Any, NamedTuple
 
 import numpy as np
+from minicnn_kernels.arrays import as_array
 
 from ..core.errors import ShapeError
 from ..core.tensor import Tensor
 from .choosing import maximum, minimum
-from .gathering import gather
+from .gathering import along
+from .indexing import GetItem
 from .operands import as_tensor, normalize_axis
 from .reductions import Reduction, reduced_axes
 
@@ -23,7 +25,7 @@ class Extreme(Reduction):
         self.largest = largest
 
     def reduce(self, x: Any) -> Any:
-        y = np.asarray((np.max if self.largest else np.min)(x, axis=self.axes, keepdims=self.keepdim))
+        y = as_array((np.max if self.largest else np.min)(x, axis=self.axes, keepdims=self.keepdim))
         self.save(x, y)
         return y
 
@@ -53,9 +55,9 @@ MAX, MIN = named("max"), named("min")
 
 
 def pick(kind: type, input: Tensor, indices: Any, dim: int, keepdim: bool) -> Any:
-    """Named tuple of the elements at ``indices`` (NumPy, with ``dim`` kept) and the indices; gradients follow them."""
-    places = Tensor._wrap(np.asarray(indices))
-    values = gather(input, dim, places)
+    """Named tuple of the elements at ``indices`` (with ``dim`` kept) and the indices; gradients follow them."""
+    places = Tensor._wrap(indices)
+    values = GetItem(along("pick", input, dim, places, known=True))(input)
     return kind(values, places) if keepdim else kind(values.squeeze(dim), places.squeeze(dim))
 
 
@@ -162,4 +164,4 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def _arg(operation: str, find: Any, input: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     axis = None if dim is None else normalize_axis(operation, dim, input.ndim)
     _not_empty(operation, input, tuple(range(input.ndim)) if axis is None else (axis,) if input.ndim else ())
-    return Tensor._wrap(np.asarray(find(input._array, axis=axis if input.ndim else None, keepdims=keepdim)))
+    return Tensor._wrap(find(input._array, axis=axis if input.ndim else None, keepdims=keepdim))

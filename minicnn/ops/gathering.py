@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from ..core.device import capturing_on
 from ..core.errors import DTypeError, ShapeError
 from ..core.tensor import Tensor
 from .indexing import GetItem, PutItem, write
 from .operands import as_tensor, normalize_axis
 
 
-def _along(operation: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, ...]:
-    """The NumPy index that takes, at each place of ``index``, element ``index[place]`` along ``dim``."""
+def along(operation: str, x: Tensor, dim: int, index: Tensor, known: bool = False) -> tuple[Any, ...]:
+    """The NumPy index that takes, at each place of ``index``, element ``index[place]`` along ``dim``.
+
+    ``known``: the index was made here, and needs no check.
+    """
     positions = as_tensor(index, "index", operation)._array.copy()  # backward uses it, whatever happens to index
     if positions.dtype.kind not in "iu":
         raise DTypeError(f"{operation}: index must have an integer type; got {index.dtype}")
@@ -26,15 +30,22 @@ def _along(operation: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, ...
             f"{operation}: index must have {x.ndim} dimensions, none but dim {d} larger than those of the tensor, "
             f"{tuple(shape)}; got shape {tuple(positions.shape)}"
         )
-    check_range(operation, positions, shape[d] if shape else 1)
+    if not known:
+        check_range(operation, positions, shape[d] if shape else 1)
     if not shape:
         return (...,)
-    grid = np.ogrid[tuple(slice(n) for n in positions.shape)]
-    return tuple(positions if i == d else g for i, g in enumerate(grid))
+    return tuple(positions if i == d else _counted(positions, i) for i in range(x.ndim))
+
+
+def _counted(like: Any, axis: int) -> Any:
+    """0, 1, 2, ... along an axis, in a shape that can be broadcast to that of ``like``."""
+    return np.arange(like.shape[axis], like=like).reshape([-1 if i == axis else 1 for i in range(like.ndim)])
 
 
 def check_range(operation: str, positions: Any, size: int) -> None:
-    """All positions must lie in ``[0, size - 1]``."""
+    """All positions must lie in ``[0, size - 1]``. A GPU is waited for to see them; in a capture it cannot be."""
+    if capturing_on(positions):
+        return
     if positions.size and (positions.min() < 0 or positions.max() >= size):
         bad = positions.min() if positions.min() < 0 else positions.max()
         raise IndexError(f"{operation}: indices must lie in [0, {size - 1}]; got {bad}")
@@ -51,7 +62,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     tensor([[0.9000],
             [0.7000]])
     """
-    return GetItem(_along("gather", input, dim, index))(input)
+    return GetItem(along("gather", input, dim, index))(input)
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -88,7 +99,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
         raise TypeError("scatter: src, a tensor or a number, must be given")
     if isinstance(source, Tensor):
         source = _cropped("scatter", source, index)
-    return write(input.clone(), _along("scatter", input, dim, index), source)
+    return write(input.clone(), along("scatter", input, dim, index), source)
 
 
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -100,7 +111,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> minicnn.zeros(3).scatter_add(0, minicnn.tensor([0, 2, 0]), minicnn.tensor([1.0, 2.0, 3.0]))
     tensor([4., 0., 2.])
     """
-    places = _along("scatter_add", input, dim, index)
+    places = along("scatter_add", input, dim, index)
     return input + PutItem(input._array.shape, places)(_cropped("scatter_add", src, index))
 
 

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import address, is_array, on_host
+from minicnn_kernels.memory import memory_order
 
+from ..core import device as devices
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
-from .operands import cast, unbroadcast
+from .operands import Move, cast, number, unbroadcast
 
 
 class GetItem(Function):
@@ -32,7 +35,8 @@ class GetItem(Function):
 class PutItem(Function):
     """Zeros with ``x`` added at ``index``: the transpose of :class:`GetItem`.
 
-    Where an index repeats, contributions add up, in a fixed order.
+    Where an index repeats, contributions add up: on the CPU in a fixed order, on a GPU in any (CuPy's atomic additions),
+    so that the last digits may differ from run to run.
     """
 
     differentiable = True
@@ -41,7 +45,7 @@ class PutItem(Function):
         self.shape, self.index, self.slices = shape, index, is_view
 
     def forward(self, x: Any) -> Any:
-        y = np.zeros(self.shape, x.dtype)
+        y = np.zeros(self.shape, x.dtype, like=x)
         if self.slices or _is_mask(self.index):
             y[self.index] = x
         else:
@@ -73,7 +77,7 @@ class SetItem(Function):
             ) from None
         self.whole = self.index is Ellipsis and region.size == base.size
         self.value_shape = value.shape
-        self.axes = np.argsort([-s for s in base.strides], kind="stable")  # memory order of base
+        self.axes = memory_order(base)
         return base
 
     def backward(self, grad_y: Tensor) -> Any:
@@ -86,12 +90,15 @@ class SetItem(Function):
             shape = self.value_shape[max(0, len(self.value_shape) - taken.ndim) :]  # without leading ones
             grad_value = unbroadcast(taken, shape).reshape(self.value_shape)
         if self.needs_grad[0] and not (self.whole and self.needs_grad[1]):
-            grad_base = grad_y.masked_fill(Tensor._wrap(self._overwritten(grad_y._array.shape)), 0)
+            grad_base = grad_y.masked_fill(Tensor._wrap(self._overwritten(grad_y._array)), 0)
         return grad_base, grad_value
 
-    def _overwritten(self, shape: tuple[int, ...]) -> Any:
+    def _overwritten(self, like: Any) -> Any:
         """Where the base lost its own values. Laid out as the base was, so that the same steps are views of it."""
-        mask = np.zeros([shape[i] for i in self.axes], bool).transpose(np.argsort(self.axes))
+        shape = like.shape
+        mask = np.zeros([shape[i] for i in self.axes], bool, like=like).transpose(
+            sorted(range(len(shape)), key=self.axes.__getitem__)
+        )
         region = mask
         for step in self.steps:
             region = step.forward(region)
@@ -106,6 +113,12 @@ def write(target: Tensor, index: Any, value: Any) -> Tensor:
     """
     kind = target._array.dtype
     value = cast(value, kind) if isinstance(value, Tensor) else Tensor._wrap(np.asarray(value).astype(kind))
+    if devices.in_use and value.device != (where := target.device):
+        value = (
+            number(value)
+            if value.ndim == 0 and not value.requires_grad and where.type == "cuda"
+            else Move(where)(value)
+        )
     target._check_inplace(recording=False)
     base = target if target._base is None else target._base
     SetItem(tuple(step.again() for step in target._view_steps), index)(base, value)
@@ -114,7 +127,7 @@ def write(target: Tensor, index: Any, value: Any) -> Tensor:
 
 def _is_mask(index: Any) -> bool:
     """Whether the index has one bool mask and otherwise slices: then no place is named twice."""
-    parts = [i for i in (index if isinstance(index, tuple) else (index,)) if isinstance(i, np.ndarray)]
+    parts = [i for i in (index if isinstance(index, tuple) else (index,)) if is_array(i)]
     return len(parts) == 1 and parts[0].dtype.kind == "b"
 
 
@@ -129,9 +142,11 @@ def _part(item: Any) -> Any:
     if isinstance(item, Tensor):
         item = item._array
     if isinstance(item, (list, tuple, range)):
-        item = np.asarray([i._array if isinstance(i, Tensor) else i for i in item])
+        item = np.asarray([on_host(i._array) if isinstance(i, Tensor) else i for i in item])
         item = item.astype(np.int64) if item.size == 0 else item
-    array = np.array(item)  # a copy: backward uses it, whatever happens to the index tensor
+    array = (
+        item.copy() if is_array(item) else np.asarray(item)
+    )  # backward uses it, whatever happens to the index tensor
     if array.dtype.kind == "u" and array.ndim:
         return array.astype(bool)  # masks of old listings
     if array.dtype.kind not in "ib":
@@ -148,7 +163,7 @@ def plan(x: Tensor, index: Any) -> tuple[Any, Any]:
     PyTorch applies the ints first, as here; NumPy would take them as arrays.
     """
     parts = [_part(i) for i in (index if isinstance(index, tuple) else (index,))]
-    used = sum(p.ndim if isinstance(p, np.ndarray) and p.dtype.kind == "b" else p is not None for p in parts)
+    used = sum(p.ndim if is_array(p) and p.dtype.kind == "b" else p is not None for p in parts)
     used -= (ellipses := sum(p is Ellipsis for p in parts))
     if used > x.ndim or ellipses > 1:
         raise IndexError(
@@ -162,7 +177,7 @@ def plan(x: Tensor, index: Any) -> tuple[Any, Any]:
         if p is Ellipsis:
             basic += [slice(None)] * (x.ndim - used)
             arrays += [slice(None)] * (x.ndim - used)
-        elif isinstance(p, np.ndarray):
+        elif is_array(p):
             if p.ndim == 0:  # True or False: a new dimension of size 1 or 0
                 basic.append(None)
                 p = p.reshape(1)
@@ -173,7 +188,7 @@ def plan(x: Tensor, index: Any) -> tuple[Any, Any]:
             basic.append(p)
             if not isinstance(p, int):
                 arrays.append(slice(None))
-    has_arrays = any(isinstance(p, np.ndarray) for p in arrays)
+    has_arrays = any(map(is_array, arrays))
     return (*basic, ...), tuple(arrays) if has_arrays else None
 
 
@@ -217,8 +232,10 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
 
 
 def _same_memory(a: Tensor, b: Tensor) -> bool:
-    layout = [t._array.__array_interface__ for t in (a, b)]
-    return all(layout[0][k] == layout[1][k] for k in ("data", "shape", "strides", "typestr"))
+    x, y = a._array, b._array
+    if type(x) is not type(y) or address(x) != address(y):
+        return False
+    return bool(x.shape == y.shape and x.strides == y.strides and x.dtype == y.dtype)
 
 
 def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:

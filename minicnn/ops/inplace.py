@@ -197,7 +197,9 @@ def normal_(input: Tensor, mean: float = 0, std: float = 1, *, generator: Any = 
     >>> minicnn.empty(3).normal_(0, 0.01).shape
     minicnn.Size([3])
     """
-    return _drawn(input, mean + std * source(generator).standard_normal(input._array.shape, _precision(input)))
+    return _drawn(
+        input, mean + std * source(generator, input.device).standard_normal(input._array.shape, _precision(input))
+    )
 
 
 def uniform_(input: Tensor, from_: float = 0, to: float = 1, *, generator: Any = None, **options: float) -> Tensor:
@@ -213,7 +215,9 @@ def uniform_(input: Tensor, from_: float = 0, to: float = 1, *, generator: Any =
     low = options.pop("from", from_)  # PyTorch's name of the first argument is a word of Python
     if options:
         raise TypeError(f"uniform_: unknown argument {sorted(options)}; known are from, to, generator")
-    return _drawn(input, low + (to - low) * source(generator).random(input._array.shape, _precision(input)))
+    return _drawn(
+        input, low + (to - low) * source(generator, input.device).random(input._array.shape, _precision(input))
+    )
 
 
 def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
@@ -226,7 +230,7 @@ def bernoulli_(input: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     tensor([1., 1.])
     """
     chance = p._array if isinstance(p, Tensor) else p
-    return _drawn(input, source(generator).random(input._array.shape) < chance)
+    return _drawn(input, source(generator, input.device).random(input._array.shape) < chance)
 
 
 def random_(input: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
@@ -241,7 +245,7 @@ def random_(input: Tensor, low: int = 0, high: int | None = None, *, generator: 
     if high is None:
         top = np.iinfo(input._array.dtype).max if input._array.dtype.kind in "iu" else 2**24
         low, high = (0, low) if low else (0, int(top))
-    return _drawn(input, source(generator).integers(low, high, input._array.shape))
+    return _drawn(input, source(generator, input.device).integers(low, high, input._array.shape))
 
 
 def _precision(x: Tensor) -> Any:
@@ -249,4 +253,4 @@ def _precision(x: Tensor) -> Any:
 
 
 def _drawn(input: Tensor, values: Any) -> Tensor:
-    return write(input, ..., Tensor._wrap(np.asarray(values)))
+    return write(input, ..., Tensor._wrap(values))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from minicnn_kernels.registry import any_replaced, call
 
+from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.deferred import may_wait
 from ..core.errors import ShapeError
@@ -29,7 +30,9 @@ class Cat(Function):
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         sizes = [t._form.shape[self.axis] for t in inputs]  # type: ignore[union-attr]
         self.ends = np.cumsum(sizes).tolist()
-        if self.axis == 1 and len(inputs) > 1 and may_wait(inputs) and not any_replaced() and min(sizes) > 0:
+        on_gpu = devices.in_use and inputs[0].is_cuda  # type: ignore[union-attr]
+        waits = self.axis == 1 and len(inputs) > 1 and min(sizes) > 0 and not on_gpu
+        if waits and may_wait(inputs) and not any_replaced():
             return Join.of(inputs, self)  # type: ignore[arg-type]
         return super().evaluate(inputs, recording)
 

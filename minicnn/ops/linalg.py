@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from minicnn_kernels import call
+from minicnn_kernels.arrays import as_array
 
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
@@ -253,7 +254,7 @@ class Einsum(Function):
             c: n for term, a in zip(self.inputs, arrays, strict=True) for c, n in zip(term, a.shape, strict=True)
         }
         self.save(*arrays)
-        return np.asarray(np.einsum(",".join(self.inputs) + "->" + self.output, *arrays, optimize=len(arrays) > 1))
+        return as_array(np.einsum(",".join(self.inputs) + "->" + self.output, *arrays, optimize=len(arrays) > 1))
 
     def backward(self, grad_y: Tensor) -> Any:
         operands = self.saved

@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import on_device, on_host
 from minicnn_kernels.registry import call
 
 from ..core.errors import ShapeError
 from ..core.function import Function
+from ..core.grad_mode import is_anomaly_enabled
 from ..core.tensor import Tensor
 from .activations import log_softmax, sigmoid
 from .choosing import where
+from .indexing import GetItem
 
 
 class CrossEntropy(Function):
@@ -90,9 +93,10 @@ def _weighted(
     if reduction != "mean":
         return losses.reshape(shape) if reduction == "none" else losses.sum()
     labels = target._array
-    kept = labels[labels != ignore_index]
-    total = len(kept) if weight is None else weight._array[kept].sum()
-    return losses.sum() / Tensor._wrap(np.asarray(total, losses._array.dtype))
+    kept = labels != ignore_index
+    weights = kept if weight is None else np.where(kept, weight._array[np.where(kept, labels, 0)], 0)
+    total = weights.sum()
+    return losses.sum() / Tensor._wrap(total.astype(losses._array.dtype))
 
 
 def cross_entropy(
@@ -113,8 +117,11 @@ def nll_loss(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index:
     factors = kept.astype(log_p._array.dtype)
     if weight is not None:
         factors *= weight._array[safe]
-    picked = rows[Tensor._wrap(np.arange(len(safe))), Tensor._wrap(safe)]
-    losses = (picked * Tensor._wrap(-factors)) if kept.all() else _masked(picked, -factors, kept)
+    picked = GetItem((np.arange(len(safe), like=safe), safe))(rows)
+    if on_device(kept):  # to see whether all are kept, it would be waited for
+        losses = _masked(picked, -factors, kept)
+    else:
+        losses = (picked * Tensor._wrap(-factors)) if kept.all() else _masked(picked, -factors, kept)
     return _weighted(losses, labels, weight, ignore_index, target.shape, reduction)
 
 
@@ -166,8 +173,16 @@ def kl_div(log_p: Tensor, t: Tensor, log_target: bool) -> Tensor:
 
 
 def check_labels(operation: str, target: Tensor, classes: int, ignore_index: int) -> None:
-    """Every label must be a class number 0 .. classes-1, or ``ignore_index``."""
+    """Every label must be a class number 0 .. classes-1, or ``ignore_index``.
+
+    On a GPU only where each step is looked at anyway, with anomaly detection: to see the labels, it is waited for.
+    Otherwise the loss of a label that is no class is NaN.
+    """
     labels = target._array
+    if on_device(labels):
+        if not is_anomaly_enabled():
+            return
+        labels = on_host(labels)
     wrong = (labels < 0) | (labels >= classes)
     if not wrong.any():
         return

@@ -38,7 +38,7 @@ _FUNCTIONS: dict[Any, str] = {
     choosing: "clamp clamp_min clamp_max maximum minimum nan_to_num",
     comparison: """eq ne lt le gt ge isnan isinf isfinite isclose allclose equal logical_and logical_or logical_xor
         logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift""",
-    conversion: """to type type_as float double half long int short char byte cpu cuda
+    conversion: """to type type_as float double half long int short char byte cpu cuda pin_memory is_pinned
         new_zeros new_ones new_empty new_full new_tensor""",
     copying: "clone contiguous is_contiguous",
     elementwise: """exp expm1 log log2 log10 log1p sqrt rsqrt square reciprocal abs sin cos tan asin acos atan sinh cosh

@@ -25,6 +25,7 @@ from minicnn_kernels.addition import add
 from minicnn_kernels.epilogue import NONE
 from minicnn_kernels.registry import call
 
+from ..core import device as devices
 from ..core.deferred import Deferred, may_wait, waiting
 from ..core.function import Function
 from ..core.tensor import Tensor
@@ -222,8 +223,9 @@ class LocalResponseNorm(Function):
 def update_running(running: Tensor, batch: Any, momentum: float) -> None:
     """``running = (1 - momentum)*running + momentum*batch``, in place and outside the graph."""
     array = running._to_change()
-    array *= 1 - momentum
-    array += momentum * batch
+    with devices.beside(array):
+        array *= 1 - momentum
+        array += momentum * batch
 
 
 def batch_norm(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import device as devices
 from ..core import dtype as dtypes
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
@@ -34,6 +35,22 @@ class Cast(Function):
 def cast(x: Tensor, kind: np.dtype[Any]) -> Tensor:
     """``x`` with elements of type ``kind`` (``x`` itself if they are)."""
     return x if x._form.dtype == kind else Cast(kind)(x)
+
+
+class Move(Function):
+    """A copy on another device; the gradient is copied back."""
+
+    differentiable = True
+
+    def __init__(self, where: devices.device, non_blocking: bool = False) -> None:
+        self.where, self.non_blocking = where, non_blocking
+
+    def forward(self, x: Any) -> Any:
+        self.before = devices.device_of(x)
+        return devices.placed(x, self.where, self.non_blocking)
+
+    def backward(self, grad_y: Tensor) -> Tensor:
+        return Move(self.before)(grad_y)
 
 
 def as_tensor(value: Any, name: str, operation: str) -> Tensor:
@@ -85,7 +102,7 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
     """
     kinds = {v._form.dtype if isinstance(v, Tensor) else None for v in values}
     if len(kinds) == 1 and (same := kinds.pop()) is not None and (same.kind == "f" or not floating):
-        return list(values)  # the usual case
+        return beside(values) if devices.in_use else list(values)  # the usual case
     known = [v._form if isinstance(v, Tensor) else v for v in values]
     try:
         kind = dtypes.result_dtype(*known)
@@ -93,7 +110,8 @@ def promoted(operation: str, *values: Any, floating: bool = False) -> list[Tenso
         raise DTypeError(f"{operation}: {error}") from None
     if floating and kind.kind != "f":
         kind = dtypes.get_default_dtype().numpy
-    return [cast(v, kind) if isinstance(v, Tensor) else Tensor._wrap(np.asarray(v).astype(kind)) for v in values]
+    known = [cast(v, kind) if isinstance(v, Tensor) else Tensor._wrap(np.asarray(v).astype(kind)) for v in values]
+    return beside(known) if devices.in_use else known
 
 
 def floating(operation: str, x: Any) -> Tensor:
@@ -102,8 +120,32 @@ def floating(operation: str, x: Any) -> Tensor:
     return x if x._form.dtype.kind == "f" else cast(x, dtypes.get_default_dtype().numpy)
 
 
+def beside(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Operands that can be computed with together: beside those on a GPU, a 0-d tensor on the CPU becomes a number.
+
+    A tensor that requires a gradient is copied to the GPU instead: so its gradient finds the way back.
+    """
+    where = [t.device for t in tensors]
+    gpu = next((d for d in where if d.type == "cuda"), None)
+    if gpu is None:
+        return list(tensors)
+    return [
+        t if d != devices.CPU or t.ndim else Move(gpu)(t) if t.requires_grad else number(t)
+        for t, d in zip(tensors, where, strict=True)
+    ]
+
+
+def number(x: Tensor) -> Tensor:
+    """A tensor that holds NumPy's scalar in place of the 0-d tensor's array: any device's kernels take its value."""
+    y = Tensor._wrap(x._array)
+    y._array = x._array[()]
+    return y
+
+
 def check_broadcast(operation: str, *tensors: Tensor) -> None:
-    """Shapes must agree from the right, where 1 stretches."""
+    """Shapes must agree from the right, where 1 stretches; and all must be on one device."""
+    if devices.in_use:
+        devices.check_same(operation, tensors)
     if len({t._form.shape for t in tensors} - {()}) < 2:
         return  # the usual case
     try:

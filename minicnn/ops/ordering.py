@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import as_array
 
 from ..core.errors import DTypeError, ShapeError
 from ..core.function import Function
@@ -29,7 +30,7 @@ def _sorted(kind: Any, operation: str, input: Tensor, dim: int, descending: bool
     x = np.atleast_1d(input._array)
     if count is not None and not 0 <= count <= x.shape[axis]:
         raise ShapeError(f"{operation}: k must lie in [0, {x.shape[axis]}], the size of dim {axis}; got {count}")
-    places = np.take(_order(x, axis, descending), np.arange(x.shape[axis] if count is None else count), axis)
+    places = np.take(_order(x, axis, descending), np.arange(x.shape[axis] if count is None else count, like=x), axis)
     return pick(kind, input, places.reshape(()) if input.ndim == 0 else places, axis, keepdim=True)
 
 
@@ -85,7 +86,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     x = np.atleast_1d(input._array)
     if x.shape[axis] == 0:
         raise ShapeError(f"median: there is none among no elements; the tensor has shape {tuple(input.shape)}")
-    places = np.take(_order(x, axis, False), [(x.shape[axis] - 1) // 2], axis)
+    middle = (x.shape[axis] - 1) // 2
+    places = _order(x, axis, False)[(*(slice(None),) * axis, slice(middle, middle + 1))]
     if x.dtype.kind == "f":  # a NaN is the median
         bad = np.isnan(x)
         places = np.where(bad.any(axis, keepdims=True), bad.argmax(axis, keepdims=True), places)
@@ -182,7 +184,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 class Prod(Reduction):
     def reduce(self, x: Any) -> Any:
-        y = np.asarray(np.prod(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype))
+        y = as_array(np.prod(x, axis=self.axes, keepdims=self.keepdim, dtype=x.dtype))
         self.save(x, y)
         return y
 

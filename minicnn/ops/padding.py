@@ -23,7 +23,8 @@ class PadConstant(Function):
         self.widths, self.value = widths, value  # (before, after) for each dimension
 
     def forward(self, x: Any) -> Any:
-        y = np.full([n + a + b for n, (a, b) in zip(x.shape, self.widths, strict=True)], self.value, x.dtype)
+        shape = [n + a + b for n, (a, b) in zip(x.shape, self.widths, strict=True)]
+        y = np.full_like(x, self.value, order="C", shape=shape)
         to = tuple(slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(y.shape, self.widths, strict=True))
         of = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(x.shape, self.widths, strict=True))
         y[to] = x[of]
@@ -33,9 +34,9 @@ class PadConstant(Function):
         return PadConstant(tuple((-a, -b) for a, b in self.widths), 0)(grad_y)
 
 
-def _source_positions(mode: str, n: int, before: int, after: int) -> Any:
+def _source_positions(mode: str, n: int, before: int, after: int, like: Any) -> Any:
     """For each position along a padded dimension, the position in the input that it repeats."""
-    i = np.arange(-before, n + after)
+    i = np.arange(-before, n + after, like=like)
     if mode == "replicate":
         return np.clip(i, 0, n - 1)
     if mode == "circular":
@@ -91,5 +92,5 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if max(a, b) > limit:
             raise ShapeError(f"pad: mode {mode!r} can pad dim {d} of size {n} by at most {limit}; got {(a, b)}")
         if (a, b) != (0, 0):
-            input = GetItem((*(slice(None),) * d, _source_positions(mode, n, a, b)))(input)
+            input = GetItem((*(slice(None),) * d, _source_positions(mode, n, a, b, input._array)))(input)
     return input

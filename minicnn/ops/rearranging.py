@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import as_strided, on_host
 
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .indexing import GetItem
 from .operands import normalize_axes, normalize_axis, sizes
 
 
@@ -118,10 +120,13 @@ class Diagonal(Function):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        y = np.diagonal(x, *self.where)
-        if x.flags.writeable:
-            y.flags.writeable = True
-        return y
+        offset, rows, columns = self.where
+        start = [slice(None)] * x.ndim
+        start[rows], start[columns] = slice(max(-offset, 0), None), slice(max(offset, 0), None)
+        x = x[tuple(start)]
+        others = [i for i in range(x.ndim) if i not in (rows, columns)]
+        shape = (*[x.shape[i] for i in others], min(x.shape[rows], x.shape[columns]))
+        return as_strided(x, shape, (*[x.strides[i] for i in others], x.strides[rows] + x.strides[columns]))
 
     def backward(self, grad_y: Tensor) -> Tensor:
         return OnDiagonal(self.shape, *self.where)(grad_y)
@@ -136,7 +141,7 @@ class OnDiagonal(Function):
         self.shape, self.where = shape, (offset, dim1, dim2)
 
     def forward(self, x: Any) -> Any:
-        y = np.zeros(self.shape, x.dtype)
+        y = np.zeros(self.shape, x.dtype, like=x)
         Diagonal(*self.where).forward(y)[...] = x
         return y
 
@@ -202,7 +207,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
             [1., 1.]])
     """
     rows, columns = input._array.shape[-2:]
-    keep = np.tri(rows, columns, diagonal, dtype=bool)
+    keep = np.tri(rows, columns, diagonal, dtype=bool, like=input._array)
     return input.masked_fill(Tensor._wrap(~keep), 0)
 
 
@@ -217,7 +222,7 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
             [0., 1.]])
     """
     rows, columns = input._array.shape[-2:]
-    return input.masked_fill(Tensor._wrap(np.tri(rows, columns, diagonal - 1, dtype=bool)), 0)
+    return input.masked_fill(Tensor._wrap(np.tri(rows, columns, diagonal - 1, dtype=bool, like=input._array)), 0)
 
 
 def repeat(input: Tensor, *given: Any, repeats: Any = None) -> Tensor:
@@ -263,5 +268,6 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Te
     """
     x = input.reshape(-1) if dim is None else input
     d = normalize_axis("repeat_interleave", dim or 0, x.ndim)
-    times = repeats._array if isinstance(repeats, Tensor) else repeats
-    return x.index_select(d, Tensor._wrap(np.repeat(np.arange(x._array.shape[d]), times)))
+    times = on_host(repeats._array) if isinstance(repeats, Tensor) else repeats
+    places = np.repeat(np.arange(x._array.shape[d]), times)
+    return GetItem((*(slice(None),) * d, np.asarray(places, like=x._array)))(x)

@@ -6,6 +6,7 @@ import builtins
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import as_array, largest
 
 from ..core import dtype as dtypes
 from ..core.errors import DTypeError
@@ -82,7 +83,7 @@ class Var(Reduction):
         mean = self.total(x, True) / self.count(x)
         centred = x - (mean.astype(x.dtype) if x.dtype == np.float32 else mean)
         y = self.total(centred * centred, self.keepdim) / np.float64(freedom)
-        y = np.asarray(np.sqrt(y) if self.root else y, x.dtype)
+        y = as_array(np.sqrt(y) if self.root else y).astype(x.dtype, copy=False)
         self.save(x, y)
         return y
 
@@ -98,7 +99,7 @@ class Var(Reduction):
 
 class LogSumExp(Reduction):
     def reduce(self, x: Any) -> Any:
-        top = x.max(axis=self.axes, keepdims=True, initial=-np.inf)
+        top = largest(x, self.axes)
         top = np.where(np.isfinite(top), top, 0)
         y = np.log(np.exp(x - top).sum(axis=self.axes, keepdims=True)) + top
         y = y if self.keepdim else y.reshape([n for i, n in enumerate(x.shape) if i not in self.axes])
@@ -121,7 +122,7 @@ class Norm(Reduction):
         magnitude = x.astype(np.float32) if x.dtype == np.float16 else x
         total = self.total(np.abs(magnitude) ** self.p if self.p != 2 else magnitude * magnitude, self.keepdim)
         y = total if self.p == 1 else np.sqrt(total) if self.p == 2 else total ** (1 / self.p)
-        y = np.asarray(y, x.dtype)
+        y = as_array(y).astype(x.dtype, copy=False)
         self.save(x, y)
         return y
 
@@ -316,6 +317,4 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> minicnn.count_nonzero(minicnn.tensor([0, 3, 4]))
     tensor(2)
     """
-    return Tensor._wrap(
-        np.asarray(np.count_nonzero(input._array, axis=normalize_axes("count_nonzero", dim, input.ndim)))
-    )
+    return Tensor._wrap(np.count_nonzero(input._array, axis=normalize_axes("count_nonzero", dim, input.ndim)))

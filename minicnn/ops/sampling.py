@@ -1,4 +1,4 @@
-"""Random tensors. All draw from the generator behind ``manual_seed``, or from one's own."""
+"""Random tensors. All draw from their device's generator behind ``manual_seed``, or from one's own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from ..core import device as devices
 from ..core import dtype as dtypes
-from ..core.errors import ShapeError
-from ..core.random import Generator, default_generator
+from ..core.errors import DeviceError, ShapeError
+from ..core.random import Generator, generator_of
 from ..core.tensor import Tensor
-from .creation import finish, kind_of
+from .creation import finish_at, kind_of
 from .operands import sizes
 
 
-def source(generator: Generator | None) -> np.random.Generator:
-    """NumPy's generator inside ``generator``, or inside the default one."""
-    return (default_generator if generator is None else generator).numpy
+def source(generator: Generator | None, where: devices.device = devices.CPU) -> Any:
+    """What draws on a device, as NumPy's generator does: that of ``generator``, or of the device's default one."""
+    if generator is None:
+        return generator_of(where).numpy
+    if generator.device != where:
+        raise DeviceError(
+            f"the numbers are wanted on {where}, and the generator draws on {generator.device}. "
+            f"Fix: minicnn.Generator(device={str(where)!r})"
+        )
+    return generator.numpy
 
 
 def _real(operation: str, draw: Any, kind: np.dtype[Any], shape: tuple[int, ...]) -> Any:
@@ -25,7 +33,7 @@ def _real(operation: str, draw: Any, kind: np.dtype[Any], shape: tuple[int, ...]
     if kind.kind != "f":
         raise dtypes.DTypeError(f"{operation}: dtype must be a floating type; got {kind}")
     drawn = draw(shape, dtype=np.float64 if kind == np.float64 else np.float32)
-    return np.asarray(drawn, dtype=kind)
+    return drawn.astype(kind, copy=False)
 
 
 def rand(
@@ -45,8 +53,8 @@ def rand(
     >>> x.shape, bool((x >= 0).all() and (x < 1).all())
     (minicnn.Size([2, 3]), True)
     """
-    array = _real("rand", source(generator).random, kind_of(dtype), sizes("rand", given, size))
-    return finish(array, device, requires_grad)
+    draw = source(generator, devices.check_device(device)).random
+    return finish_at(_real("rand", draw, kind_of(dtype), sizes("rand", given, size)), requires_grad)
 
 
 def randn(
@@ -65,8 +73,8 @@ def randn(
     >>> minicnn.randn(2, 3).shape
     minicnn.Size([2, 3])
     """
-    array = _real("randn", source(generator).standard_normal, kind_of(dtype), sizes("randn", given, size))
-    return finish(array, device, requires_grad)
+    draw = source(generator, devices.check_device(device)).standard_normal
+    return finish_at(_real("randn", draw, kind_of(dtype), sizes("randn", given, size)), requires_grad)
 
 
 def randint(
@@ -90,8 +98,8 @@ def randint(
         low, high = 0, low
     if low >= high:
         raise ValueError(f"randint: low must be less than high; got low={low}, high={high}")
-    array = source(generator).integers(int(low), int(high), sizes("randint", (size,)))
-    return finish(np.asarray(array, dtype=kind_of(dtype, dtypes.int64.numpy)), device, requires_grad)
+    array = source(generator, devices.check_device(device)).integers(int(low), int(high), sizes("randint", (size,)))
+    return finish_at(array.astype(kind_of(dtype, dtypes.int64.numpy), copy=False), requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Tensor:
@@ -103,7 +111,8 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
     >>> sorted(minicnn.randperm(4).tolist())
     [0, 1, 2, 3]
     """
-    return finish(source(generator).permutation(n).astype(kind_of(dtype, dtypes.int64.numpy)), device)
+    array = source(generator, devices.check_device(device)).permutation(n)
+    return finish_at(array.astype(kind_of(dtype, dtypes.int64.numpy)))
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -115,7 +124,8 @@ def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     >>> minicnn.rand_like(minicnn.zeros(2, 3)).shape
     minicnn.Size([2, 3])
     """
-    return rand(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = input.device if device is None else device
+    return rand(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -127,7 +137,8 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
     >>> minicnn.randn_like(minicnn.zeros(2, 3)).shape
     minicnn.Size([2, 3])
     """
-    return randn(input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = input.device if device is None else device
+    return randn(input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def randint_like(
@@ -147,12 +158,14 @@ def randint_like(
     >>> minicnn.randint_like(minicnn.zeros(2), 3, 4)
     tensor([3., 3.])
     """
-    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    where = input.device if device is None else device
+    return randint(low, high, input.shape, dtype=dtype or input.dtype, device=where, requires_grad=requires_grad)
 
 
 def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
-) -> Tensor:
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None,
+) -> Tensor:  # fmt: skip
     """Normally distributed numbers with the given mean and standard deviation (numbers or tensors).
 
     Examples
@@ -161,7 +174,7 @@ def normal(
     >>> minicnn.normal(0.0, 0.01, size=(3, 4)).shape
     minicnn.Size([3, 4])
     """
-    arrays = [v._array if isinstance(v, Tensor) else np.asarray(v) for v in (mean, std)]
+    arrays = [v._array if isinstance(v, Tensor) else np.float64(v) for v in (mean, std)]
     if (arrays[1] < 0).any():
         raise ValueError(f"normal: std must not be negative; got {std}")
     tensors = [v for v in (mean, std) if isinstance(v, Tensor)]
@@ -169,7 +182,8 @@ def normal(
         raise TypeError("normal: size must be given when mean and std are numbers")
     shape = np.broadcast_shapes(*(a.shape for a in arrays)) if tensors else sizes("normal", (size,))
     kind = kind_of(dtype, tensors[0]._array.dtype if tensors else None)
-    z = _real("normal", source(generator).standard_normal, kind, shape)
+    where = tensors[0].device if tensors and device is None else devices.check_device(device)
+    z = _real("normal", source(generator, where).standard_normal, kind, shape)
     return Tensor._wrap((arrays[0] + arrays[1] * z).astype(kind))
 
 
@@ -183,9 +197,10 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | N
     tensor([0., 1.])
     """
     chance = input._array if p is None else p
-    if not np.all((np.asarray(chance) >= 0) & (np.asarray(chance) <= 1)):
+    if not np.all((chance >= 0) & (chance <= 1)):
         raise ValueError("bernoulli: probabilities must lie in [0, 1]")
-    return Tensor._wrap((source(generator).random(input._array.shape) < chance).astype(input._array.dtype))
+    drawn = source(generator, input.device).random(input._array.shape)
+    return Tensor._wrap((drawn < chance).astype(input._array.dtype))
 
 
 def multinomial(
@@ -207,10 +222,10 @@ def multinomial(
         raise ValueError("multinomial: weights must be finite, not negative, and some of each row positive")
     if not replacement and num_samples > int((weights > 0).sum(1).min()):
         raise ShapeError(f"multinomial: cannot draw {num_samples} different indices with positive weight")
-    random = source(generator)
+    random = source(generator, input.device)
     if replacement:
         edges = weights.cumsum(1) / weights.sum(1, keepdims=True)
-        drawn = [np.searchsorted(row, random.random(num_samples), side="right") for row in edges]
+        drawn = [np.searchsorted(edges[i], random.random(num_samples), side="right") for i in range(len(edges))]
         indices = np.minimum(np.stack(drawn), weights.shape[1] - 1)
     else:
         with np.errstate(divide="ignore"):

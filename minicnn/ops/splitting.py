@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.arrays import as_strided
 
 from ..core.errors import ShapeError
 from ..core.function import Function
@@ -127,9 +128,13 @@ class Unfold(Function):
 
     def forward(self, x: Any) -> Any:
         self.shape = x.shape
-        apart = x.flags.writeable and self.step >= self.size
-        windows = np.lib.stride_tricks.sliding_window_view(x, self.size, self.axis, writeable=apart)  # (..., size)
-        return windows[(*(slice(None),) * self.axis, slice(None, None, self.step))]
+        count = (x.shape[self.axis] - self.size) // self.step + 1
+        shape, strides = list(x.shape), list(x.strides)
+        shape[self.axis], strides[self.axis] = count, x.strides[self.axis] * self.step
+        windows = as_strided(x, (*shape, self.size), (*strides, x.strides[self.axis]))
+        if isinstance(windows, np.ndarray) and self.step < self.size:  # they overlap
+            windows.flags.writeable = False
+        return windows
 
     def backward(self, grad_y: Tensor) -> Tensor:
         return Refold(self.shape, self.axis, self.size, self.step)(grad_y)
@@ -144,7 +149,7 @@ class Refold(Function):
         self.shape, self.axis, self.size, self.step = shape, axis, size, step
 
     def forward(self, windows: Any) -> Any:
-        x = np.zeros(self.shape, windows.dtype)
+        x = np.zeros(self.shape, windows.dtype, like=windows)
         reach = windows.shape[self.axis] * self.step
         for k in range(self.size):
             x[(*(slice(None),) * self.axis, slice(k, k + reach, self.step))] += windows[..., k]

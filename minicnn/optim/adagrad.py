@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from minicnn_kernels import registry
 
 from ..core.tensor import Tensor
 from .optimizer import Array, Params, check_range, check_switches
@@ -99,10 +98,10 @@ class Adagrad(Together):
             self._begin(state, param, group)
         return next_step(state)
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        registry.call(
+    ) -> tuple[Any, ...]:
+        return (
             "adagrad.step", params, grads, state["sum"], step, float(group["lr"]), float(group["lr_decay"]),
             float(group["eps"]), float(group["weight_decay"]), bool(group["maximize"]),
         )  # fmt: skip
@@ -183,10 +182,10 @@ class Adadelta(Together):
             state["square_avg"], state["acc_delta"] = zeros_like(param), zeros_like(param)
         return next_step(state)
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        registry.call(
+    ) -> tuple[Any, ...]:
+        return (
             "adadelta.step", params, grads, state["square_avg"], state["acc_delta"], float(group["lr"]),
             float(group["rho"]), float(group["eps"]), float(group["weight_decay"]), bool(group["maximize"]),
         )  # fmt: skip

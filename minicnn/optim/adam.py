@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn_kernels import registry
-
 from .optimizer import Array, Params, check_range, check_switches
 from .together import Arrays, Together, next_step, zeros_like
 
@@ -101,10 +99,10 @@ class Adam(Together):
                 state[name] = zeros_like(param)
         return step
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        registry.call(
+    ) -> tuple[Any, ...]:
+        return (
             "adam.step", params, grads, state["exp_avg"], state["exp_avg_sq"],
             state["max_exp_avg_sq"] if group["amsgrad"] else None, step,
             float(group["lr"]), *map(float, group["betas"]), float(group["eps"]), float(group["weight_decay"]),

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import capture
+from ..core import device as devices
 from ..core.errors import ShapeError
 from ..core.grad_mode import enable_grad
 from ..core.tensor import Tensor
+from .captured import not_together
 
 Array = NDArray[Any]
 SWITCHES = ("foreach", "fused", "capturable", "differentiable")
@@ -142,6 +145,8 @@ class Optimizer:
 
     def _update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
         """Change all parameters of a group: one by one, if the subclass says nothing else."""
+        if params and capture.recording is not None:
+            raise not_together(self)
         for param in params:  # counted as changes: an older graph that still needs the old values will say so
             self.update(param._to_change(), param.grad._array, self.state[param], group)  # type: ignore[union-attr]
 
@@ -159,7 +164,8 @@ class Optimizer:
                     param.grad = None
                 else:
                     param.grad = param.grad.detach()
-                    param.grad._array[...] = 0
+                    with devices.beside(param.grad._array):
+                        param.grad._array[...] = 0
                     param.grad._versions.count += 1
 
     # ------------------------------------------------------------------------- groups
@@ -302,7 +308,9 @@ def _fitting(value: Any, param: Tensor | None, what: str, as_it_is: bool) -> Any
         return copy.deepcopy(value)
     if not as_it_is and value.shape != param.shape:
         raise ShapeError(f"{what} has the shape {tuple(value.shape)}, the parameter {tuple(param.shape)}")
-    return Tensor._wrap(value._array.astype(value._array.dtype if as_it_is else param._array.dtype))
+    if as_it_is:
+        return value.detach().cpu().clone()
+    return value.detach().to(param, copy=True)
 
 
 # ------------------------------------------------------------------ for the optimisers

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn_kernels import registry
-
 from .optimizer import Array, Params, check_range, check_switches
 from .together import Arrays, Together, next_step, zeros_like
 
@@ -91,10 +89,10 @@ class RMSprop(Together):
                 state[name] = zeros_like(param)
         return step
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        registry.call(
+    ) -> tuple[Any, ...]:
+        return (
             "rmsprop.step", params, grads, state["square_avg"], state["grad_avg"] if group["centered"] else None,
             state["momentum_buffer"] if group["momentum"] > 0 else None, float(group["lr"]), float(group["alpha"]),
             float(group["eps"]), float(group["weight_decay"]), float(group["momentum"]), bool(group["maximize"]),

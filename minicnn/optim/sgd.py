@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from minicnn_kernels import registry
-
 from .optimizer import Array, Params, check_range, check_switches
 from .together import Arrays, Together, zeros_like
 
@@ -97,10 +95,10 @@ class SGD(Together):
         state["momentum_buffer"] = zeros_like(param)
         return 1
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        registry.call(
+    ) -> tuple[Any, ...]:
+        return (
             "sgd.step", params, grads, state.get("momentum_buffer") if group["momentum"] != 0 else None,
             float(group["lr"]), float(group["momentum"]), float(group["dampening"]), float(group["weight_decay"]),
             bool(group["nesterov"]), bool(group["maximize"]), step == 1,

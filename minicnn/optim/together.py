@@ -6,8 +6,13 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+from minicnn_kernels import registry
 
+from ..core import capture
+from ..core import device as devices
+from ..core.errors import DeviceError
 from ..core.tensor import Tensor
+from .captured import CapturedStep, first_step
 from .optimizer import Array, Optimizer
 
 Arrays = list[Array]
@@ -24,11 +29,14 @@ class Together(Optimizer):
         """Fill in what is missing in the state of a parameter, and return the number of its step: 1, 2, ..."""
         raise TypeError(f"{type(self).__name__} must define begin(self, state, param, group)")
 
-    def update_all(
+    def kernel_call(
         self, params: Arrays, grads: Arrays, state: dict[str, Arrays], step: int, group: dict[str, Any]
-    ) -> None:
-        """Change the arrays ``params`` in place; ``state`` has, by name, a list of what belongs to each."""
-        raise TypeError(f"{type(self).__name__} must define update_all(self, params, grads, state, step, group)")
+    ) -> tuple[Any, ...]:
+        """The operation that changes the arrays ``params`` in place, and its arguments.
+
+        ``state`` has, by name, a list of what belongs to each parameter.
+        """
+        raise TypeError(f"{type(self).__name__} must define kernel_call(self, params, grads, state, step, group)")
 
     def _update_group(self, params: list[Tensor], group: dict[str, Any]) -> None:
         if type(self).update is not Optimizer.update:
@@ -37,13 +45,37 @@ class Together(Optimizer):
         batches: defaultdict[Any, list[Tensor]] = defaultdict(list)
         for param in params:
             state = self.state[param]
-            step = self.begin(state, param._array, group)
+            known = len(state)
+            with devices.beside(param._array):
+                step = self.begin(state, param._array, group)
+            if capture.recording is not None and len(state) != known:
+                self.state.pop(param)
+                raise first_step(self)
             names = tuple(name for name, value in state.items() if name != "step" and value is not None)
-            batches[param._array.dtype, step, names].append(param)
-        for (_, step, names), batch in batches.items():
+            where = _checked_device(param, state) if devices.in_use else devices.CPU
+            batches[param._array.dtype, step, names, where].append(param)
+        for (_, step, names, _), batch in batches.items():
             arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
-            self.update_all([param._to_change() for param in batch], grads, arrays, step, group)
+            call = self.kernel_call([param._to_change() for param in batch], grads, arrays, step, group)
+            with devices.on(where.index):
+                if capture.recording is None:
+                    registry.call(*call)
+                else:
+                    CapturedStep(self, batch, group, arrays, call).record(capture.recording)
+
+
+def _checked_device(param: Tensor, state: dict[str, Any]) -> devices.device:
+    """Where a parameter is; its gradient and its averages must be there too."""
+    where = param.device
+    for name, value in [("grad", param.grad), *state.items()]:
+        if name != "step" and isinstance(value, Tensor) and value.device != where:
+            raise DeviceError(
+                f"the optimiser's {name!r} of a parameter of shape {tuple(param.shape)} is on {value.device}, the "
+                f"parameter on {where}. Fix: model.to('{where}') before the optimiser is made, or "
+                "optimizer.load_state_dict(optimizer.state_dict()) after it was moved"
+            )
+    return where
 
 
 def zeros_like(param: Array) -> Tensor:

@@ -118,7 +118,7 @@ def moved(value: Any, device: Any) -> Any:
     if device is None:
         return value
     if isinstance(value, Tensor):
-        return value.to(device)
+        return value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
         return {key: moved(part, device) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -36,6 +36,7 @@ def fit(
     resume: bool | str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     checks: bool = True,
+    cuda_graph: bool = False,
 ) -> History:
     """Train a model, and measure it after every epoch.
 
@@ -91,6 +92,10 @@ def fit(
         Show the progress bar; default: if stderr is a terminal.
     checks : bool, default True
         Look for the usual mistakes in the first steps, and warn (:class:`TrainingWarning`).
+    cuda_graph : bool, default False
+        On a GPU, record what is computed for a batch, forward and backward, and replay it from then on
+        (:func:`minicnn.cuda.graph`): sooner for small networks, and the same numbers. The model and the loss must not
+        look at numbers (``item()``) or behave differently from batch to batch.
 
     Returns
     -------
@@ -130,6 +135,8 @@ def fit(
             f"fit: accumulate={accumulate} takes the mean over the samples of {accumulate} batches, but the loss is a "
             f"{loss.reduction}. Fix: reduction='mean'"  # type: ignore[attr-defined]
         )
+    if cuda_graph and accumulate > 1:
+        raise ValueError(f"fit: cuda_graph=True is for one batch per step; got accumulate={accumulate}. Choose one")
     chosen = make_metrics(loss, (["accuracy"] if classifies(loss) else []) if metrics is None else metrics)
     told = make_callbacks(callbacks)
     if scheduler is not None:
@@ -140,7 +147,9 @@ def fit(
         model.to(device)
         loss = loss.to(device) if isinstance(loss, Module) else loss
     checkpoint = find_checkpoint(resume, told)
-    run = Run(model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint)
+    run = Run(
+        model, optimizer, loss, train, val, epochs, chosen, told, accumulate, device, progress, checkpoint, cuda_graph
+    )  # fmt: skip
     run.begin()
     if checkpoint is not None:
         restore(run, checkpoint)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.tensor import Tensor
+from ..cuda import graph
 from ..nn.module import Module
 from ..optim import Optimizer
 from .batches import (
@@ -82,6 +83,7 @@ class Run:
         device: Any,
         progress: bool | None,
         checkpoint: Path | None,
+        cuda_graph: bool = False,
     ) -> None:
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.train, self.val, self.epochs = train, val, epochs
@@ -104,6 +106,7 @@ class Run:
         self._continued: dict[str, Any] | None = None  # of a checkpoint: the random numbers to go on with
         self._ctrl_c = CtrlC()
         self._progress = Progress(progress)
+        self._compute = graph(self._forward_and_backward) if cuda_graph else self._forward_and_backward
 
     # ------------------------------------------------------------------ for callbacks
 
@@ -228,12 +231,8 @@ class Run:
         for callback in self.callbacks:
             inputs, targets = callback.on_batch(self, inputs, targets)
         inputs, targets = moved(inputs, self.device), moved(targets, self.device)
-        if not self._group:
-            self.optimizer.zero_grad()
-        outputs = self.model(inputs)
-        loss = total_loss(self.loss, outputs, targets)
         n = samples_in(inputs, targets)
-        (loss if self.accumulate == 1 else loss * n).backward()
+        outputs, loss = self._compute(inputs, targets, n)
         self.outputs, self.loss_value = scores_of(outputs), loss.item()
         self._group.append((self.loss_value, n))
         self._mean.add(self.loss_value, n)
@@ -241,6 +240,15 @@ class Run:
             metric.update(self.outputs, targets)
         self.batch += 1
         self._progress.advance(n, self._training_values)
+
+    def _forward_and_backward(self, inputs: Any, targets: Any, samples: int) -> tuple[Any, Tensor]:
+        """The model's outputs and the loss; the gradients are added to those of the group's batches before."""
+        if not self._group:
+            self.optimizer.zero_grad()
+        outputs = self.model(inputs)
+        loss = total_loss(self.loss, outputs, targets)
+        (loss if self.accumulate == 1 else loss * samples).backward()
+        return outputs, loss
 
     def _one_step(self) -> None:
         """One step of the optimiser, with the mean gradient of all samples since the last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -101,12 +102,13 @@ def test_the_rest() -> None:
 
 def test_a_section_replaces_the_one_before_it(tmp_path: Path) -> None:
     path = tmp_path / "RESULTS.md"
-    results.write("Operations", "one", path)
-    results.write("Training", "two\n\n### part\n\nthree", path)
-    results.write("Operations", "four", path)
+    document = dataclasses.replace(results.RESULTS, path=path)
+    document.write("Operations", "one")
+    document.write("Training", "two\n\n### part\n\nthree")
+    document.write("Operations", "four")
     assert re.findall(r"^## .*", path.read_text(), re.MULTILINE) == ["## Training", "## Operations"]
     assert results.sections(path.read_text()) == {"Training": "two\n\n### part\n\nthree", "Operations": "four"}
-    assert path.read_text().startswith(f"{results.TITLE}\n\n")
+    assert path.read_text().startswith(f"# {document.title}\n\n")
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

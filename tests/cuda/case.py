@@ -15,7 +15,7 @@ import numpy as np
 from minicnn_kernels import call, use_backend
 from minicnn_kernels.cuda.catalog import Kernel
 
-Drawn = tuple[dict[str, Any], dict[str, np.ndarray]]
+Drawn = tuple[dict[str, Any], dict[str, Any]]
 Maker = Callable[["Draw"], Iterator[Drawn]]
 MAKERS: dict[str, Maker] = {}
 
@@ -40,26 +40,42 @@ class Case:
 
     kernel: str
     arguments: dict[str, Any]
-    expected: dict[str, np.ndarray]
+    expected: dict[str, Any]
 
     def copies(self) -> dict[str, Any]:
-        return {name: x.copy() if isinstance(x, np.ndarray) else x for name, x in self.arguments.items()}
+        return {name: copied(x) for name, x in self.arguments.items()}
 
     def check(self, after: dict[str, Any], tolerance: float) -> None:
         """Compare what a launch has left with what is expected; inputs must be as they were."""
-        for name, x in self.arguments.items():
-            if not isinstance(x, np.ndarray):
+        expected = dict(_named(self.expected))
+        found = dict(_named(after))
+        for name, x in _named(self.arguments):
+            if name not in expected:
+                np.testing.assert_array_equal(found[name], x, err_msg=f"{self.kernel} has changed its input {name}")
                 continue
-            if name not in self.expected:
-                np.testing.assert_array_equal(after[name], x, err_msg=f"{self.kernel} has changed its input {name}")
-                continue
-            wanted = self.expected[name]
-            assert after[name].shape == wanted.shape, f"{self.kernel}: {name}: the case expects {wanted.shape}"
+            wanted = expected[name]
+            assert found[name].shape == wanted.shape, f"{self.kernel}: {name}: the case expects {wanted.shape}"
             # relative to the size of the numbers: sums of many that cancel are as exact as their terms
             scale = np.max(np.abs(wanted), initial=0, where=np.isfinite(wanted)) if wanted.dtype.kind == "f" else 0
             np.testing.assert_allclose(
-                after[name], wanted, rtol=tolerance, atol=tolerance * scale, err_msg=f"{self.kernel}: {name}"
+                found[name], wanted, rtol=tolerance, atol=tolerance * scale, err_msg=f"{self.kernel}: {name}"
             )
+
+
+def copied(x: Any) -> Any:
+    return [copied(one) for one in x] if isinstance(x, list) else x.copy() if isinstance(x, np.ndarray) else x
+
+
+def _named(arguments: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays by name; those of lists by name and number."""
+    for name, x in arguments.items():
+        for i, one in enumerate(x if isinstance(x, list) else [x]):
+            if isinstance(one, np.ndarray):
+                yield f"{name}[{i}]" if isinstance(x, list) else name, one
+
+
+def arrays_of(arguments: dict[str, Any]) -> list[np.ndarray]:
+    return [x for _, x in _named(arguments)]
 
 
 def cases(*names: str) -> Callable[[Maker], Maker]:

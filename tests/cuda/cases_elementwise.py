@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from minicnn_kernels.cuda.catalog import ACTIVATIONS
@@ -59,7 +58,7 @@ def _(d: Draw) -> Iterator[Drawn]:
         x = d.array(*shape)  # (N, C, pixels)
         y, keep = vectorized("dropout.forward", x, p, seed)
         common = {
-            "seed": np.array([seed], np.uint64),
+            "seed": seed,
             "threshold": int(np.ceil(p * 2**24)),
             "scale": 1 / (1 - p) if p < 1 else 0,
         }
@@ -68,6 +67,8 @@ def _(d: Draw) -> Iterator[Drawn]:
         for x_, y_, keep_ in (last, flat):
             outputs = {"y": d.empty(*y_.shape), "keep": ~keep_}
             yield {"x": x_, **outputs, **common}, {"y": y_, "keep": keep_}
+            drawn = np.array([seed], np.uint64)  # as in a captured graph
+            yield {"x": x_, **outputs, **common, "seed": 1, "drawn": drawn}, {"y": y_, "keep": keep_}
 
 
 @cases("dropout.grad")
@@ -78,81 +79,6 @@ def _(d: Draw) -> Iterator[Drawn]:
             grad_y[0], keep[0] = np.inf, False
         given = {"grad_y": grad_y, "keep": keep, "grad_x": d.empty(size), "scale": 1 / (1 - p) if p < 1 else 0}
         yield given, {"grad_x": vectorized("dropout.grad", grad_y, keep, p)}
-
-
-def stepped(operation: str, arrays: dict[str, np.ndarray | None], *settings: Any) -> dict[str, np.ndarray]:
-    """What the arrays are after a step of the vectorized kernel."""
-    copies = {name: None if x is None else [x.copy()] for name, x in arrays.items()}
-    vectorized(operation, *copies.values(), *settings)
-    return {name: x[0] for name, x in copies.items() if x is not None and name != "grads"}
-
-
-SIZES = (300, 1, 0)
-
-
-@cases("sgd.step")
-def _(d: Draw) -> Iterator[Drawn]:
-    for i, (momentum, dampening, decay, nesterov, maximize, first) in enumerate(
-        (
-            (0.0, 0.0, 0.0, False, False, True),
-            (0.9, 0.0, 0.1, True, False, False),
-            (0.9, 0.3, 0.1, False, True, False),
-            (0.8, 0.5, 0.0, True, False, True),
-        )
-    ):
-        size = SIZES[i % 3] if i < 3 else 40
-        arrays = {
-            "params": d.array(size),
-            "grads": d.array(size),
-            "momentum_buffers": d.array(size) if momentum else None,
-        }
-        after = stepped("sgd.step", arrays, 0.05, momentum, dampening, decay, nesterov, maximize, first)
-        settings = {"momentum": momentum, "dampening": dampening, "weight_decay": decay}
-        flags = {"nesterov": nesterov, "maximize": maximize, "first": first}
-        yield {**arrays, "lr": np.array([0.05], d.dtype), **settings, **flags}, after
-
-
-@cases("adam.step")
-def _(d: Draw) -> Iterator[Drawn]:
-    for i, (step, decay, decoupled, maximize, amsgrad) in enumerate(
-        (
-            (1, 0.0, False, False, False),
-            (7, 0.1, True, False, True),
-            (3, 0.1, False, True, True),
-            (2, 0.2, True, True, False),
-        )
-    ):
-        size = SIZES[i % 3] if i < 3 else 40
-        arrays = {
-            "params": d.array(size),
-            "grads": d.array(size),
-            "exp_avgs": d.array(size),
-            "exp_avg_sqs": abs(d.array(size)),
-            "max_exp_avg_sqs": abs(d.array(size)) if amsgrad else None,
-        }
-        after = stepped("adam.step", arrays, step, 0.01, 0.9, 0.99, 0.05, decay, decoupled, maximize)
-        schedule = np.array([0.01, 1 - 0.9**step, 1 - 0.99**step], d.dtype)
-        settings = {"beta1": 0.9, "beta2": 0.99, "eps": 0.05, "weight_decay": decay}
-        yield {**arrays, "schedule": schedule, **settings, "decoupled": decoupled, "maximize": maximize}, after
-
-
-@cases("rmsprop.step")
-def _(d: Draw) -> Iterator[Drawn]:
-    for i, (decay, momentum, centred, maximize) in enumerate(
-        ((0.0, 0.0, False, False), (0.1, 0.9, True, True), (0.1, 0.5, False, False), (0.0, 0.0, True, True))
-    ):
-        size = SIZES[i % 3] if i < 3 else 40
-        mean = 0.3 * d.array(size)
-        arrays = {
-            "params": d.array(size),
-            "grads": d.array(size),
-            "square_avgs": abs(d.array(size)) + mean * mean,
-            "grad_avgs": mean if centred else None,
-            "momentum_buffers": d.array(size) if momentum else None,
-        }
-        after = stepped("rmsprop.step", arrays, 0.01, 0.9, 0.05, decay, momentum, maximize)
-        settings = {"alpha": 0.9, "eps": 0.05, "weight_decay": decay, "momentum": momentum, "maximize": maximize}
-        yield {**arrays, "lr": np.array([0.01], d.dtype), **settings}, after
 
 
 @cases("cross_entropy.forward")

@@ -66,39 +66,50 @@ def pooled(d: Draw, n: int, c: int, size: tuple[int, int]) -> np.ndarray:
     return x
 
 
-@cases("max_pool2d.forward")
-def _(d: Draw) -> Iterator[Drawn]:
-    for n, c, size, kernel, stride, padding, dilation, ceil in POOLS:
+def planes(last: bool, x: np.ndarray) -> np.ndarray:
+    """``(N, C, H, W)`` as ``(outer, h, w, inner)``: channels-last, or as it is."""
+    n, c, h, w = x.shape
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if last else x.reshape(n * c, h, w, 1)
+
+
+def in_planes(last: bool, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: planes(last, x) if isinstance(x, np.ndarray) and x.ndim == 4 else x for name, x in arguments.items()}
+
+
+def maxima(d: Draw) -> Iterator[tuple[Any, ...]]:
+    """x, the window, y, the winning taps, and what the kernels are told; in both orders of memory."""
+    for i, (n, c, size, kernel, stride, padding, dilation, ceil) in enumerate(POOLS):
         x = pooled(d, n, c, size)
         window = pool_window("max_pool2d", x.shape, kernel, stride, padding, dilation, ceil)
         y, winner = vectorized("max_pool2d.forward", x, window)
-        arguments = {
-            "x": x,
-            "y": d.empty(*y.shape),
-            "winner": poison(y.shape, np.uint8),
-            "kernel_h": kernel[0],
-            "kernel_w": kernel[1],
-            **window_arguments(window),
-        }
-        yield arguments, {"y": y, "winner": winner}
+        sizes = {"kernel_h": kernel[0], "kernel_w": kernel[1], **window_arguments(window)}
+        yield x, window, y, winner, sizes, i % 2 == 0
+
+
+@cases("max_pool2d.forward")
+def _(d: Draw) -> Iterator[Drawn]:
+    for x, _, y, winner, sizes, last in maxima(d):
+        outputs = {"y": d.empty(*y.shape), "winner": poison(y.shape, np.uint8)}
+        yield in_planes(last, {"x": x, **outputs, **sizes}), in_planes(last, {"y": y, "winner": winner})
+
+
+@cases("max_pool2d.indices")
+def _(d: Draw) -> Iterator[Drawn]:
+    for x, window, _, winner, sizes, last in maxima(d):
+        places = vectorized("max_pool2d.indices", winner, window)
+        if winner.size and max(window.padding[0][0], window.padding[1][0]):
+            winner[0, 0, 0, 0] = places[0, 0, 0, 0] = 0  # the first tap of the first window looks at padding
+        given = {"winner": winner, "places": poison(places.shape, np.int64), "h": x.shape[2], "w": x.shape[3], **sizes}
+        yield in_planes(last, given), in_planes(last, {"places": places})
 
 
 @cases("max_pool2d.grad_input")
 def _(d: Draw) -> Iterator[Drawn]:
-    for n, c, size, kernel, stride, padding, dilation, ceil in POOLS:
-        x = d.rng.integers(-2, 3, (n, c, *size)).astype(d.dtype)
-        window = pool_window("max_pool2d", x.shape, kernel, stride, padding, dilation, ceil)
-        y, winner = vectorized("max_pool2d.forward", x, window)
+    for x, window, y, winner, sizes, last in maxima(d):
         grad_y = d.array(*y.shape)
-        arguments = {
-            "grad_y": grad_y,
-            "winner": winner,
-            "grad_x": d.empty(*x.shape),
-            "kernel_h": kernel[0],
-            "kernel_w": kernel[1],
-            **window_arguments(window),
-        }
-        yield arguments, {"grad_x": vectorized("max_pool2d.grad_input", grad_y, winner, window)}
+        grad_x = vectorized("max_pool2d.grad_input", grad_y, winner, window)
+        given = {"grad_y": grad_y, "winner": winner, "grad_x": d.empty(*x.shape), **sizes}
+        yield in_planes(last, given), in_planes(last, {"grad_x": grad_x})
 
 
 def averages(d: Draw) -> Iterator[tuple[Any, ...]]:
@@ -107,32 +118,100 @@ def averages(d: Draw) -> Iterator[tuple[Any, ...]]:
         settings = window_arguments(window)
         del settings["dilation_h"], settings["dilation_w"]
         for include_pad, override in ((True, None), (False, None), (True, 5))[: 3 if i < 3 else 1]:
-            yield (
-                window,
-                d.array(n, c, *size),
-                d.array(n, c, *window.output_size),
-                (include_pad, override),
-                {
-                    **settings,
-                    "kernel_h": kernel[0],
-                    "kernel_w": kernel[1],
-                    "pad_bottom": window.padding[0][1],
-                    "pad_right": window.padding[1][1],
-                    "include_pad": include_pad,
-                    "divisor_override": override or 0,
-                },
-            )
+            more = {
+                "kernel_h": kernel[0], "kernel_w": kernel[1], "pad_bottom": window.padding[0][1],
+                "pad_right": window.padding[1][1], "include_pad": include_pad, "divisor_override": override or 0,
+            }  # fmt: skip
+            x, like_y = d.array(n, c, *size), d.array(n, c, *window.output_size)
+            yield window, x, like_y, (include_pad, override), {**settings, **more}, i % 2 == 1
 
 
 @cases("avg_pool2d.forward")
 def _(d: Draw) -> Iterator[Drawn]:
-    for window, x, like_y, how, settings in averages(d):
+    for window, x, like_y, how, settings, last in averages(d):
         y = vectorized("avg_pool2d.forward", x, window, *how)
-        yield {"x": x, "y": d.empty(*like_y.shape), **settings}, {"y": y}
+        yield in_planes(last, {"x": x, "y": d.empty(*like_y.shape), **settings}), in_planes(last, {"y": y})
 
 
 @cases("avg_pool2d.grad_input")
 def _(d: Draw) -> Iterator[Drawn]:
-    for window, x, grad_y, how, settings in averages(d):
+    for window, x, grad_y, how, settings, last in averages(d):
         grad_x = vectorized("avg_pool2d.grad_input", grad_y, window, *how)
-        yield {"grad_y": grad_y, "grad_x": d.empty(*x.shape), **settings}, {"grad_x": grad_x}
+        given = {"grad_y": grad_y, "grad_x": d.empty(*x.shape), **settings}
+        yield in_planes(last, given), in_planes(last, {"grad_x": grad_x})
+
+
+# n, c, (h, w), (out_h, out_w), channels-last: fewer bins than pixels and more, that share pixels and do not
+BINS = (
+    (2, 3, (7, 4), (3, 4), True),
+    (1, 2, (5, 9), (7, 2), False),
+    (1, 5, (6, 8), (2, 4), True),
+    (0, 3, (4, 4), (2, 3), True),
+)
+
+
+@cases("adaptive_avg_pool2d.forward")
+def _(d: Draw) -> Iterator[Drawn]:
+    for n, c, size, out, last in BINS:
+        x = d.array(n, c, *size)
+        y = vectorized("adaptive_avg_pool2d.forward", x, out)
+        yield in_planes(last, {"x": x, "y": d.empty(*y.shape)}), in_planes(last, {"y": y})
+
+
+@cases("adaptive_avg_pool2d.grad_input")
+def _(d: Draw) -> Iterator[Drawn]:
+    for n, c, size, out, last in BINS:
+        grad_y = d.array(n, c, *out)
+        grad_x = vectorized("adaptive_avg_pool2d.grad_input", grad_y, size)
+        yield in_planes(last, {"grad_y": grad_y, "grad_x": d.empty(n, c, *size)}), in_planes(last, {"grad_x": grad_x})
+
+
+@cases("adaptive_max_pool2d.forward")
+def _(d: Draw) -> Iterator[Drawn]:
+    for n, c, size, out, last in BINS:
+        x = pooled(d, n, c, size)
+        y, places = vectorized("adaptive_max_pool2d.forward", x, out)
+        given = {"x": x, "y": d.empty(*y.shape), "places": poison(y.shape, np.int64)}
+        yield in_planes(last, given), in_planes(last, {"y": y, "places": places})
+
+
+def lines(x: np.ndarray, last: bool) -> np.ndarray:
+    """``(N, C, H, W)`` as ``(outer, h*w, inner)``."""
+    y = planes(last, x)
+    return y.reshape(len(y), y.shape[1] * y.shape[2], y.shape[3])
+
+
+def placed(d: Draw) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int], bool]]:
+    """Values, the places that they go to, several to one place, and the size of the plane."""
+    for n, c, size, out, last in (
+        (2, 3, (3, 4), (5, 6), True),
+        (1, 2, (4, 4), (3, 3), False),
+        (0, 2, (2, 2), (4, 4), True),
+    ):
+        yield d.array(n, c, *size), d.rng.integers(0, out[0] * out[1], (n, c, *size)), out, last
+
+
+for _what in ("scatter", "forward"):
+
+    @cases(f"max_unpool2d.{_what}")
+    def _(d: Draw, operation: str = f"max_unpool2d.{_what}") -> Iterator[Drawn]:
+        for x, places, out, last in placed(d):
+            y = vectorized(operation, x, places, out)
+            for wrong in (-1, out[0] * out[1]) if x.size else ():  # a place that is none makes the plane NaN
+                channel = 0 if wrong < 0 else 1
+                places[0, channel, 0, 0], y[0, channel] = wrong, np.nan
+            given = {"x": x, "places": places, "y": d.empty(*y.shape)}
+            yield {name: lines(a, last) for name, a in given.items()}, {"y": lines(y, last)}
+
+
+@cases("max_unpool2d.grad_input")
+def _(d: Draw) -> Iterator[Drawn]:
+    for x, places, out, last in placed(d):
+        grad_y = d.array(*x.shape[:2], *out)
+        grad_x = vectorized("max_unpool2d.grad_input", grad_y, places)
+        for wrong in (-1, out[0] * out[1]) if x.size else ():
+            channel = 0 if wrong < 0 else 1
+            places[0, channel, 0, 0] = wrong
+            grad_x[0, channel, 0, 0] = np.nan
+        given = {"grad_y": grad_y, "places": places, "grad_x": d.empty(*x.shape)}
+        yield {name: lines(a, last) for name, a in given.items()}, {"grad_x": lines(grad_x, last)}

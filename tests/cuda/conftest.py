@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.device.conftest import device  # noqa: F401 - the fixture
+
 from . import needs
 
 

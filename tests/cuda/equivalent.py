@@ -16,21 +16,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         _WARP.replace("16", "17"),
     ): "17, 8, 4, 2 and 1 also combine to all 32 lanes",
     (
-        "reduce.cuh",
-        "if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;",
-        "if (threadIdx.x % 33 == 0) parts[threadIdx.x / 32] = value;",
-    ): "all lanes have the sum, and the multiples of 33 below 256 lie in the eight warps",
-    (
-        "reduce.cuh",
-        "if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = value;",
-        "if (threadIdx.x % 32 == 1) parts[threadIdx.x / 32] = value;",
-    ): "all lanes have the sum",
-    (
-        "channels.cu",
-        "if (threadIdx.x == 0) sums[channel] = sum;",
-        "if (threadIdx.x == 1) sums[channel] = sum;",
-    ): "all threads have the sum",
-    (
         "activations.cu",
         "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 0); }",
         "static __device__ real forward(real x, real) { return x * sigmoid::forward(x, 1); }",
@@ -57,12 +42,57 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "0 either way, but for its sign",
     (
         "batch_norm.cu",
-        "var[channel] = mine.m2 / fmax(mine.count, real(1));",
-        "var[channel] = mine.m2 / fmax(mine.count, real(2));",
+        "var[blockIdx.y * c + column.channel] = mine.m2 / fmax(mine.count, real(1));",
+        "var[blockIdx.y * c + column.channel] = mine.m2 / fmax(mine.count, real(2));",
     ): "m2 of one number is 0",
     (
         "batch_norm.cu",
-        "if (b.count == 0) return;",
-        "if (a.count == 0) return;",
-    ): "a lane before another has at least as many numbers, and merging none changes nothing",
+        "var[channel] = all.m2 / fmax(all.count, real(1));",
+        "var[channel] = all.m2 / fmax(all.count, real(2));",
+    ): "m2 of one number is 0",
+    (
+        "batch_norm.cu",
+        "if (value < low) value = low;",
+        "if (value <= low) value = low;",
+    ): "0 either way, but for its sign",
+    (
+        "columns.cuh",
+        "return threadIdx.y == 0 ? values[me] : real(0);",
+        "return threadIdx.y == 0 ? values[me] : real(1);",
+    ): "the sum is looked at where y is 0",
+    (
+        "convolution.cu",
+        "tile_product<true, false>((depth + DEPTH - 1) / DEPTH, load, [&](int i, int j, float value) {",
+        "tile_product<true, false>((depth + DEPTH + 1) / DEPTH, load, [&](int i, int j, float value) {",
+    ): "a step beyond the depth takes nothing: zeros are added",
+    (
+        "lists.cuh",
+        "return low;",
+        "return high;",
+    ): "the two have met",
+    (
+        "lists.cuh",
+        "const int middle = (low + high) / 2;",
+        "const int middle = (low + low) / 2;",
+    ): "one after another instead of by halves: slower, and the same",
+    (
+        "optimizers.cu",
+        "if (!(v >= largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+        "if (!(v > largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+    ): "they are equal then",
+    (
+        "pooling.cu",
+        "int tap = -1;",
+        "int tap = -2;",
+    ): "any number below 0 says that there is none",
+    (
+        "prelu.cu",
+        "sum += grad_y[e] * (x[e] > 0 ? real(0) : x[e]);",
+        "sum += grad_y[e] * (x[e] >= 0 ? real(0) : x[e]);",
+    ): "0 either way",
+    (
+        "reduce.cuh",
+        _WARP.replace("value += ", "value = fmax(value, ").replace("distance);", "distance));"),
+        _WARP.replace("value += ", "value = fmax(value, ").replace("distance);", "distance));").replace("16", "17"),
+    ): "17, 8, 4, 2 and 1 also combine to all 32 lanes",
 }

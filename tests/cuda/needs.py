@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from typing import Any
 
 import pytest
+
+STAND_IN = pytest.mark.skipif(os.environ.get("MINICNN_TEST_GPU") == "1", reason="asks the stand-in for a GPU")
 
 
 def compiler() -> None:
@@ -24,6 +27,14 @@ def nvrtc() -> Any:
     except Exception as error:  # a wheel that is missing, or a library that it does not find
         absent(f"no NVRTC ({error}). Fix: pip install cupy-cuda13x nvidia-cuda-nvrtc")
     return module
+
+
+def cupy() -> None:
+    """CuPy must be there; it needs no GPU."""
+    try:
+        importlib.import_module("cupy")
+    except ImportError as error:
+        absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
 
 
 def absent(reason: str) -> None:

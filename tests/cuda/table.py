@@ -6,6 +6,8 @@ from . import (  # noqa: F401 - they register their cases
     cases_channels,
     cases_convolution,
     cases_elementwise,
+    cases_lines,
+    cases_optimizers,
     cases_planes,
     cases_windows,
 )

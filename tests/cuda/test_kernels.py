@@ -9,6 +9,7 @@ import pytest
 from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
 
+from .case import arrays_of
 from .table import MAKERS, Case, drawn, few_threads
 
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
@@ -41,7 +42,7 @@ def test_the_order_of_threads_makes_no_difference(kernel: Kernel) -> None:
         for order in ("forward", "backward", 1):
             arguments = case.copies()
             on_cpu.run(kernel, checked=False, order=order, **arguments)
-            results.append([x.tobytes() for x in arguments.values() if isinstance(x, np.ndarray)])
+            results.append([x.tobytes() for x in arrays_of(arguments)])
         assert results[0] == results[1] == results[2]
         run(kernel, case, checked=False)
 

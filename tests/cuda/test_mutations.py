@@ -35,10 +35,14 @@ def test_the_equivalent_ones_are_still_in_the_source(key: tuple[str, str, str]) 
 def test_faults_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     mutants = {(mutant.line, mutant.changed): mutant for mutant in candidates("channels.cu")}
-    adds = "for (long long e = FIRST; e < size; e += STRIDE) y[e] += bias[e / inner % c];"
-    assert verdict(mutants[adds, adds.replace("y[e] +=", "y[e] -=")]) == "results"
-    assert verdict(mutants[adds, adds.replace("e += STRIDE", "e -= STRIDE")]) == "results"
-    beyond = verdict(mutants[adds, adds.replace("e < size", "e <= size")])
+    adds, walks = "if (residual) value += residual[e];", "for (long long e = FIRST; e < size; e += STRIDE) {"
+    assert verdict(mutants[adds, adds.replace("+=", "-=")]) == "results"
+    assert verdict(mutants[walks, walks.replace("e += STRIDE", "e -= STRIDE")]) == "results"
+    beyond = verdict(mutants[walks, walks.replace("e < size", "e <= size")])
     assert beyond in ("checks", "results"), "writes behind the array, which may crash"
-    sums = "if (threadIdx.x == 0) sums[channel] = sum;"
-    assert verdict(mutants[sums, sums.replace("0", "1")]) == "equivalent"
+    again = "__syncthreads();                                  // an earlier sum has been read"
+    mutants = {(mutant.line, mutant.changed): mutant for mutant in candidates("columns.cuh")}
+    assert verdict(mutants[again, again.replace("__syncthreads", "int")]) == "checks"
+    (key,) = [key for key in EQUIVALENT if key[0] == "tile_product.cuh"]
+    (same,) = [mutant for mutant in candidates(key[0]) if mutant.key == key]
+    assert verdict(same) == "equivalent"

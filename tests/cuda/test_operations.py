@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels import call, use_backend
-from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.on_cpu import operations
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import conv_window, pool_window
@@ -43,15 +42,13 @@ def test_the_result_is_that_of_numpy(name: str) -> None:
     assert operations.declines(operation, arguments) is None
     with use_backend("numpy"):
         expected = call(operation, *arguments)
-    found = operations.OPERATIONS[operation][1](*arguments)
+    found = operations.launcher(operation)(*arguments)
     for a, b in zip(*((r if isinstance(r, tuple) else (r,)) for r in (found, expected)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
-def test_every_operation_has_a_case_and_a_kernel_that_is_where_it_is_said_to_be() -> None:
-    assert {name.partition(",")[0] for name in _cases()} == set(operations.OPERATIONS)
-    for kernel, _ in operations.OPERATIONS.values():
-        on_cpu.load(kernel)
+def test_every_operation_names_a_kernel_that_is_where_it_is_said_to_be() -> None:
+    for kernel in operations.operations().values():
         file, _, line = operations.place(kernel).partition(":")
         assert file.endswith(".cu")
         assert int(line) > 1
@@ -59,12 +56,9 @@ def test_every_operation_has_a_case_and_a_kernel_that_is_where_it_is_said_to_be(
 
 def test_what_it_declines() -> None:
     x, w, _, window, _ = _cases()["conv2d.forward"]
-    large = pool_window("max_pool2d", (1, 1, 40, 40), (17, 17), 1, 0, 1, False)
     for operation, arguments, reason in (
         ("conv2d.forward", (x.astype(np.float64), w, None, window, 1), "float32 here, not float64"),
-        ("conv2d.forward", (x, w, None, window, 3), "one group"),
-        ("conv2d.grad_weight", (x, x, window, 3), "one group"),
-        ("max_pool2d.forward", (np.zeros((1, 1, 40, 40), np.float32), large), "256 taps"),
-        ("softmax.forward", (x, 1), "no CUDA kernel"),
+        ("conv2d.forward", (x, w.astype(np.float64), None, window, 1), "two types, float32 and float64"),
+        ("matmul", (x, x), "no CUDA kernel"),
     ):
         assert reason in str(operations.declines(operation, arguments))

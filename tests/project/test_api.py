@@ -228,7 +228,7 @@ def test_second_names_are_the_same_modules() -> None:
         ("nn", "DataParallel", "one device"),
         ("nn.functional", "gelu", "SiLU"),
         ("optim", "LBFGS", "Adam"),
-        ("cuda", "amp", "full precision"),
+        ("cuda", "amp", "precision of the tensors"),
         ("autograd", "functional", "autograd.grad"),
         ("models", "ResNet18_Weights", "by path"),
     ],

@@ -28,7 +28,7 @@ HEAVY = {
 # A room sees itself and the rooms named here, and nothing else of this project.
 ROOMS: dict[str, set[str]] = {
     "minicnn_kernels": set(),
-    "backends": set(),
+    "backends": {"minicnn_kernels"},
     "core": {"minicnn_kernels"},
     "ops": {"minicnn_kernels", "core"},
     "nn": {"minicnn_kernels", "core", "ops"},
@@ -41,7 +41,8 @@ ROOMS: dict[str, set[str]] = {
     "data": {"core"},
     "io": {"core"},
     "utils": {"core", "data"},
-    "train": {"core", "ops", "nn", "optim", "data", "io"},
+    "cuda": {"minicnn_kernels", "core"},
+    "train": {"core", "ops", "nn", "optim", "data", "io", "cuda"},
 }
 
 

@@ -92,20 +92,50 @@ def per_block(*sizes: str) -> Callable[[Sizes], Grid]:
     return grid
 
 
-def per_warp(size: str) -> Callable[[Sizes], Grid]:
-    """One warp of 32 threads for each row."""
+def per_warp(*sizes: str, lanes: int = 32) -> Callable[[Sizes], Grid]:
+    """One warp of 32 threads, or as many lanes of it as are given, for each row."""
 
     def grid(values: Sizes) -> Grid:
-        return ceil(int(values[size]) * 32 / THREADS), 1, 1
+        return ceil(prod(int(values[size]) for size in sizes) * lanes / THREADS), 1, 1
 
     return grid
 
 
-WINDOWS = "n", "c", "out_h", "out_w"
-PLANES = "n", "c", "h", "w"
+PIECE = 2048  # elements of one array that a block of optimizers.cu takes
+
+
+def per_piece(values: Sizes) -> Grid:
+    """One block for each piece of the arrays of a list."""
+    return (values["ends"][-1] if values["ends"] else 0), 1, 1
+
+
+WINDOWS = "outer", "out_h", "out_w", "inner"
+PLANES = "outer", "h", "w", "inner"
 LAYERS = "outer", "c", "inner"
-TAPS = "c", "multiplier", "kernel_h", "kernel_w"
 ACTIVATIONS = ("relu", "leaky_relu", "relu6", "elu", "sigmoid", "tanh", "silu", "hardsigmoid", "hardswish")
+
+
+def per_channel(channels: int, c: tuple[str, ...] = ("c",), taps: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
+    """One block for so many channels and each part of the positions (columns.cuh), for each tap."""
+
+    def grid(values: Sizes) -> Grid:
+        count, z = (prod(int(values[size]) for size in sizes) for sizes in (c, taps))
+        return ceil(count / channels), int(values["parts"]), z
+
+    return grid
+
+
+def _channels() -> Iterator[Kernel]:
+    """Sums for each channel: where channels are neighbours in memory (columns), and where they are not (planes)."""
+    for lies, channels in (("columns", 32), ("planes", 1)):
+        for name, file, function in (
+            ("channels.sum", "channels.cu", "channel_sum"),
+            ("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics"),
+            ("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums"),
+            ("prelu.grad_weight", "prelu.cu", "prelu_grad_weight"),
+            ("group_norm.grad_sums", "group_norm.cu", "group_norm_grad_sums"),
+        ):
+            yield Kernel(f"{name}.{lies}", file, function, per_channel(channels), (channels, THREADS // channels, 1))
 
 
 def _activations() -> Iterator[Kernel]:
@@ -115,14 +145,22 @@ def _activations() -> Iterator[Kernel]:
         yield Kernel(f"{name}.grad", "activations.cu", "activation_grad", per_element("size"), defines=defines)
 
 
+def _softmaxes() -> Iterator[Kernel]:
+    """A warp for each line where its numbers are neighbours; one thread where those of other lines lie between."""
+    for lanes, lies in ((32, "rows"), (1, "lines")):
+        grid, defines = per_warp("outer", "inner", lanes=lanes), {"LANES": str(lanes)}
+        yield Kernel(f"softmax.forward.{lies}", "softmax.cu", "softmax_forward", grid, defines=defines)
+        yield Kernel(f"softmax.grad.{lies}", "softmax.cu", "softmax_grad", grid, defines=defines)
+
+
 TILE = 64  # rows and columns of a tile of convolution.cu
 
 
-def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], depth: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
-    """One block for each tile of a matrix whose sides are products of sizes, and for each part of its depth."""
+def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], parts: tuple[str, ...]) -> Callable[[Sizes], Grid]:
+    """One block for each tile of matrices whose sides are products of sizes, and for as many parts and groups."""
 
     def grid(values: Sizes) -> Grid:
-        x, y, z = (prod(int(values[size]) for size in sizes) for sizes in (rows, columns, depth))
+        x, y, z = (prod(int(values[size]) for size in sizes) for sizes in (rows, columns, parts))
         return ceil(x / TILE), ceil(y / TILE), z
 
     return grid
@@ -131,9 +169,9 @@ def per_tile(rows: tuple[str, ...], columns: tuple[str, ...], depth: tuple[str, 
 def _convolutions() -> Iterator[Kernel]:
     """In TF32 and, ``strict``, in float's full precision; copying 4 channels at a time, or 1."""
     grids = {
-        "forward": per_tile(("n", "out_h", "out_w"), ("k",)),
-        "grad_input": per_tile(("n", "h", "w"), ("c",)),
-        "grad_weight": per_tile(("k",), ("kernel_h", "kernel_w", "c"), ("splits",)),
+        "forward": per_tile(("n", "out_h", "out_w"), ("k",), ("groups",)),
+        "grad_input": per_tile(("n", "h", "w"), ("c",), ("groups",)),
+        "grad_weight": per_tile(("k",), ("kernel_h", "kernel_w", "c"), ("splits", "groups")),
     }
     for precision, strict in (("tf32", "0"), ("strict", "1")):
         for vector in ("4", "1"):
@@ -147,45 +185,73 @@ def _convolutions() -> Iterator[Kernel]:
                     defines={"STRICT": strict, "VECTOR": vector},
                     architectures=(80, 90),
                 )
-    yield Kernel(
-        "conv2d.sum_splits",
-        "convolution.cu",
-        "sum_splits",
-        per_element("size"),
-        defines={"STRICT": "0", "VECTOR": "4"},
-        architectures=(80, 90),
-    )
 
 
 KERNELS = (
     Kernel("im2col", "im2col.cu", "im2col", per_element("n", "c", "kernel_h", "kernel_w", "out_h", "out_w")),
-    Kernel("col2im", "im2col.cu", "col2im", per_element(*PLANES)),
+    Kernel("col2im", "im2col.cu", "col2im", per_element("n", "c", "h", "w")),
     Kernel("max_pool2d.forward", "pooling.cu", "max_pool2d_forward", per_element(*WINDOWS)),
+    Kernel("max_pool2d.indices", "pooling.cu", "max_pool2d_indices", per_element(*WINDOWS)),
     Kernel("max_pool2d.grad_input", "pooling.cu", "max_pool2d_grad_input", per_element(*PLANES)),
     Kernel("avg_pool2d.forward", "pooling.cu", "avg_pool2d_forward", per_element(*WINDOWS)),
     Kernel("avg_pool2d.grad_input", "pooling.cu", "avg_pool2d_grad_input", per_element(*PLANES)),
-    Kernel("depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", *WINDOWS)),
-    Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element(*PLANES)),
-    Kernel("depthwise.grad_weight", "depthwise.cu", "depthwise_grad_weight", per_block(*TAPS)),
-    Kernel("batch_norm.statistics", "batch_norm.cu", "batch_norm_statistics", per_block("c")),
+    Kernel("adaptive_avg_pool2d.forward", "adaptive_pooling.cu", "adaptive_avg_pool2d_forward", per_element(*WINDOWS)),
+    Kernel(
+        "adaptive_avg_pool2d.grad_input", "adaptive_pooling.cu", "adaptive_avg_pool2d_grad_input", per_element(*PLANES)
+    ),
+    Kernel("adaptive_max_pool2d.forward", "adaptive_pooling.cu", "adaptive_max_pool2d_forward", per_element(*WINDOWS)),
+    Kernel("max_unpool2d.scatter", "unpooling.cu", "max_unpool2d_scatter", per_element("outer", "inner")),
+    Kernel("max_unpool2d.forward", "unpooling.cu", "max_unpool2d_forward", per_element("outer", "inner")),
+    Kernel(
+        "max_unpool2d.grad_input", "unpooling.cu", "max_unpool2d_grad_input", per_element("outer", "count", "inner")
+    ),
+    Kernel(
+        "depthwise.forward", "depthwise.cu", "depthwise_forward", per_element("multiplier", "n", "out_h", "out_w", "c")
+    ),
+    Kernel("depthwise.grad_input", "depthwise.cu", "depthwise_grad_input", per_element("n", "h", "w", "c")),
+    Kernel(
+        "depthwise.grad_weight",
+        "depthwise.cu",
+        "depthwise_grad_weight",
+        per_channel(32, ("c", "multiplier"), ("kernel_h", "kernel_w")),
+        (32, THREADS // 32, 1),
+    ),
+    *_channels(),
+    Kernel("batch_norm.merge", "batch_norm.cu", "batch_norm_merge", per_element("c")),
     Kernel("batch_norm.normalize", "batch_norm.cu", "batch_norm_normalize", per_element(*LAYERS)),
-    Kernel("batch_norm.grad_sums", "batch_norm.cu", "batch_norm_grad_sums", per_block("c")),
     Kernel("batch_norm.grad_input", "batch_norm.cu", "batch_norm_grad_input", per_element(*LAYERS)),
-    Kernel("channels.add_bias", "channels.cu", "add_bias", per_element(*LAYERS)),
-    Kernel("channels.sum", "channels.cu", "channel_sum", per_block("c")),
+    *(
+        Kernel(f"group_norm.{what}", "group_norm.cu", f"group_norm_{what}", per_block("n", "groups"), (1, THREADS, 1))
+        for what in ("forward", "grad_input")
+    ),
+    Kernel(
+        "local_response_norm.forward",
+        "local_response_norm.cu",
+        "local_response_norm_forward",
+        per_element(*LAYERS),
+    ),
+    Kernel("local_response_norm.grad", "local_response_norm.cu", "local_response_norm_grad", per_element(*LAYERS)),
+    Kernel("prelu.forward", "prelu.cu", "prelu_forward", per_element(*LAYERS)),
+    Kernel("prelu.grad_input", "prelu.cu", "prelu_grad_input", per_element(*LAYERS)),
+    Kernel("add.forward", "joining.cu", "add_forward", per_element("size")),
+    Kernel("cat.forward", "joining.cu", "cat_forward", per_element("outer", "columns")),
+    Kernel("channels.finish", "channels.cu", "finish", per_element(*LAYERS)),
+    Kernel("channels.sum_parts", "channels.cu", "sum_parts", per_element("size")),
+    *_softmaxes(),
     Kernel("cross_entropy.forward", "cross_entropy.cu", "cross_entropy_forward", per_warp("m")),
     Kernel("cross_entropy.grad", "cross_entropy.cu", "cross_entropy_grad", per_warp("m")),
     Kernel("dropout.forward", "dropout.cu", "dropout_forward", per_element("n", "pixels", "c")),
     Kernel("dropout.grad", "dropout.cu", "dropout_grad", per_element("size")),
     *_activations(),
     *_convolutions(),
-    Kernel("resize_nearest.forward", "resize.cu", "resize_nearest_forward", per_element("planes", "out_h", "out_w")),
-    Kernel("resize_nearest.grad_input", "resize.cu", "resize_nearest_grad_input", per_element("planes", "h", "w")),
-    Kernel("resize_bilinear.forward", "resize.cu", "resize_bilinear_forward", per_element("planes", "out_h", "out_w")),
-    Kernel("resize_bilinear.grad_input", "resize.cu", "resize_bilinear_grad_input", per_element("planes", "h", "w")),
-    Kernel("sgd.step", "optimizers.cu", "sgd_step", per_element("size")),
-    Kernel("adam.step", "optimizers.cu", "adam_step", per_element("size")),
-    Kernel("rmsprop.step", "optimizers.cu", "rmsprop_step", per_element("size")),
+    Kernel("resize_nearest.forward", "resize.cu", "resize_nearest_forward", per_element(*WINDOWS)),
+    Kernel("resize_nearest.grad_input", "resize.cu", "resize_nearest_grad_input", per_element(*PLANES)),
+    Kernel("resize_bilinear.forward", "resize.cu", "resize_bilinear_forward", per_element(*WINDOWS)),
+    Kernel("resize_bilinear.grad_input", "resize.cu", "resize_bilinear_grad_input", per_element(*PLANES)),
+    *(
+        Kernel(f"{name}.step", "optimizers.cu", f"{name}_step", per_piece)
+        for name in ("sgd", "adam", "rmsprop", "adagrad", "adadelta")
+    ),
 )
 _by_name = {kernel.name: kernel for kernel in KERNELS}
 

@@ -13,6 +13,9 @@ declaration is the only place that says what a kernel takes; the shape of an arr
 ``const`` is read only, ``or null`` may be None, ``aligned 16`` asks for addresses that are multiples of 16 bytes. A
 size is a number, a name, or an expression of names such as ``n*c``. Scalars that are sizes need not be given: they
 follow from the arrays.
+
+A parameter of the type ``Arrays`` takes a list of arrays of one element type, and ``Numbers`` a list of whole numbers
+(`lists.cuh`); they are passed by value, as structures of ``MOST`` entries.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import address
 from ..errors import DTypeError, ShapeError
 
 _TYPES = {
@@ -42,6 +46,7 @@ _TYPES = {
     "long long": "int64",
     "unsigned long long": "uint64",
 }
+_LISTS = {"Arrays": "real", "Numbers": "int"}  # structures of lists.cuh, and of what their entries are
 _DECLARED = re.compile(
     r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\("
 )
@@ -65,6 +70,8 @@ class Parameter:
         Sizes by number, name or expression; None if the source does not say.
     alignment : int
         What the address must be a multiple of.
+    most : int
+        How many entries a list may have; 0 if it is none.
     """
 
     name: str
@@ -76,6 +83,7 @@ class Parameter:
     optional: bool = False
     shape: tuple[str, ...] | None = None
     alignment: int = 1
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,11 @@ class Signature:
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(p.name for p in self.parameters)})"
+
+    @property
+    def scalars(self) -> list[Parameter]:
+        """The parameters that are one number each."""
+        return [p for p in self.parameters if not p.array and not p.most]
 
     def bind(self, *arguments: Any, **named: Any) -> dict[str, Any]:
         """Hold arguments against the declaration and return them by name, in order, scalars in their type.
@@ -106,16 +119,18 @@ class Signature:
         """
         given = self._by_name(arguments, named)
         for p in self.parameters:
-            if p.array:
+            if p.array and not p.most:
                 self._check_array(p, given.get(p.name))
         sizes = self._sizes(given)
         values: dict[str, Any] = {}
         for p in self.parameters:
-            if p.array:
+            if p.most:
+                values[p.name] = self._list(p, given.get(p.name))
+            elif p.array:
                 values[p.name] = given.get(p.name)
             elif p.name in given or p.name in sizes:
                 values[p.name] = self._scalar(p, given.get(p.name, sizes.get(p.name)))
-        self._check_shapes(given, {**sizes, **{p.name: values[p.name].item() for p in self.parameters if not p.array}})
+        self._check_shapes(given, {**sizes, **{p.name: values[p.name].item() for p in self.scalars}})
         self._check_overlaps(given)
         return values
 
@@ -162,6 +177,21 @@ class Signature:
                 f"Fix: {p.name}.copy()"
             )
 
+    def _list(self, p: Parameter, values: Any) -> Any:
+        """A list of arrays or of whole numbers, as it is passed on: at most so many, all of one type."""
+        what = f"{self.name}: {p.name} ({p.ctype})"
+        if values is None and p.optional:
+            return None
+        if not isinstance(values, (list, tuple)) or len(values) > p.most:
+            came = len(values) if isinstance(values, (list, tuple)) else type(values).__name__
+            raise TypeError(f"{what} needs a list of up to {p.most}; got {came}")
+        for x in values if p.array else ():
+            if getattr(x, "dtype", None) != p.dtype:
+                raise DTypeError(f"{what} needs arrays of {p.dtype}; got {getattr(x, 'dtype', type(x).__name__)}")
+            if not p.read_only and not getattr(x.flags, "writeable", True):
+                raise ValueError(f"{what} is written to, and an array of it is read-only")
+        return list(values)
+
     def _sizes(self, given: Mapping[str, Any]) -> dict[str, int]:
         """What the names in the shapes stand for, by the first array that says it."""
         sizes: dict[str, int] = {}
@@ -202,7 +232,9 @@ class Signature:
                 )
 
     def _check_overlaps(self, given: Mapping[str, Any]) -> None:
-        arrays = [(p, given[p.name]) for p in self.parameters if p.array and given.get(p.name) is not None]
+        arrays = [
+            (p, given[p.name]) for p in self.parameters if p.array and not p.most and given.get(p.name) is not None
+        ]
         for i, (p, x) in enumerate(arrays):
             for q, y in arrays[:i]:
                 if p.restrict and q.restrict and not (p.read_only and q.read_only) and _overlap(x, y):
@@ -210,11 +242,6 @@ class Signature:
                         f"{self.name}: {q.name} and {p.name} are the same memory, and the kernel writes to "
                         f"{q.name if p.read_only else p.name}; __restrict__ in its source says that they are not"
                     )
-
-
-def address(x: Any) -> int:
-    """Where an array starts, in the memory of its device."""
-    return int(x.ctypes.data) if isinstance(x, np.ndarray) else int(x.data.ptr)
 
 
 def _overlap(x: Any, y: Any) -> bool:
@@ -316,6 +343,11 @@ def _parameter(kernel: str, declaration: str, note: str, names: Mapping[str, str
     restrict = "__restrict__" in words
     read_only = "const" in words[: words.index("*")] if array else False
     base = " ".join(word for word in words[:-1] if word not in ("const", "__restrict__", "volatile", "*"))
+    if base in _LISTS:
+        entry, most = names.get(_LISTS[base], _LISTS[base]), int(names["MOST"])
+        arrays, told = base == "Arrays", _NOTE.search(note)
+        optional = told is not None and told["null"] is not None
+        return Parameter(name, base, np.dtype(_TYPES[entry]), arrays, "const" in words, False, optional, most=most)
     for _ in range(8):
         base = names.get(base, base)
     vector = re.fullmatch(r"(float|double|int|uint|uchar)([24])", base)

@@ -46,7 +46,7 @@ def conv2d_forward(
     x: Array, w: Array, bias: Array | None, window: Window2d, groups: int, epilogue: Epilogue = NONE
 ) -> Array:
     """Return y (N, O, OH, OW) from x (N, C, H, W), w (O, C/groups, KH, KW) and bias (O,); scale it, add, clamp."""
-    y = np.empty((len(x), len(w), *window.output_size), x.dtype)
+    y = np.empty((len(x), len(w), *window.output_size), x.dtype, like=x)
     w_rows = weight_rows(w, groups)
     windows = sliding_windows(pad(x, window), window)  # (N, C, KH, KW, OH, OW)
     for samples, rows in tiles(len(x), window, bytes_per_output(w.shape, groups, x.itemsize)):
@@ -61,7 +61,7 @@ def conv2d_forward(
 @kernel("conv2d.grad_input", backend="numpy")
 def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     """Return grad_x (N, C, H, W): back through the matrix product, then col2im."""
-    padded = np.zeros((len(grad_y), w.shape[1] * groups, *padded_size(window)), wide(w).dtype)
+    padded = np.zeros((len(grad_y), w.shape[1] * groups, *padded_size(window)), wide(w).dtype, like=w)
     w_columns = weight_rows(w, groups).swapaxes(1, 2)  # (G, C/G*KH*KW, O/G)
     windows = sliding_windows(padded, window)
     for samples, rows in tiles(len(grad_y), window, bytes_per_output(w.shape, groups, w.itemsize)):
@@ -69,14 +69,14 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
         # with one output channel per group (depthwise) the product is an outer one, and "*" is faster than BLAS
         grad_columns = w_columns * grad_rows if len(w) == groups else w_columns @ grad_rows
         add_columns(windows[samples, ..., rows, :], grad_columns)
-    return np.ascontiguousarray(crop(padded, window), grad_y.dtype)
+    return np.ascontiguousarray(crop(padded, window), grad_y.dtype, like=grad_y)
 
 
 @kernel("conv2d.grad_weight", backend="numpy")
 def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -> Array:
     """Return grad_w (O, C/groups, KH, KW): the matrix product sums over all positions."""
     shape = (grad_y.shape[1], x.shape[1] // groups, *window.kernel_size)
-    grad_w = np.zeros((groups, shape[0] // groups, int(np.prod(shape[1:]))), wide(x).dtype)
+    grad_w = np.zeros((groups, shape[0] // groups, int(np.prod(shape[1:]))), wide(x).dtype, like=x)
     windows = sliding_windows(pad(x, window), window)
     for samples, rows in tiles(len(x), window, bytes_per_output(shape, groups, x.itemsize)):
         columns = as_columns(windows[samples, ..., rows, :], groups)

@@ -24,7 +24,7 @@ from .softmax import log_softmax_forward
 
 def class_weights(weight: Array | None, like: Array) -> Array:
     """Return the weight (C,) of every class, in the type of ``like`` (M, C)."""
-    return np.ones(like.shape[1], like.dtype) if weight is None else weight.astype(like.dtype)
+    return np.ones_like(like, shape=like.shape[1]) if weight is None else weight.astype(like.dtype)
 
 
 @kernel("cross_entropy.forward", backend="numpy")
@@ -34,12 +34,13 @@ def cross_entropy_forward(
     """Return the losses (M,) and the log-probabilities (M, C) of logits (M, C) and target (M,)."""
     log_p = log_softmax_forward(wide(logits), 1)
     weights = class_weights(weight, log_p)
-    sample, used = np.arange(len(target)), target != ignore_index
-    label = np.where(used, target, 0)  # ignored labels need not be classes
+    sample, used = np.arange(len(target), like=target), target != ignore_index
+    known = (target >= 0) & (target < log_p.shape[1])
+    label = np.where(used & known, target, 0)  # ignored labels need not be classes
     losses = -(1 - label_smoothing) * weights[label] * log_p[sample, label]
     if label_smoothing:
         losses -= label_smoothing / log_p.shape[1] * (log_p @ weights)
-    losses = np.where(used, losses, 0)
+    losses = np.where(used, np.where(known, losses, np.nan), 0)  # a label that is no class has no loss
     return losses.astype(logits.dtype, copy=False), log_p.astype(logits.dtype, copy=False)
 
 
@@ -55,8 +56,8 @@ def cross_entropy_grad(
     """Return the gradient of the logits (M, C) from the gradient of the losses (M,)."""
     log_p = wide(log_probabilities)
     weights = class_weights(weight, log_p)
-    sample, used = np.arange(len(target)), target != ignore_index
-    label = np.where(used, target, 0)
+    sample, used = np.arange(len(target), like=target), target != ignore_index
+    label = np.where(used & (target >= 0) & (target < log_p.shape[1]), target, 0)
     smooth = label_smoothing / log_p.shape[1] * weights  # (C,), the same for every sample
     sharp = (1 - label_smoothing) * weights[label]  # (M,), at the label alone
     grad_logits = np.exp(log_p) * (smooth.sum() + sharp)[:, None] - smooth

@@ -41,9 +41,9 @@ def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
     Padding counts as -inf. Of equal values the first wins; NaN wins over all numbers, a later NaN over an earlier.
     Taps come in order, so the last to win has the largest number.
     """
-    y = np.full((*x.shape[:2], *window.output_size), -np.inf, x.dtype)
-    winner = np.empty(y.shape, window.tap_type)
-    winner[...] = first_inside(window)
+    y = np.full_like(x, -np.inf, order="C", shape=(*x.shape[:2], *window.output_size))
+    winner = np.empty(y.shape, window.tap_type, like=x)
+    winner[...] = np.asarray(first_inside(window), like=x)
     windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
     for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
         candidate = windows[:, :, a, b].copy()
@@ -60,9 +60,10 @@ def max_pool2d_indices(winner: Array, window: Window2d) -> Array:
     rows, columns = tap_positions(window, 0), tap_positions(window, 1)  # (KH, OH), (KW, OW)
     corner = rows[0][:, None] * width + columns[0]
     step = np.arange(len(rows))[:, None] * dilation_h * width + np.arange(len(columns)) * dilation_w  # (KH, KW)
-    places = step.ravel().take(winner)
-    places += corner
-    places *= np.outer(inside(window, 0).any(axis=0), inside(window, 1).any(axis=0))
+    some = np.outer(inside(window, 0).any(axis=0), inside(window, 1).any(axis=0))
+    places = np.asarray(step.ravel(), like=winner).take(winner)
+    places += np.asarray(corner, like=winner)
+    places *= np.asarray(some, like=winner)
     return places
 
 
@@ -70,11 +71,11 @@ def max_pool2d_indices(winner: Array, window: Window2d) -> Array:
 def max_pool2d_grad_input(grad_y: Array, winner: Array, window: Window2d) -> Array:
     """Return grad_x (N, C, H, W): each gradient is added where the winning tap looks."""
     grads = wide(grad_y)
-    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), grads.dtype)
+    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), grads.dtype, like=grads)
     windows = sliding_windows(padded, window)  # (N, C, KH, KW, OH, OW)
     for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
         windows[:, :, a, b] += np.where(winner == tap, grads, 0)
-    return np.ascontiguousarray(crop(padded, window), grad_y.dtype)
+    return np.ascontiguousarray(crop(padded, window), grad_y.dtype, like=grad_y)
 
 
 @kernel("max_unpool2d.scatter", backend="numpy")
@@ -82,7 +83,7 @@ def max_unpool2d_scatter(x: Array, indices: Array, output_size: Pair) -> Array:
     """Return (N, C, H, W): each value is added at the place its index names."""
     shape = (*x.shape[:2], *output_size)
     area = output_size[0] * output_size[1]
-    plane = np.arange(shape[0] * shape[1]).reshape(*shape[:2], 1, 1)
+    plane = np.arange(shape[0] * shape[1], like=x).reshape(*shape[:2], 1, 1)
     places = (indices + plane * area).ravel()
     y = np.bincount(places, weights=x.ravel(), minlength=plane.size * area)
     return y.astype(x.dtype).reshape(shape)
@@ -92,7 +93,7 @@ def max_unpool2d_scatter(x: Array, indices: Array, output_size: Pair) -> Array:
 def max_unpool2d_forward(x: Array, indices: Array, output_size: Pair) -> Array:
     """Return (N, C, H, W): each value at the place its index names, the last where they collide, zeros elsewhere."""
     n, c, height, width = x.shape
-    y = np.zeros((n, c, output_size[0] * output_size[1]), x.dtype)
+    y = np.zeros((n, c, output_size[0] * output_size[1]), x.dtype, like=x)
     np.put_along_axis(y, indices.reshape(n, c, height * width), x.reshape(n, c, height * width), axis=2)
     return y.reshape(n, c, *output_size)
 
@@ -117,21 +118,22 @@ def counted(window: Window2d, axis: int, count_include_pad: bool) -> Array:
     return end - start if count_include_pad else np.minimum(end, size) - np.maximum(start, 0)
 
 
-def divisors(window: Window2d, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype) -> Array:
+def divisors(window: Window2d, count_include_pad: bool, divisor_override: int | None, like: Array) -> Array:
     """Return (OH, OW), or (1, 1) if overridden: what the sum under each window is divided by."""
     if divisor_override is not None:
-        return np.full((1, 1), divisor_override, dtype)
-    return np.outer(counted(window, 0, count_include_pad), counted(window, 1, count_include_pad)).astype(dtype)
+        return np.full_like(like, divisor_override, shape=(1, 1))
+    counts = np.outer(counted(window, 0, count_include_pad), counted(window, 1, count_include_pad))
+    return np.asarray(counts, like.dtype, like=like)
 
 
 @kernel("avg_pool2d.forward", backend="numpy")
 def avg_pool2d_forward(x: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None) -> Array:
     """Return the mean under each window (N, C, OH, OW)."""
     windows = sliding_windows(pad(x, window), window)  # (N, C, KH, KW, OH, OW)
-    total = np.zeros((*x.shape[:2], *window.output_size), wide(x).dtype)
+    total = np.zeros((*x.shape[:2], *window.output_size), wide(x).dtype, like=x)
     for a, b in np.ndindex(window.kernel_size):
         total += windows[:, :, a, b]
-    total /= divisors(window, count_include_pad, divisor_override, total.dtype)
+    total /= divisors(window, count_include_pad, divisor_override, total)
     return total.astype(x.dtype, copy=False)
 
 
@@ -140,9 +142,9 @@ def avg_pool2d_grad_input(
     grad_y: Array, window: Window2d, count_include_pad: bool, divisor_override: int | None
 ) -> Array:
     """Return grad_x (N, C, H, W): each gradient, divided, is added to all places under its window."""
-    share = wide(grad_y) / divisors(window, count_include_pad, divisor_override, wide(grad_y).dtype)
-    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), share.dtype)
+    share = wide(grad_y) / divisors(window, count_include_pad, divisor_override, wide(grad_y))
+    padded = np.zeros((*grad_y.shape[:2], *padded_size(window)), share.dtype, like=share)
     windows = sliding_windows(padded, window)
     for a, b in np.ndindex(window.kernel_size):
         windows[:, :, a, b] += share
-    return np.ascontiguousarray(crop(padded, window), grad_y.dtype)
+    return np.ascontiguousarray(crop(padded, window), grad_y.dtype, like=grad_y)

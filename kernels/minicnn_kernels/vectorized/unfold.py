@@ -29,8 +29,8 @@ def col2im(columns: Array, window: Window2d) -> Array:
     kernel_h, kernel_w = window.kernel_size
     batch, channels = len(columns), columns.shape[1] // (kernel_h * kernel_w)
     taps = columns.reshape(batch, channels, kernel_h, kernel_w, *window.output_size)
-    padded = np.zeros((batch, channels, *padded_size(window)), wide(columns).dtype)
+    padded = np.zeros((batch, channels, *padded_size(window)), wide(columns).dtype, like=columns)
     windows = sliding_windows(padded, window)
     for a, b in np.ndindex(kernel_h, kernel_w):
         windows[:, :, a, b] += taps[:, :, a, b]
-    return np.ascontiguousarray(crop(padded, window), columns.dtype)
+    return np.ascontiguousarray(crop(padded, window), columns.dtype, like=columns)

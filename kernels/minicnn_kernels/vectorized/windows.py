@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from ..arrays import Array
+from ..arrays import Array, as_strided
 from ..geometry import Pair, Window2d
 
 COLUMNS_BUDGET = 16 * 2**20  # bytes of columns that exist at a time; more was not faster
@@ -41,7 +40,7 @@ def pad(x: Array, window: Window2d, value: float = 0.0) -> Array:
     size = padded_size(window)
     if size == x.shape[2:]:
         return x
-    padded = np.full((*x.shape[:2], *size), value, x.dtype)
+    padded = np.full_like(x, value, order="C", shape=(*x.shape[:2], *size))
     crop(padded, window)[...] = x
     return padded
 
@@ -77,7 +76,7 @@ def as_columns(windows: Array, groups: int) -> Array:
     """Copy windows (N, C, KH, KW, OH, OW) to columns (G, C/G*KH*KW, N*OH*OW), float16 as float32."""
     n, c, kernel_h, kernel_w, rows, width = windows.shape
     in_order = windows.transpose(1, 2, 3, 0, 4, 5)
-    columns = np.ascontiguousarray(in_order, np.float32 if windows.dtype == np.float16 else windows.dtype)
+    columns = np.ascontiguousarray(in_order, np.float32 if windows.dtype == np.float16 else windows.dtype, like=windows)
     return columns.reshape(groups, c // groups * kernel_h * kernel_w, n * rows * width)
 
 

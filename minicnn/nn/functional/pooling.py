@@ -7,6 +7,7 @@ from typing import Any
 
 from minicnn_kernels import geometry
 
+from ...core.device import capturing_on
 from ...core.errors import DTypeError, ShapeError
 from ...core.tensor import Tensor
 from ...ops import pooling as ops
@@ -143,7 +144,7 @@ def max_unpool2d(
                 f"stride {strides}"
             )
     flat = places._array
-    if flat.size and not (flat.min() >= 0 and flat.max() < size[0] * size[1]):
+    if not capturing_on(flat) and flat.size and not (flat.min() >= 0 and flat.max() < size[0] * size[1]):
         raise ShapeError(
             f"max_unpool2d: indices go from {flat.min()} to {flat.max()}, but the output {size} has "
             f"{size[0] * size[1]} places. "

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
+from ...ops.joining import stack
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Any]:
@@ -62,16 +64,35 @@ def clip_grad_norm_(
     p = float(norm_type)
     if not grads:
         return Tensor._wrap(np.zeros((), np.float32))
+    if any(g.is_cuda for g in grads):
+        return _on_gpu(grads, max_norm, p, error_if_nonfinite)
     norms = np.array([np.linalg.norm(g._array.ravel(), p) if g.numel() else 0.0 for g in grads])
     total = float(np.linalg.norm(norms, p))
-    if error_if_nonfinite and not math.isfinite(total):
-        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}, so they cannot be clipped")
+    if error_if_nonfinite:
+        _check_finite(total)
     factor = max_norm / (total + 1e-6)
     if not factor >= 1:
         for g in grads:
             array = g._to_change()
             array *= factor
     return Tensor._wrap(np.array(total, grads[0]._array.dtype))
+
+
+def _on_gpu(grads: list[Any], max_norm: float, p: float, error_if_nonfinite: bool) -> Tensor:
+    """The same without waiting for the GPU: the factor stays there, and multiplies also where it is 1."""
+    with no_grad():
+        total = stack([g.norm(p) for g in grads]).norm(p)
+        if error_if_nonfinite:
+            _check_finite(total.item())
+        factor = (max_norm / (total + 1e-6)).clamp(max=1)
+        for g in grads:
+            g.mul_(factor)
+    return total
+
+
+def _check_finite(total: float) -> None:
+    if not math.isfinite(total):
+        raise RuntimeError(f"clip_grad_norm_: the norm of the gradients is {total}, so they cannot be clipped")
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:

@@ -3,13 +3,6 @@
 // Arrays are (outer, c, inner): for memory in the order (N, C, H, W) outer is N and inner H*W, for channels-last memory
 // outer is N*H*W and inner 1.
 //
-// Statistics in one pass. A variance from the sum of x and the sum of x^2 cancels; two passes read x twice. Welford's
-// method keeps count, mean and m2, the sum of (x - mean)^2, and corrects them with each number. Chan's formula merges two such
-// triples, so that threads count their own numbers first and then merge in pairs:
-//
-//     delta = mean_b - mean_a                    mean = mean_a + delta * count_b / count
-//     count = count_a + count_b                  m2   = m2_a + m2_b + delta^2 * count_a * count_b / count
-//
 // What usually follows is done while the numbers are in registers: a residual is added, and the sum clamped to
 // [low, high]; ReLU is low = 0. Where the clamp has cut, no gradient passes.
 //
@@ -18,53 +11,41 @@
 //
 // With fixed statistics (evaluation) only the first of the three terms remains.
 //
-// Sources: Ioffe & Szegedy, Batch normalization, 2015, algorithm 1 and section 3; Chan, Golub & LeVeque, Updating formulae
-// and a pairwise algorithm for computing sample variances, 1979, formula 2.1.
-#include "reduce.cuh"
+// Source: Ioffe & Szegedy, Batch normalization, 2015, algorithm 1 and section 3.
+#include "moments.cuh"
 
-struct Moments {
-    real count, mean, m2;
-};
-
-__device__ void add(Moments& a, real x) {
-    a.count += 1;
-    const real delta = x - a.mean;
-    a.mean += delta / a.count;
-    a.m2 += delta * (x - a.mean);
-}
-
-__device__ void merge(Moments& a, const Moments& b) {
-    if (b.count == 0) return;
-    const real count = a.count + b.count;
-    const real delta = b.mean - a.mean;
-    a.mean += delta * (b.count / count);
-    a.m2 += b.m2 + delta * delta * (a.count * b.count / count);
-    a.count = count;
-}
-
-// One block per channel.
 extern "C" __global__ void batch_norm_statistics(
     const real* __restrict__ x,         // (outer, c, inner)
+    real* __restrict__ mean,            // (parts, c)
+    real* __restrict__ var,             // (parts, c)
+    int outer, int c, int inner, int parts) {
+    const Column column(c, (long long)outer * inner, parts);
+    Moments mine = {0, 0, 0};
+    EACH_POSITION(i, column) add(mine, x[element(i, column.channel, c, inner)]);
+    mine = column_moments(mine);
+    if (threadIdx.y > 0 || column.channel >= c) return;
+    mean[blockIdx.y * c + column.channel] = mine.mean;
+    var[blockIdx.y * c + column.channel] = mine.m2 / fmax(mine.count, real(1));
+}
+
+// Put the parts together, whose sizes are known (columns.cuh).
+extern "C" __global__ void batch_norm_merge(
+    const real* __restrict__ means,     // (parts, c)
+    const real* __restrict__ vars,      // (parts, c)
     real* __restrict__ mean,            // (c)
     real* __restrict__ var,             // (c)
-    int outer, int c, int inner) {
-    __shared__ Moments parts[32];
-    const int channel = blockIdx.x;
-    const long long count = (long long)outer * inner;
-    Moments mine = {0, 0, 0};
-    for (long long i = threadIdx.x; i < count; i += blockDim.x)
-        add(mine, x[(i / inner * c + channel) * inner + i % inner]);
-    for (int distance = 16; distance > 0; distance /= 2) {
-        const Moments other = {__shfl_down_sync(~0u, mine.count, distance), __shfl_down_sync(~0u, mine.mean, distance),
-                               __shfl_down_sync(~0u, mine.m2, distance)};
-        merge(mine, other);
+    int parts, int c, long long positions) {
+    const long long some = (positions + parts - 1) / parts;
+    for (long long channel = FIRST; channel < c; channel += STRIDE) {
+        Moments all = {0, 0, 0};
+        for (int part = 0; part < parts; ++part) {
+            const real count = max(min(some, positions - part * some), 0ll);
+            const long long at = (long long)part * c + channel;
+            merge(all, {count, means[at], vars[at] * count});
+        }
+        mean[channel] = all.mean;
+        var[channel] = all.m2 / fmax(all.count, real(1));
     }
-    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = mine;
-    __syncthreads();
-    if (threadIdx.x > 0) return;
-    for (int w = 1; w < blockDim.x / 32; ++w) merge(mine, parts[w]);
-    mean[channel] = mine.mean;
-    var[channel] = mine.m2 / fmax(mine.count, real(1));
 }
 
 extern "C" __global__ void batch_norm_normalize(
@@ -95,31 +76,30 @@ __device__ real passed(const real* grad_y, const real* y, long long e, real low,
     return cut ? real(0) : grad_y[e];
 }
 
-// One block per channel.
+// sums: of grad_weight and of grad_bias.
 extern "C" __global__ void batch_norm_grad_sums(
     const real* __restrict__ grad_y,    // (outer, c, inner)
     const real* __restrict__ x,         // (outer, c, inner)
     const real* __restrict__ mean,      // (c)
     const real* __restrict__ var,       // (c)
     const real* __restrict__ y,         // (outer, c, inner) or null
-    real* __restrict__ grad_weight,     // (c)
-    real* __restrict__ grad_bias,       // (c)
-    int outer, int c, int inner, real eps, real low, real high) {
-    const int channel = blockIdx.x;
-    const long long count = (long long)outer * inner;
-    const real centre = mean[channel];
+    real* __restrict__ sums,            // (parts, 2, c)
+    int outer, int c, int inner, int parts, real eps, real low, real high) {
+    const Column column(c, (long long)outer * inner, parts);
+    const real centre = column.channel < c ? mean[column.channel] : real(0);
     real products = 0, sum = 0;
-    for (long long i = threadIdx.x; i < count; i += blockDim.x) {
-        const long long e = (i / inner * c + channel) * inner + i % inner;
+    EACH_POSITION(i, column) {
+        const long long e = element(i, column.channel, c, inner);
         const real g = passed(grad_y, y, e, low, high);
         products += g * (x[e] - centre);
         sum += g;
     }
-    products = block_sum(products);
-    sum = block_sum(sum);
-    if (threadIdx.x > 0) return;
-    grad_weight[channel] = products / sqrt(var[channel] + eps);
-    grad_bias[channel] = sum;
+    products = column_sum(products);
+    sum = column_sum(sum);
+    if (threadIdx.y > 0 || column.channel >= c) return;
+    real* result = sums + (long long)blockIdx.y * 2 * c + column.channel;
+    result[0] = products / sqrt(var[column.channel] + eps);
+    result[c] = sum;
 }
 
 extern "C" __global__ void batch_norm_grad_input(
@@ -129,8 +109,7 @@ extern "C" __global__ void batch_norm_grad_input(
     const real* __restrict__ var,          // (c)
     const real* __restrict__ weight,       // (c) or null
     const real* __restrict__ y,            // (outer, c, inner) or null
-    const real* __restrict__ grad_weight,  // (c)
-    const real* __restrict__ grad_bias,    // (c)
+    const real* __restrict__ sums,         // (2, c)
     real* __restrict__ grad_x,             // (outer, c, inner)
     real* __restrict__ grad_residual,      // (outer, c, inner) or null
     int outer, int c, int inner, real eps, real low, real high, int fixed) {
@@ -143,7 +122,7 @@ extern "C" __global__ void batch_norm_grad_input(
         real value = g;
         if (!fixed) {
             const real x_hat = (x[e] - mean[channel]) * scale;
-            value -= (grad_bias[channel] + x_hat * grad_weight[channel]) / count;
+            value -= (sums[c + channel] + x_hat * sums[channel]) / count;
         }
         grad_x[e] = value * scale * (weight ? weight[channel] : 1);
         if (grad_residual) grad_residual[e] = g;

@@ -8,23 +8,24 @@
 // visits the windows that see it: tap (a, b) of output (i, j) looks here if i*stride = row + pad - a*dilation, as in
 // col2im (im2col.cu). Max pooling takes the gradients of those windows in which this tap won, average pooling of all, each divided as in the
 // forward pass.
-#include "common.cuh"
+#include "planes.cuh"
 
 #ifndef tap_type
 #define tap_type unsigned char
 #endif
 
 extern "C" __global__ void max_pool2d_forward(
-    const real* __restrict__ x,           // (n, c, h, w)
-    real* __restrict__ y,                 // (n, c, out_h, out_w)
-    tap_type* __restrict__ winner,        // (n, c, out_h, out_w)
-    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    const real* __restrict__ x,           // (outer, h, w, inner)
+    real* __restrict__ y,                 // (outer, out_h, out_w, inner)
+    tap_type* __restrict__ winner,        // (outer, out_h, out_w, inner)
+    int outer, int h, int w, int inner, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
     int dilation_h, int dilation_w, int out_h, int out_w) {
-    const long long outputs = (long long)n * c * out_h * out_w;
+    const long long outputs = (long long)outer * out_h * out_w * inner;
     for (long long o = FIRST; o < outputs; o += STRIDE) {
-        const int top = o / out_w % out_h * stride_h - pad_h;
-        const int left = o % out_w * stride_w - pad_w;
-        const real* plane = x + o / out_w / out_h * h * w;
+        const Pixel out(o, out_h, out_w, inner);
+        const int top = out.row * stride_h - pad_h;
+        const int left = out.column * stride_w - pad_w;
+        const real* plane = x + out.plane((long long)h * w, inner);
         real largest = -INFINITE;
         int tap = -1;
         for (int a = 0; a < kernel_h; ++a) {
@@ -33,7 +34,7 @@ extern "C" __global__ void max_pool2d_forward(
             for (int b = 0; b < kernel_w; ++b) {
                 const int column = left + b * dilation_w;
                 if (column < 0 || column >= w) continue;
-                const real value = plane[(long long)row * w + column];
+                const real value = plane[((long long)row * w + column) * inner];
                 if (tap < 0 || value > largest || isnan(value)) {
                     largest = value;
                     tap = a * kernel_w + b;
@@ -45,27 +46,42 @@ extern "C" __global__ void max_pool2d_forward(
     }
 }
 
-extern "C" __global__ void max_pool2d_grad_input(
-    const real* __restrict__ grad_y,      // (n, c, out_h, out_w)
-    const tap_type* __restrict__ winner,  // (n, c, out_h, out_w)
-    real* __restrict__ grad_x,            // (n, c, h, w)
-    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+// The place h*w at which each winning tap looks; 0 if that is padding.
+extern "C" __global__ void max_pool2d_indices(
+    const tap_type* __restrict__ winner,  // (outer, out_h, out_w, inner)
+    long long* __restrict__ places,       // (outer, out_h, out_w, inner)
+    int outer, int h, int w, int inner, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
     int dilation_h, int dilation_w, int out_h, int out_w) {
-    const long long pixels = (long long)n * c * h * w;
+    const long long outputs = (long long)outer * out_h * out_w * inner;
+    for (long long o = FIRST; o < outputs; o += STRIDE) {
+        const Pixel out(o, out_h, out_w, inner);
+        const int row = out.row * stride_h - pad_h + winner[o] / kernel_w * dilation_h;
+        const int column = out.column * stride_w - pad_w + winner[o] % kernel_w * dilation_w;
+        const bool inside = row >= 0 && row < h && column >= 0 && column < w;
+        places[o] = inside ? (long long)row * w + column : 0;
+    }
+}
+
+extern "C" __global__ void max_pool2d_grad_input(
+    const real* __restrict__ grad_y,      // (outer, out_h, out_w, inner)
+    const tap_type* __restrict__ winner,  // (outer, out_h, out_w, inner)
+    real* __restrict__ grad_x,            // (outer, h, w, inner)
+    int outer, int h, int w, int inner, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    int dilation_h, int dilation_w, int out_h, int out_w) {
+    const long long pixels = (long long)outer * h * w * inner;
     for (long long p = FIRST; p < pixels; p += STRIDE) {
-        const int column = p % w;
-        const int row = p / w % h;
-        const long long plane = p / w / h * out_h * out_w;
+        const Pixel in(p, h, w, inner);
+        const long long plane = in.plane((long long)out_h * out_w, inner);
         real sum = 0;
         for (int a = 0; a < kernel_h; ++a) {
-            const int up = row + pad_h - a * dilation_h;
+            const int up = in.row + pad_h - a * dilation_h;
             const int i = up / stride_h;
             if (up < 0 || up % stride_h || i >= out_h) continue;
             for (int b = 0; b < kernel_w; ++b) {
-                const int to_left = column + pad_w - b * dilation_w;
+                const int to_left = in.column + pad_w - b * dilation_w;
                 const int j = to_left / stride_w;
                 if (to_left < 0 || to_left % stride_w || j >= out_w) continue;
-                const long long o = plane + (long long)i * out_w + j;
+                const long long o = plane + ((long long)i * out_w + j) * inner;
                 if (winner[o] == a * kernel_w + b) sum += grad_y[o];
             }
         }
@@ -89,46 +105,44 @@ __device__ real divisor(
 }
 
 extern "C" __global__ void avg_pool2d_forward(
-    const real* __restrict__ x,           // (n, c, h, w)
-    real* __restrict__ y,                 // (n, c, out_h, out_w)
-    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    const real* __restrict__ x,           // (outer, h, w, inner)
+    real* __restrict__ y,                 // (outer, out_h, out_w, inner)
+    int outer, int h, int w, int inner, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
     int pad_bottom, int pad_right, int out_h, int out_w, int include_pad, int divisor_override) {
-    const long long outputs = (long long)n * c * out_h * out_w;
+    const long long outputs = (long long)outer * out_h * out_w * inner;
     for (long long o = FIRST; o < outputs; o += STRIDE) {
-        const int i = o / out_w % out_h;
-        const int j = o % out_w;
-        const int top = i * stride_h - pad_h;
-        const int left = j * stride_w - pad_w;
-        const real* plane = x + o / out_w / out_h * h * w;
+        const Pixel out(o, out_h, out_w, inner);
+        const int top = out.row * stride_h - pad_h;
+        const int left = out.column * stride_w - pad_w;
+        const real* plane = x + out.plane((long long)h * w, inner);
         real sum = 0;
         for (int row = max(top, 0); row < min(top + kernel_h, h); ++row)
             for (int column = max(left, 0); column < min(left + kernel_w, w); ++column)
-                sum += plane[(long long)row * w + column];
-        y[o] = sum / divisor(i, j, h, w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, pad_bottom, pad_right,
-                             include_pad, divisor_override);
+                sum += plane[((long long)row * w + column) * inner];
+        y[o] = sum / divisor(out.row, out.column, h, w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, pad_bottom,
+                             pad_right, include_pad, divisor_override);
     }
 }
 
 extern "C" __global__ void avg_pool2d_grad_input(
-    const real* __restrict__ grad_y,      // (n, c, out_h, out_w)
-    real* __restrict__ grad_x,            // (n, c, h, w)
-    int n, int c, int h, int w, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
+    const real* __restrict__ grad_y,      // (outer, out_h, out_w, inner)
+    real* __restrict__ grad_x,            // (outer, h, w, inner)
+    int outer, int h, int w, int inner, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
     int pad_bottom, int pad_right, int out_h, int out_w, int include_pad, int divisor_override) {
-    const long long pixels = (long long)n * c * h * w;
+    const long long pixels = (long long)outer * h * w * inner;
     for (long long p = FIRST; p < pixels; p += STRIDE) {
-        const int column = p % w;
-        const int row = p / w % h;
-        const real* plane = grad_y + p / w / h * out_h * out_w;
+        const Pixel in(p, h, w, inner);
+        const real* plane = grad_y + in.plane((long long)out_h * out_w, inner);
         real sum = 0;
         for (int a = 0; a < kernel_h; ++a) {
-            const int up = row + pad_h - a;
+            const int up = in.row + pad_h - a;
             const int i = up / stride_h;
             if (up < 0 || up % stride_h || i >= out_h) continue;
             for (int b = 0; b < kernel_w; ++b) {
-                const int to_left = column + pad_w - b;
+                const int to_left = in.column + pad_w - b;
                 const int j = to_left / stride_w;
                 if (to_left < 0 || to_left % stride_w || j >= out_w) continue;
-                sum += plane[(long long)i * out_w + j] /
+                sum += plane[((long long)i * out_w + j) * inner] /
                        divisor(i, j, h, w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, pad_bottom, pad_right,
                                include_pad, divisor_override);
             }

@@ -6,57 +6,58 @@
 // Backward, an input pixel collects from the outputs that looked at it. The tables rise, so these are neighbours: starts[k] is
 // the first output with low >= k (or rows >= k), and the outputs whose low is k are starts[k] .. starts[k + 1] - 1. A
 // pixel is the upper neighbour of those whose low is k - 1, too.
-#include "common.cuh"
+#include "planes.cuh"
 
 extern "C" __global__ void resize_nearest_forward(
-    const real* __restrict__ x,              // (planes, h, w)
+    const real* __restrict__ x,              // (outer, h, w, inner)
     const int* __restrict__ rows,            // (out_h)
     const int* __restrict__ columns,         // (out_w)
-    real* __restrict__ y,                    // (planes, out_h, out_w)
-    int planes, int h, int w, int out_h, int out_w) {
-    const long long size = (long long)planes * out_h * out_w;
+    real* __restrict__ y,                    // (outer, out_h, out_w, inner)
+    int outer, int h, int w, int inner, int out_h, int out_w) {
+    const long long size = (long long)outer * out_h * out_w * inner;
     for (long long e = FIRST; e < size; e += STRIDE) {
-        const long long plane = e / out_w / out_h;
-        y[e] = x[(plane * h + rows[e / out_w % out_h]) * w + columns[e % out_w]];
+        const Pixel out(e, out_h, out_w, inner);
+        const long long pixel = (long long)rows[out.row] * w + columns[out.column];
+        y[e] = x[out.plane((long long)h * w, inner) + pixel * inner];
     }
 }
 
 extern "C" __global__ void resize_nearest_grad_input(
-    const real* __restrict__ grad_y,         // (planes, out_h, out_w)
+    const real* __restrict__ grad_y,         // (outer, out_h, out_w, inner)
     const int* __restrict__ row_starts,      // (h + 1)
     const int* __restrict__ column_starts,   // (w + 1)
-    real* __restrict__ grad_x,               // (planes, h, w)
-    int planes, int h, int w, int out_h, int out_w) {
-    const long long size = (long long)planes * h * w;
+    real* __restrict__ grad_x,               // (outer, h, w, inner)
+    int outer, int h, int w, int inner, int out_h, int out_w) {
+    const long long size = (long long)outer * h * w * inner;
     for (long long e = FIRST; e < size; e += STRIDE) {
-        const int row = e / w % h;
-        const int column = e % w;
-        const real* plane = grad_y + e / w / h * out_h * out_w;
+        const Pixel in(e, h, w, inner);
+        const int row = in.row, column = in.column;
+        const real* plane = grad_y + in.plane((long long)out_h * out_w, inner);
         real sum = 0;
         for (int i = row_starts[row]; i < row_starts[row + 1]; ++i)
-            for (int j = column_starts[column]; j < column_starts[column + 1]; ++j) sum += plane[(long long)i * out_w + j];
+            for (int j = column_starts[column]; j < column_starts[column + 1]; ++j)
+                sum += plane[((long long)i * out_w + j) * inner];
         grad_x[e] = sum;
     }
 }
 
 extern "C" __global__ void resize_bilinear_forward(
-    const real* __restrict__ x,              // (planes, h, w)
+    const real* __restrict__ x,              // (outer, h, w, inner)
     const int* __restrict__ rows,            // (out_h)
     const real* __restrict__ row_parts,      // (out_h)
     const int* __restrict__ columns,         // (out_w)
     const real* __restrict__ column_parts,   // (out_w)
-    real* __restrict__ y,                    // (planes, out_h, out_w)
-    int planes, int h, int w, int out_h, int out_w) {
-    const long long size = (long long)planes * out_h * out_w;
+    real* __restrict__ y,                    // (outer, out_h, out_w, inner)
+    int outer, int h, int w, int inner, int out_h, int out_w) {
+    const long long size = (long long)outer * out_h * out_w * inner;
     for (long long e = FIRST; e < size; e += STRIDE) {
-        const int i = e / out_w % out_h;
-        const int j = e % out_w;
-        const int left = columns[j];
-        const int right = min(left + 1, w - 1);
-        const real* upper = x + (e / out_w / out_h * h + rows[i]) * w;
-        const real* lower = x + (e / out_w / out_h * h + min(rows[i] + 1, h - 1)) * w;
-        const real f = row_parts[i];
-        const real g = column_parts[j];
+        const Pixel out(e, out_h, out_w, inner);
+        const int row = rows[out.row], column = columns[out.column];
+        const real* plane = x + out.plane((long long)h * w, inner);
+        const real* upper = plane + (long long)row * w * inner;
+        const real* lower = plane + (long long)min(row + 1, h - 1) * w * inner;
+        const long long left = (long long)column * inner, right = (long long)min(column + 1, w - 1) * inner;
+        const real f = row_parts[out.row], g = column_parts[out.column];
         y[e] = (upper[left] * (1 - f) + lower[left] * f) * (1 - g) + (upper[right] * (1 - f) + lower[right] * f) * g;
     }
 }
@@ -67,25 +68,25 @@ __device__ real part(int pixel, int size, int low, real f) {
 }
 
 extern "C" __global__ void resize_bilinear_grad_input(
-    const real* __restrict__ grad_y,         // (planes, out_h, out_w)
+    const real* __restrict__ grad_y,         // (outer, out_h, out_w, inner)
     const int* __restrict__ rows,            // (out_h)
     const real* __restrict__ row_parts,      // (out_h)
     const int* __restrict__ row_starts,      // (h + 1)
     const int* __restrict__ columns,         // (out_w)
     const real* __restrict__ column_parts,   // (out_w)
     const int* __restrict__ column_starts,   // (w + 1)
-    real* __restrict__ grad_x,               // (planes, h, w)
-    int planes, int h, int w, int out_h, int out_w) {
-    const long long size = (long long)planes * h * w;
+    real* __restrict__ grad_x,               // (outer, h, w, inner)
+    int outer, int h, int w, int inner, int out_h, int out_w) {
+    const long long size = (long long)outer * h * w * inner;
     for (long long e = FIRST; e < size; e += STRIDE) {
-        const int row = e / w % h;
-        const int column = e % w;
-        const real* plane = grad_y + e / w / h * out_h * out_w;
+        const Pixel in(e, h, w, inner);
+        const int row = in.row, column = in.column;
+        const real* plane = grad_y + in.plane((long long)out_h * out_w, inner);
         real sum = 0;
         for (int i = row_starts[max(row - 1, 0)]; i < row_starts[row + 1]; ++i) {
             real along = 0;
             for (int j = column_starts[max(column - 1, 0)]; j < column_starts[column + 1]; ++j)
-                along += plane[(long long)i * out_w + j] * part(column, w, columns[j], column_parts[j]);
+                along += plane[((long long)i * out_w + j) * inner] * part(column, w, columns[j], column_parts[j]);
             sum += along * part(row, h, rows[i], row_parts[i]);
         }
         grad_x[e] = sum;

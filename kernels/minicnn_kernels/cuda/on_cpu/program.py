@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..signature import Signature, signatures
+from ...arrays import address
+from ..signature import Parameter, Signature, signatures
 from .build import build
 from .errors import KernelError, Line, Lines
 from .translate import needs_fibers, to_cpp, without_comments
@@ -200,7 +201,10 @@ class Program:
         pointers = (ctypes.c_void_p * len(values))()
         for i, p in enumerate(signature.parameters):
             value = values[p.name]
-            if p.array:
+            if p.most:
+                keep.append(_structure(p, value))
+                pointers[i] = keep[-1].ctypes.data
+            elif p.array:
                 if value is not None and not isinstance(value, np.ndarray):
                     raise TypeError(f"{kernel}: {p.name} must be a NumPy array here; got {type(value).__name__}")
                 keep.append(ctypes.c_void_p(0 if value is None else value.ctypes.data))
@@ -227,9 +231,11 @@ class Program:
         """Tell the checker what the arguments are; one that is given twice has its first name."""
         arrays: dict[int, tuple[int, int, bytes]] = {}
         for p in signature.parameters:
-            x = values[p.name]
-            if p.array and x is not None and x.size:
-                arrays.setdefault(x.ctypes.data, (x.nbytes, x.itemsize, p.name.encode()))
+            value = values[p.name]
+            many = p.array and p.most > 0 and value is not None
+            for name, x in [(f"{p.name}.of[{i}]", x) for i, x in enumerate(value)] if many else [(p.name, value)]:
+                if p.array and x is not None and x.size:
+                    arrays.setdefault(x.ctypes.data, (x.nbytes, x.itemsize, name.encode()))
         n = len(arrays)
         self._names = list(arrays.values())  # the library keeps the pointers to the names
         self._library.cuda_cpu_arrays(
@@ -271,6 +277,14 @@ class Program:
         if array:
             error.array, error.index = array, place(report.element, values.get(array))
         return error
+
+
+def _structure(p: Parameter, values: Sequence[Any] | None) -> Any:
+    """A list as the structure that the kernel is given: addresses, or numbers."""
+    entries = np.zeros(p.most, np.uint64 if p.array else p.dtype)
+    if values:
+        entries[: len(values)] = [address(x) for x in values] if p.array else values
+    return entries
 
 
 @cache
