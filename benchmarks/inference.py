@@ -80,7 +80,7 @@ def _row(network: Network, batch: int, folder: Path, settings: Settings) -> Infe
             try:
                 check_same(f"{network.name}, {name}", sides[name].ask("output"), expected)
             except WorkerError as error:
-                failures[name] = str(error).strip().splitlines()[-1]
+                failures[name] = error.reason()
                 del sides[name]
         times = measure(sides, settings.rounds, settings.seconds, settings.patience)
     return InferenceRow(network.name, batch, times, failures)

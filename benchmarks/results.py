@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from .harness import Timing
 from .inference import EAGER, OURS, InferenceRow
 from .layers import Profile, Row
@@ -222,8 +224,22 @@ def growth(sweeps: Sequence[Sweep]) -> str:
         unit = {"batch": "ms per image", "image side": "ns per pixel", "layers": "ms per further layer"}[sweep.grows]
         header = (sweep.grows, "minicnn ms", "PyTorch ms", "ratio", f"minicnn, {unit}", f"PyTorch, {unit}")
         texts.append(f"{sweep.stays}:\n\n{markdown(header, rows)}")
+        if sweep.grows == "layers":
+            texts.append(_lines(sweep))
     times = (t for sweep in sweeps for point in sweep.points for t in (point.ours, point.theirs))
     return "\n\n".join((f"A training step with SGD; PyTorch runs {WAY}.", *texts, disturbance(times)))
+
+
+def _lines(sweep: Sweep) -> str:
+    """How straight the lines are of time over depth: the least relative squares."""
+    depths = np.array([point.value for point in sweep.points], float)
+    texts = []
+    for name, side in (("minicnn", "ours"), ("PyTorch", "theirs")):
+        times = np.array([getattr(point, side).median for point in sweep.points])
+        slope, start = np.polyfit(depths, times, 1, w=1 / times)
+        off = np.abs((start + slope * depths) / times - 1).max()
+        texts.append(f"{name} {milliseconds(start)} ms + {milliseconds(slope)} ms per layer, at most {off:.0%} off")
+    return f"The straight lines nearest to these: {'; '.join(texts)}."
 
 
 def startup(found: Startup) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import harness
-from .networks import NETWORKS, Network, write_weights
+from .networks import NETWORKS, Network, weights_path, write_weights
 from .settings import Settings
 from .sides import Training, Way
 from .workers import Worker
@@ -85,9 +85,11 @@ def measure(folder: Path, settings: Settings) -> list[Sweep]:
     ):
         for grows, stays, networks in series():
             points = []
+            print(f"... {grows}", flush=True)
             for value, network in networks:
-                with Worker(write_weights, network, folder) as writer:
-                    writer.wait()
+                if not weights_path(network, folder).exists():
+                    with Worker(write_weights, network, folder) as writer:
+                        writer.wait()
                 for side in (ours, theirs):
                     side.ask("use", network)
                 sides = {"ours": ours, "theirs": theirs}

@@ -71,7 +71,7 @@ def row(network: Network, folder: Path, settings: Settings) -> TrainingRow:
                     found = measure({"ours": ours, "theirs": theirs}, 1, 0.3, settings.patience)
                     looks[way] = found["theirs"].median / found["ours"].median
             except WorkerError as error:
-                failures[str(way)] = str(error).strip().splitlines()[-1]
+                failures[str(way)] = error.reason()
     best = min(looks, key=looks.__getitem__)
     with worker("minicnn") as ours, worker("torch", best) as theirs:
         found = measure({"ours": ours, "theirs": theirs}, settings.rounds, settings.seconds, settings.patience)

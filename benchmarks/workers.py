@@ -13,6 +13,7 @@ Fraction(1, 2)
 from __future__ import annotations
 
 import multiprocessing
+import re
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -24,11 +25,17 @@ from .harness import Turn, take_turn
 PATIENCE = 900  # seconds for one answer: compiling a large network takes minutes
 FAREWELL = 5  # seconds for a process to end by itself
 
+_NAMED = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Failed|Interrupt|Exit)\b:? ?")
 _processes = multiprocessing.get_context("spawn")
 
 
 class WorkerError(RuntimeError):
     """What went wrong in the other process, with its traceback."""
+
+    def reason(self) -> str:
+        """The line that names the last exception: what follows it may be advice over several lines."""
+        lines = str(self).strip().splitlines()
+        return next((line for line in reversed(lines) if _NAMED.match(line)), lines[-1])
 
 
 def _peak_memory() -> int:
@@ -52,7 +59,7 @@ def _serve(pipe: Connection, make: Callable[..., Any], arguments: tuple[Any, ...
         pipe.send((True, None))
         while True:
             pipe.send((True, _answer(side, *pipe.recv())))
-    except EOFError:
+    except (EOFError, ConnectionError):
         pass  # the other end has closed the pipe: done
     except Exception:
         pipe.send((False, traceback.format_exc()))

@@ -31,6 +31,7 @@ COMPARED = tuple(
 EAGER, GRAPH = "minicnn", "minicnn, graph"
 EAGERLY = Way()
 WAYS = (Way(fused=True), Way(channels_last=True, fused=True))
+DEVICES = {"minicnn": "cuda", "torch": "cuda"}
 AGREEMENT = {"tf32": 2e-2, "strict": 1e-3}  # of the largest score; TF32 keeps 10 bits of each factor
 
 
@@ -81,8 +82,10 @@ def row(kind: type[Any], network: Network, precision: str, folder: Path, rounds:
 
     def made(library: str, way: Way = EAGERLY) -> Any:
         if kind is Training:
-            return Training(network, folder, 1, library, way, device="cuda")
-        return Inference(network, folder, 1, network.batch, library, dataclasses.replace(way, fused=False), "cuda")
+            return Training(network, folder, 1, library, way, device=DEVICES[library])
+        return Inference(
+            network, folder, 1, network.batch, library, dataclasses.replace(way, fused=False), DEVICES[library]
+        )
 
     ours = made("minicnn")
     expected = ours.output()

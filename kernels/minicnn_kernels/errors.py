@@ -45,4 +45,15 @@ class BackendError(LayerError, ValueError):
 
 
 class DeviceMemoryError(LayerError, MemoryError):
-    """A GPU has not as much memory as was asked for."""
+    """A GPU has not as much memory as was asked for: ``minicnn.cuda.OutOfMemoryError``.
+
+    The process goes on: what is given back can be asked for again.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise DeviceMemoryError("the GPU is out of memory")
+    ... except MemoryError as error:
+    ...     print(error)
+    the GPU is out of memory
+    """

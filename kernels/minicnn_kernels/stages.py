@@ -60,6 +60,28 @@ class Buffer:
         self.given = given
 
 
+class Memories:
+    """The arrays that buffers lie in: the arena, and one for each buffer that is given.
+
+    Parameters
+    ----------
+    given : sequence of Buffer
+
+    Attributes
+    ----------
+    ids : array of int64
+        The ``id`` of each array, the arena's first; to be set before a run, during which they must be alive.
+    """
+
+    def __init__(self, given: Sequence[Buffer]) -> None:
+        self._numbers = {id(buffer): number for number, buffer in enumerate(given, 1)}
+        self.ids = np.zeros(1 + len(given), np.int64)
+
+    def number(self, buffer: Buffer) -> int:
+        """Which of the arrays a buffer lies in."""
+        return self._numbers[id(buffer)] if buffer.given else 0
+
+
 class Laid(NamedTuple):
     """An array that lies in a buffer.
 

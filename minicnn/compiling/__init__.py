@@ -5,7 +5,7 @@
 3. ``recording.py``: recording the model twice, and refusing what is not the same both times.
 4. ``peephole.py``: which operations become one kernel call.
 5. ``program.py``: the list, and its replay; ``folding.py`` keeps the batch norms that are part of convolutions;
-   ``watching.py`` looks after tensors that no operation reads.
+   ``watching.py`` knows when weights change, and looks after tensors that no operation reads.
 """
 
 from .recording import CompileError

@@ -24,6 +24,7 @@ from minicnn_kernels.stages import (
     ITEMSIZE,
     Buffer,
     Laid,
+    Memories,
     Stages,
     launchers,
     pixels_of_channels,
@@ -35,7 +36,7 @@ from ..onnx.tracing import Value
 from .peephole import Call
 from .placing import can_be_laid, joined, may_be_same_memory, operation_of, places_in_joins
 from .slicing import Slices
-from .watching import changed, remember
+from .watching import Watch, changed, remember
 
 
 class Plan:
@@ -207,31 +208,31 @@ class Plan:
         """Make launches of the stages between two foreign calls."""
         self.size = self.stages.lay_out()
         launch = launchers[active_backend()]
+        memories = Memories([self.stages.store_buffer, *self.given])
+        self.ids = memories.ids
         self.parts: list[Any] = []  # launches, and numbers of foreign calls
         first = 0
         for i, end in enumerate(self.ends):
             if i in self.foreign or i == self.slices.segment(i)[1]:
                 if end > first:
                     images, turns = self.slices.turns(i)
-                    self.parts.append(launch(self.stages.runs[first:end], images, turns))
+                    self.parts.append(launch(self.stages.runs[first:end], memories, images, turns))
                 if i in self.foreign:
                     self.parts.append(i)
                 first = end
-        self.launches = [part for part in self.parts if not isinstance(part, int)]
         self.store = empty((self.stages.store_size,), np.uint8)
-        self.address = -1
+        self.ids[1] = id(self.store)
         self.prepared: dict[int, Any] = dict.fromkeys(self.stages.preparations)
         self.preparing = {
-            i: [launch([step]) if isinstance(step, tuple) else step for step in steps]
+            i: [launch([step], memories) if isinstance(step, tuple) else step for step in steps]
             for i, steps in self.stages.preparations.items()
         }
-        preparing = [step for steps in self.preparing.values() for step in steps if hasattr(step, "lie_at")]
-        for launched in (*self.launches, *preparing):
-            launched.lie_at(self.stages.store_buffer, self.store.ctypes.data)
         names = {v.name for call in self.calls for v in _all_reads(call) if v.name is not None}
         self.read = [self.tensors[name] for name in names]
         self.arrays = [t._array for t in self.read]
-        self.known: list[Any] | None = None
+        self.watch: Watch | None = None
+        self.arena: Any = None
+        self.results: list[Any] = []  # where the outputs are in it
 
     def takes(self, arrays: Sequence[Any]) -> bool:
         """Whether these arguments lie in memory as those do that the stages read."""
@@ -239,7 +240,7 @@ class Plan:
 
     def current(self) -> bool:
         """Whether all that was computed from the weights still holds."""
-        return self.known is not None and not changed(self.known)
+        return self.watch is not None and not self.watch.over
 
     def holds(self) -> bool:
         """Whether the weights are in the memory that the stages read."""
@@ -248,41 +249,46 @@ class Plan:
     @np.errstate(all="ignore")
     def prepare(self) -> None:
         """Compute from the weights what has not been, or from other numbers."""
-        known = remember(self.read)  # before they are read: who writes meanwhile is noticed by the next call
+        watch = Watch(self.read)  # before they are read: who writes meanwhile is noticed by the next call
         for i, before in self.prepared.items():
             if before is None or changed(before):
                 self.prepared[i], now = None, remember(self.sources[i])
                 for step in self.preparing[i]:
                     step()
                 self.prepared[i] = now
-        self.known = known
+        self.watch = watch
 
-    def run(self, arrays: Sequence[Any], foreign: Any) -> Any:
-        """All calls. ``foreign(i, fetched)`` runs one that has no stages, and returns its results."""
-        arena = empty((self.size,), np.uint8)
-        address = arena.__array_interface__["data"][0]
-        if address != self.address:
-            self.address = address
-            for launch in self.launches:
-                launch.lie_in_arena(address)
-        for buffer, array in zip(self.given, arrays, strict=True):
-            place = array.__array_interface__["data"][0]
-            for launch in self.launches:
-                launch.lie_at(buffer, place)
+    def run(self, arrays: Sequence[Any], foreign: Any = None) -> Any:
+        """All calls; the outputs, if these are all results of stages.
 
-        def seen(value: Value) -> Any:
-            laid = self.laid[value]._replace(shape=value.shape)
-            start = laid.buffer.offset + laid.start * ITEMSIZE
-            return np.ndarray(laid.shape, np.float32, arena, start, [s * ITEMSIZE for s in laid.strides])
-
+        Else ``foreign(i, fetched)`` runs a call that has no stages, and returns its results.
+        """
+        arena = self.arena
+        if arena is None:
+            arena = empty((self.size,), np.uint8)
+            self.ids[0] = id(arena)
+            self.results = [self.seen(value, arena) for value in self.outputs]
+            self.arena = arena
+        for i, array in enumerate(arrays, 2):
+            self.ids[i] = id(array)
         for part in self.parts:
             if isinstance(part, int):
-                results = foreign(part, {value: seen(value) for value in self.fetch.get(part, ())})
+                results = foreign(part, {value: self.seen(value, arena) for value in self.fetch.get(part, ())})
                 for value in self.put.get(part, ()):
-                    np.copyto(seen(value), results[value])
+                    np.copyto(self.seen(value, arena), results[value])
             else:
                 part()
-        return arena, {value: seen(value) for value in self.outputs}
+        return [result.copy(order="K") for result in self.results]
+
+    def seen(self, value: Value, arena: Any) -> Any:
+        """The array of a result in the arena."""
+        laid = self.laid[value]._replace(shape=value.shape)
+        start = laid.buffer.offset + laid.start * ITEMSIZE
+        return np.ndarray(laid.shape, np.float32, arena, start, [s * ITEMSIZE for s in laid.strides])
+
+    def rest(self) -> None:
+        """Give the memory of the results back."""
+        self.arena, self.results = None, []
 
 
 def _all_reads(call: Call) -> list[Value]:

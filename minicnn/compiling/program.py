@@ -130,13 +130,15 @@ class Program:
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs for other inputs."""
-        if any(watched.changed() for watched in self.watched):
-            raise StaleError
-        if self._plan is not None and self._plan.takes(arrays) and self._turn.acquire(blocking=False):
+        for watched in self.watched:
+            if watched.changed():
+                raise StaleError
+        plan = self._plan
+        if plan is not None and plan.takes(arrays) and self._turn.acquire(False):
             try:
-                if not self._plan.current():
-                    self._plan = self._up_to_date(self._plan, arrays)
-                return self._by_plan(self._plan, arrays)
+                if not plan.current():
+                    plan = self._plan = self._up_to_date(plan, arrays)
+                return plan.run(arrays) if plan.complete else self._by_plan(plan, arrays)
             finally:
                 self._turn.release()
         slots = self._filled(arrays)
@@ -205,7 +207,7 @@ class Program:
 
     def _by_plan(self, plan: Plan, arrays: Sequence[Any]) -> list[Any]:
         """Run the stages, and the steps of those calls that have none."""
-        slots, steps = [] if plan.complete else self._filled(arrays), self._steps or []
+        slots, steps = self._filled(arrays), self._steps or []
 
         def foreign(i: int, fetched: dict[Value, Any]) -> dict[Value, Any]:
             for value, array in fetched.items():
@@ -213,12 +215,19 @@ class Program:
             self._run_steps(steps[self._ends[i] : self._ends[i + 1]], slots)
             return {value: slots[self._slots[value]] for value in plan.put.get(i, ())}
 
-        arena, laid = plan.run(arrays, foreign)
+        made = dict(zip(plan.outputs, plan.run(arrays, foreign), strict=True))
         results = []
         for i, (value, slot) in enumerate(zip(self._recording.outputs, self.outputs, strict=True)):
-            x = laid[value] if value in laid else slots[slot]
-            results.append(x.copy(order="K") if i in self._shared or np.may_share_memory(x, arena) else x)
+            x = made[value] if value in made else slots[slot]
+            shared = i in self._shared or np.may_share_memory(x, plan.arena)
+            results.append(x.copy(order="K") if shared else x)
         return results
+
+    def rest(self) -> None:
+        """Give back the memory that is kept for the next run, unless it is in use at this moment."""
+        if self._plan is not None and self._turn.acquire(False):
+            self._plan.rest()
+            self._turn.release()
 
     def _first_run(self, slots: list[Any]) -> list[Step]:
         """Run step by step, to select the kernels; the steps with these."""

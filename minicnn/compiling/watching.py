@@ -5,6 +5,7 @@ Some of them no operation reads: their numbers may have been used where no recor
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -37,6 +38,35 @@ def changed(known: Sequence[Any]) -> bool:
         if t._array is not array or now is not memory or now.writes != writes or now.exposed:
             return True
     return False
+
+
+class Watch:
+    """Whether something may have changed since: what :func:`changed` tells, in one look.
+
+    A memory tells its readers before it changes. To look at all tensors in each call took 0.13 ms of the 2.0 that one
+    image takes through MobileNetV2: by then its 262 tensors have long left the processor's cache.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+
+    Attributes
+    ----------
+    over : bool
+        A memory has changed, or somebody has it as a NumPy array and may change it unseen.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.over = False
+        memories = {id(memory): memory for t in tensors for memory in (t._versions.memory,)}.values()
+        for memory in memories:
+            memory.add_reader(weakref.ref(self))
+        if any(memory.exposed for memory in memories):  # after the readers are there: both may happen meanwhile
+            self.over = True
+
+    def array(self) -> None:
+        """One of the memories is about to change."""
+        self.over = True
 
 
 class Watched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,9 +17,21 @@ from ..core.dtype import get_default_dtype
 from ..core.recording import records
 from ..core.tensor import Tensor
 from ..nn import Module
-from .program import StaleError
+from .program import Program, StaleError
 from .recording import CompileError, compiled
 from .structure import Structure
+
+_turn = threading.Lock()  # held by who records a model
+
+
+def _after_fork() -> None:
+    """In a forked process: another thread of the parent may have been recording, and will never come to its end."""
+    global _turn
+    _turn = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 PROGRAMS = 64  # shapes, types and backends of one model; further ones run eagerly
 
@@ -106,8 +119,8 @@ class CompiledModule(Module):
             _fullgraph=fullgraph,
             _structure=None,
             _programs={},
+            _latest=None,
             _warned=False,
-            _turn=threading.Lock(),
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -123,6 +136,8 @@ class CompiledModule(Module):
                 if found == "eager":
                     return self._eager(args)
                 program, pack = found
+                if program is not self._latest:
+                    self._let_rest(program)
                 try:
                     return pack(iter(program.run(arrays)))
                 except StaleError:
@@ -130,6 +145,13 @@ class CompiledModule(Module):
         return self._orig_mod(*args, **kwargs)
 
     forward = __call__
+
+    def _let_rest(self, program: Program) -> None:
+        """Only the latest program keeps the memory of its results."""
+        before = self._latest
+        self.__dict__["_latest"] = program
+        if before is not None:
+            before.rest()
 
     def _eager(self, args: tuple[Any, ...]) -> Any:
         """Run the model, which was refused: if it changes its own attributes, it is not tried again for that."""
@@ -161,7 +183,7 @@ class CompiledModule(Module):
 
     def _compiled(self, key: Any, arrays: list[Any]) -> Any:
         """The program for ``key``, made now unless another thread has just done so; or the word ``"eager"``."""
-        with self._turn:
+        with _turn:
             programs = self._programs
             if key not in programs:
                 try:

@@ -65,6 +65,8 @@ class Deferred:
         The operations that it stands for, the first one first.
     """
 
+    open = True  # whether more can be added to it
+
     __slots__ = (
         *("operation", "arguments", "epilogue", "shape", "dtype", "memories", "steps"),
         *("_kernel", "_array", "_lock", "__weakref__"),
@@ -164,7 +166,7 @@ def may_wait(inputs: Iterable[Tensor | None]) -> bool:
 def waiting(t: Tensor) -> Deferred | None:
     """What ``t`` waits for, if more can still be added to it."""
     deferred = t._deferred
-    if deferred is None or deferred._array is not None or not may_wait(()):
+    if deferred is None or not deferred.open or deferred._array is not None or not may_wait(()):
         return None
     return deferred
 

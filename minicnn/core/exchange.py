@@ -50,8 +50,8 @@ class Exchange:
                 f"Fix: x.{'detach().' if self.requires_grad else ''}cpu().numpy()"
             )
         memory = self._versions.memory
-        memory.before_change()  # whoever gets it may change it
         memory.exposed = True
+        memory.before_change()  # whoever gets it may change it
         return self._array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:

@@ -120,6 +120,6 @@ class Facts:
         Whoever knows it may read and write there unseen, from now on: see :mod:`minicnn.core.deferred`.
         """
         array, memory = self._array, self._versions.memory
-        memory.before_change()
         memory.exposed = memory.address_known = True
+        memory.before_change()
         return address(array)

@@ -77,14 +77,21 @@ class Function:
         ``forward`` writes its result into the memory of the first input, which is not a view.
     shows_gradients : bool
         ``backward`` hands gradients to code that may keep them.
+    cuts : bool
+        ``backward`` returns parts of the gradient that it is given, which do not overlap.
+    adds_up : bool
+        ``backward`` adds the gradient of the first input to ``so_far``, if that is set; else it is a new array.
     needs_grad : tuple of bool
         For each input, whether backward must return a gradient.
+    so_far : Tensor, optional
+        What had arrived where the gradient of the first input goes, for the time of ``backward``.
     """
 
     differentiable = False
     is_view = False
     inplace = False
     shows_gradients = False
+    cuts = False
     needs_grad: tuple[bool, ...] = ()
 
     # of a node in the graph
@@ -93,6 +100,7 @@ class Function:
     outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]  # shape and type of each result
     hooks: dict[int, dict[int, Any]]  # by result
     retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
+    so_far: Tensor | None = None
     uses = 0  # how many edges lead here
     passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
     _passed_by: weakref.ref[Function] | None = None  # the node that has this one in ``passed_over``
@@ -183,7 +191,7 @@ class Function:
             if t._deferred is None and array is t._array:  # the tensor itself would be a cycle: it points to this node
                 return _Saved(array, None, index, t._versions, t._versions.count)
         for t, edge in zip(inputs, self.edges, strict=True):
-            if t is not None and t._deferred is None and array is t._array:
+            if t is not None and array is (t._array if t._deferred is None else t._deferred):
                 return _Saved(array, edge, None, t._versions, t._versions.count)
         return _Saved(array, None, None, None, 0)
 
@@ -219,6 +227,10 @@ class Function:
         raise TypeError(f"{type(self).__name__} must define backward_of_all(self, *grads)")
 
     # ----------------------------------------------------------------- backward
+
+    @property
+    def adds_up(self) -> bool:
+        return False
 
     @property
     def operation(self) -> str:

@@ -43,7 +43,7 @@ class _Pass:
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
         self.found: dict[Key, Tensor] = {}
         self.held: set[int] = set()  # arrays that somebody else has or may have
-        self.sums: set[Key] = set()  # where a gradient is a sum made here, so far: it may grow in place
+        self.sums: set[Key] = set()  # where a gradient is, so far, in memory that nobody else has: it may grow in place
 
     def run(self, retain_graph: bool) -> None:
         """Go from node to node until every gradient has arrived."""
@@ -51,21 +51,23 @@ class _Pass:
             node = heapq.heappop(self.heap)[1]
             if self.one_by_one:
                 node.one_by_one()
+            is_sum = (id(node), 0) in self.sums
             grads = self.arrived(node)
             if self.wanted is not None and node not in self.useful:
                 continue
             if devices.in_use:
-                with devices.on(next(device_index(g._array) for g in grads if g is not None)):
-                    self.go_through(node, grads, retain_graph)
+                with devices.on(_device(grads)):
+                    self.go_through(node, grads, is_sum, retain_graph)
             else:
-                self.go_through(node, grads, retain_graph)
+                self.go_through(node, grads, is_sum, retain_graph)
         for leaf, grad in self.leaves.values():
             self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
 
-    def go_through(self, node: Function, grads: list[Tensor | None], retain_graph: bool) -> None:
-        """Compute the gradients of a node's inputs, and send them on."""
+    def go_through(self, node: Function, grads: list[Tensor | None], is_sum: bool, retain_graph: bool) -> None:
+        """Compute the gradients of a node's inputs, and send them on; ``is_sum``: nobody else has theirs."""
         needed = tuple(self.leads_on(edge) for edge in node.edges)
-        input_grads = node.run_backward(grads, needed, self.create_graph)
+        cut_own = is_sum and node.cuts and self.unseen(node, grads[0])
+        input_grads = self.run_backward(node, grads, needed)
         if node.shows_gradients:
             self.held.update(id(g._array) for g in (*grads, *input_grads) if g is not None)
         if not retain_graph:
@@ -76,14 +78,35 @@ class _Pass:
                 _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
                 arriving.append((edge, grad))  # type: ignore[arg-type]
         for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
-            self.send(edge, grad)
+            self.send(edge, grad, cut_own or (node.adds_up and edge is node.edges[0]))
+
+    def run_backward(
+        self, node: Function, grads: list[Tensor | None], needed: tuple[bool, ...]
+    ) -> tuple[Tensor | None, ...]:
+        """Gradients of the node's inputs that are still to be sent."""
+        edge = node.edges[0] if node.adds_up and needed[0] else None
+        if edge is None or edge.node is None or _key(edge) not in self.sums:
+            return node.run_backward(grads, needed, self.create_graph)
+        arrived = self.pending[edge.node]
+        node.so_far = arrived[edge.index]
+        try:
+            arrived[edge.index], *others = node.run_backward(grads, needed, self.create_graph)
+        finally:
+            node.so_far = None
+        return None, *others
+
+    def unseen(self, node: Function, grad: Tensor | None) -> bool:
+        """Whether the gradient of a node's only result has been given to nobody but the node."""
+        if grad is None or (id(node), 0) in self.found:
+            return False
+        return grad._deferred is not None or id(grad._array) not in self.held
 
     def leads_on(self, edge: Edge | None) -> bool:
         """Whether a gradient that takes this edge gets to where one is wanted."""
         return edge is not None and (self.wanted is None or edge.node in self.useful or _key(edge) in self.wanted)
 
-    def send(self, edge: Edge, grad: Tensor) -> None:
-        """Add ``grad`` to what has arrived at the edge's end."""
+    def send(self, edge: Edge, grad: Tensor, own: bool = False) -> None:
+        """Add ``grad`` to what has arrived at the edge's end; ``own``: nobody else has its memory."""
         node, index, leaf = edge
         if node is None:
             known = self.leaves.get(id(leaf))
@@ -95,7 +118,12 @@ class _Pass:
             grads = self.pending[node] = [None] * len(node.outputs)
             heapq.heappush(self.heap, (-node.sequence, node))
         before = grads[index]
-        grads[index] = grad if before is None else self.add(before, grad, (id(node), index))
+        if before is None:
+            grads[index] = grad
+            if own:
+                self.sums.add((id(node), index))
+        else:
+            grads[index] = self.add(before, grad, (id(node), index))
 
     @np.errstate(all="ignore")
     def add_neighbours(self, arriving: list[tuple[Edge, Tensor]]) -> list[tuple[Edge, Tensor]]:
@@ -188,13 +216,18 @@ class _Pass:
         return Tensor._wrap(array)
 
 
+def _device(grads: Sequence[Tensor | None]) -> int | None:
+    """The GPU where gradients are; those that wait are on the CPU."""
+    return next((device_index(g._array) for g in grads if g is not None and g._deferred is None), None)
+
+
 def _key(edge: Edge) -> Key:
     return (id(edge.leaf), -1) if edge.node is None else (id(edge.node), edge.index)
 
 
 def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> None:
     expected = edge.leaf._array.shape if edge.leaf is not None else edge.node.outputs[edge.index][0]  # type: ignore[union-attr]
-    if grad._array.shape != expected:
+    if grad._form.shape != expected:
         raise AutogradError(
             f"backward of {node.operation} returned a gradient of shape {grad._array.shape} for input {position}, "
             f"whose shape is {expected}. Fix: sum it over the dimensions along which forward repeated the input"

@@ -77,7 +77,7 @@ class Versions:
     shares: Versions | None = None
     exposed = False
     address_known = False
-    _readers: list[Any] | None = None  # weak references to results that are yet to be computed from this memory
+    _readers: list[Any] | None = None  # see add_reader
 
     @property
     def memory(self) -> Versions:
@@ -94,7 +94,10 @@ class Versions:
             self.shares = memory
 
     def add_reader(self, reader: Any) -> None:
-        """Remember that a result (a weak reference to a Deferred) will be computed from this memory."""
+        """Call ``array()`` of a reader (a weak reference), once, before this memory changes.
+
+        A reader is a result that waits to be computed from it, or whoever has computed something and wants to know.
+        """
         readers = self._readers
         if readers is None:
             readers = self._readers = []
@@ -104,14 +107,14 @@ class Versions:
         readers.append(reader)
 
     def before_change(self) -> None:
-        """Compute what still waits to read this memory, for its numbers are about to change."""
+        """Tell the readers: what still waits to read this memory is computed, for its numbers are about to change."""
         memory = self if self.shares is None else self.memory
         memory.writes += 1
         if memory._readers:
             readers, memory._readers = memory._readers, None
             for reader in readers:
-                if (deferred := reader()) is not None:
-                    deferred.array()
+                if (found := reader()) is not None:
+                    found.array()
 
 
 _hook_ids = itertools.count()

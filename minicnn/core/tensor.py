@@ -103,7 +103,7 @@ class Tensor(Facts, Exchange):
 
     def _set_array(self, array: Any) -> None:
         """Begin: an array or a Deferred, without history."""
-        if type(array) is Deferred:
+        if isinstance(array, Deferred):
             self._wait(array)
         else:
             self._array = array if isinstance(array, np.ndarray) else arrived(array)
@@ -120,7 +120,7 @@ class Tensor(Facts, Exchange):
 
     def _hold(self, result: Any) -> None:
         """From now on hold ``result``, an array or a Deferred."""
-        if type(result) is Deferred:
+        if isinstance(result, Deferred):
             self._wait(result)
             self.__dict__.pop("_array", None)
         else:
@@ -213,6 +213,7 @@ class Tensor(Facts, Exchange):
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        self._versions.before_change()  # also where it stays the same memory, seen otherwise
         self._versions.share(value._versions)
         self._hold(value._array)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from minicnn_kernels.errors import DeviceMemoryError as OutOfMemoryError
+
 from ..core.left_out import left_out
 from .callables import make_graphed_callables
 from .devices import (
@@ -53,6 +55,7 @@ from .streams import Event, Stream, current_stream, default_stream, set_stream, 
 __all__ = [
     "CUDAGraph",
     "Event",
+    "OutOfMemoryError",
     "Stream",
     "current_device",
     "current_stream",

@@ -126,10 +126,8 @@ class CUDAGraph:
 
     def _give_up(self) -> None:
         """Something went wrong while the graph was captured: it is as if it had not begun."""
-        current = devices.cupy().cuda.get_current_stream()
-        with suppress(RuntimeError):  # what went wrong first is told
-            if current.is_capturing():
-                current.end_capture()
+        with suppress(RuntimeError):  # what went wrong first is told; a broken capture must be ended, too
+            devices.cupy().cuda.get_current_stream().end_capture()
         self._open.close()
         with suppress(CaptureError):
             self._recording.close()

@@ -67,7 +67,7 @@ class GraphedStep:
 
         form = mapped((args, kwargs), note)
         where = next((t.device for t in tensors if t.is_cuda), None) or check_device("cuda")
-        key = repr(form), tuple((t.shape, t.dtype) for t in tensors), where, is_grad_enabled()
+        key = identity(form), tuple((t.shape, t.dtype) for t in tensors), where, is_grad_enabled()
         with devices.on(where.index):
             known = self._graphs.get(key)
             if known is None:
@@ -122,3 +122,19 @@ def filled(tree: Any, tensors: list[Tensor]) -> Any:
     if isinstance(tree, dict):
         return {name: filled(part, tensors) for name, part in tree.items()}
     return tree
+
+
+def identity(tree: Any) -> Any:
+    """What tells one structure of arguments from another: equal if the step does the same with both."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree), tuple(identity(part) for part in tree)
+    if isinstance(tree, dict):
+        return dict, tuple((name, identity(part)) for name, part in tree.items())
+    try:
+        hash(tree)
+    except TypeError:
+        raise TypeError(
+            f"an argument of a captured step is a {type(tree).__name__}, and would be part of the graph as it is now. "
+            "Fix: a tensor, torch.as_tensor(x), whose numbers may change; or take it from outside of the step"
+        ) from None
+    return type(tree), tree

@@ -51,9 +51,12 @@ class _DenseLayer(nn.Module):
 
     def bottleneck(self, features: Sequence[Tensor]) -> Tensor:
         """``(N, C1, H, W), (N, C2, H, W) ... -> (N, bn_size * growth_rate, H, W)``."""
-        return self.conv1(self.relu1(self.norm1(cat(features, 1))))
+        x = features[0] if len(features) == 1 else cat(features, 1)
+        return self.conv1(self.relu1(self.norm1(x)))
 
-    def forward(self, features: Sequence[Tensor]) -> Tensor:
+    def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
+        if isinstance(features, Tensor):  # joined already
+            features = [features]
         if self.memory_efficient and self.norm1.training and any(f.requires_grad for f in features):
             x = _Recomputed.apply(self, len(features), *features, *_parameters(self))
         else:
@@ -109,7 +112,10 @@ class _Recomputed(Function):
 
 
 class _DenseBlock(nn.ModuleDict):
-    """Dense layers, each of which is given the features of all before it."""
+    """Dense layers, each of which is given the features of all before it, joined.
+
+    Those that compute twice get them one by one, for a joined array that is given is one that is kept.
+    """
 
     def __init__(
         self,
@@ -121,15 +127,20 @@ class _DenseBlock(nn.ModuleDict):
         memory_efficient: bool = False,
     ) -> None:
         super().__init__()
+        self.memory_efficient = memory_efficient
         for i in range(num_layers):
             width = num_input_features + i * growth_rate
             self.add_module(f"denselayer{i + 1}", _DenseLayer(width, growth_rate, bn_size, drop_rate, memory_efficient))
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.memory_efficient:
+            for layer in self.values():
+                x = cat([x, layer(x)], 1)  # (N, num_input_features + layers so far * growth_rate, H, W)
+            return x
         features = [x]
         for layer in self.values():
             features.append(layer(features))
-        return cat(features, 1)  # (N, num_input_features + num_layers * growth_rate, H, W)
+        return cat(features, 1)
 
 
 class _Transition(nn.Sequential):

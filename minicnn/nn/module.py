@@ -126,6 +126,9 @@ class Module(Stateful):
         if kind is None and memory_format is None and where is None:
             return self
 
+        if memory_format is None and where is not None and where.type == "cuda":
+            memory_format = "channels_last"  # as convolutions read their weights there: no copies in every step
+
         def converted(t: Tensor) -> Tensor:
             floating = t.is_floating_point()
             layout = memory_format if memory_format is not None and floating and t.ndim == 4 else "preserve_format"

@@ -86,11 +86,19 @@ class Rectifier(ActivationOfOutput):
                 self.pass_over(self._steps, before)
             del self._steps
 
+    @property
+    def adds_up(self) -> bool:
+        return bool(self.passed_over) and self.passed_over[0].adds_up
+
     def backward_of_all(self, grad_y: Any) -> Any:
         norm, *total = self.passed_over
         (y,) = self.saved
         with_residual = bool(total) and self.needs_grad[-1]
-        grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual, not total)  # type: ignore[attr-defined]
+        norm.so_far = self.so_far
+        try:
+            grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual, not total)  # type: ignore[attr-defined]
+        finally:
+            norm.so_far = None
         return grads if total else grads[:-1]
 
 

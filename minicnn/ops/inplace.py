@@ -117,6 +117,7 @@ def in_another_shape(operation: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 f"{name}: a tensor that requires a gradient keeps its shape. Fix: x = x.{operation.__name__}(...)"
             )
         view = operation(input, *args, **options)
+        input._versions.before_change()
         if input._base is None:
             input._change_shape(view._array)
         else:

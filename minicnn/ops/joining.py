@@ -6,29 +6,44 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.registry import call
+from minicnn_kernels.registry import any_replaced, call
 
+from ..core import device as devices
 from ..core import dtype as dtypes
+from ..core.deferred import may_wait
 from ..core.errors import ShapeError
 from ..core.function import Function
 from ..core.tensor import Tensor
+from .joins import Join, cutter
 from .operands import as_tensor, cast, fitting, normalize_axis
 
 
 class Cat(Function):
+    """Along the channels of images the result waits: a batch norm reads the parts themselves (:class:`Join`)."""
+
     differentiable = True
+    cuts = True
 
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        sizes = [t._form.shape[self.axis] for t in inputs]  # type: ignore[union-attr]
+        self.ends = np.cumsum(sizes).tolist()
+        on_gpu = devices.in_use and inputs[0].is_cuda  # type: ignore[union-attr]
+        waits = self.axis == 1 and len(inputs) > 1 and min(sizes) > 0 and not on_gpu
+        if waits and may_wait(inputs) and not any_replaced():
+            return Join.of(inputs, self)  # type: ignore[arg-type]
+        return super().evaluate(inputs, recording)
+
     def forward(self, *arrays: Any) -> Any:
-        self.ends = np.cumsum([a.shape[self.axis] for a in arrays]).tolist()
         return call("cat.forward", arrays, self.axis)
 
     def backward(self, grad_y: Tensor) -> Any:
+        cut = cutter(grad_y, self.axis)
         starts = [0, *self.ends[:-1]]
         return tuple(
-            grad_y.narrow(self.axis, start, end - start) if need else None
+            cut(start, end) if need else None
             for need, start, end in zip(self.needs_grad, starts, self.ends, strict=True)
         )
 
@@ -38,9 +53,9 @@ def _joined(operation: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, Tensor) or not len(tensors):
         raise TypeError(f"{operation}: expected a list or tuple of at least one tensor; got {type(tensors).__name__}")
     known = [as_tensor(t, "each item", operation) for t in tensors]
-    kind = known[0]._array.dtype
+    kind = known[0]._form.dtype
     for t in known[1:]:
-        kind = dtypes.promote(kind, t._array.dtype)
+        kind = dtypes.promote(kind, t._form.dtype)
     return [cast(t, kind) for t in known]
 
 
@@ -58,17 +73,19 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     known = _joined("cat", tensors)
     known = [t for t in known if tuple(t.shape) != (0,)] or known[:1]  # PyTorch skips empty vectors
     axis = normalize_axis("cat", dim, known[0].ndim)
-    shape = known[0]._array.shape
+    shape = known[0]._form.shape
     for position, t in enumerate(known):
+        other = t._form.shape
         if (
-            t.ndim == 0
-            or t.ndim != len(shape)
-            or any(n != m for i, (n, m) in enumerate(zip(t._array.shape, shape, strict=True)) if i != axis)
+            not other
+            or len(other) != len(shape)
+            or other[:axis] != shape[:axis]
+            or other[axis + 1 :] != shape[axis + 1 :]
         ):
             raise ShapeError(
                 f"cat: all sizes except that of dim {axis} must agree (and there must be one); "
                 f"tensor 0 has shape {tuple(shape)}, tensor {position} has {tuple(t.shape)}"
-                + fitting(shape, t._array.shape, but=axis)
+                + fitting(shape, other, but=axis)
             )
     return Cat(axis)(*known)
 

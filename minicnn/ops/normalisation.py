@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from functools import partial
+from math import inf
 from typing import Any
 
 import numpy as np
+from minicnn_kernels.addition import add
 from minicnn_kernels.epilogue import NONE
 from minicnn_kernels.registry import call
 
@@ -27,13 +30,32 @@ from ..core.deferred import Deferred, may_wait, waiting
 from ..core.function import Function
 from ..core.tensor import Tensor
 from .deferrable import Deferrable
+from .joins import Join, add_up, normalized_join, waiting_join
 
 
 class BatchNorm(Deferrable):
     """Normalise each channel by the batch's own mean and variance, which are kept as ``mean`` and ``var``."""
 
+    _joined = False  # whether the input is a concatenation that waits
+
     def __init__(self, eps: float) -> None:
         self.eps = eps
+
+    @property
+    def adds_up(self) -> bool:
+        return self._joined
+
+    @np.errstate(all="ignore")
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        x, weight, bias = inputs
+        join = waiting_join(x)  # type: ignore[arg-type]
+        if join is None or join.dtype.itemsize < 4 or not may_wait(inputs):
+            return super().evaluate(inputs, recording)
+        self._joined = True
+        self.mean, self.var = join.statistics()
+        self.bias = None if bias is None else bias._array.copy()
+        self.save(join, None if weight is None else weight._array)
+        return normalized_join(join, (self.mean, self.var), (weight, bias), self.eps, self)
 
     @np.errstate(all="ignore")
     def prepare(self, x: Any, weight: Any, bias: Any) -> Any:
@@ -48,9 +70,32 @@ class BatchNorm(Deferrable):
     def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
         """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
         x, weight = self.saved
+        if self._joined:
+            return self._gradients_of_join(grad_y, x, weight, *clamped)
         bias = (self.bias,) if clamped else ()
         constants = self.mean, self.var, weight, self.eps
         return call("batch_norm.grad", grad_y, x, *constants, False, *clamped, *bias)  # type: ignore[no-any-return]
+
+    def _gradients_of_join(
+        self,
+        grad_y: Any,
+        join: Join,
+        weight: Any,
+        y: Any = None,
+        low: float = -inf,
+        high: float = inf,
+        residual: bool = False,
+        plain: bool = True,
+    ) -> tuple[Any, ...]:
+        """The same; that of the input is added to the one ``so_far``."""
+        so_far, constants = self.so_far, (self.mean, self.var, weight)
+        if join.parts is not None and plain and (so_far is None or so_far._form.dtype == grad_y.dtype):
+            settings = *constants, self.bias, self.eps, low, high
+            compute = partial(call, "batch_norm.grad_joined", grad_y, join.parts, *settings)
+            return *add_up(so_far, join, self.mean, compute), None
+        rest = (y, low, high, residual, plain, self.bias) if y is not None else ()
+        grad_x, *others = call("batch_norm.grad", grad_y, join.array(), *constants, self.eps, False, *rest)
+        return grad_x if so_far is None else add(so_far._array, grad_x), *others
 
 
 class BatchNormFixed(Deferrable):
@@ -64,6 +109,10 @@ class BatchNormFixed(Deferrable):
 
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         x, *constants = inputs
+        join = waiting_join(x)  # type: ignore[arg-type]
+        if join is not None and not recording and may_wait(constants):
+            arrays = [None if t is None else t._array for t in constants]
+            return normalized_join(join, arrays[:2], constants[2:], self.eps, self)
         before = waiting(x)  # type: ignore[arg-type]
         if recording or before is None or before.operation != "conv2d.forward" or before.epilogue is not NONE:
             return super().evaluate(inputs, recording)

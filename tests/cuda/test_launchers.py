@@ -17,7 +17,6 @@ from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.geometry import conv_window, pool_window
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
-from minicnn_kernels.seeds import ReplayedSeed
 
 from tests.standin import counted
 
@@ -278,12 +277,84 @@ def test_a_schedule_in_memory_is_the_same_step(device: str) -> None:
             np.testing.assert_array_equal(a.get(), b.get())
 
 
-def test_dropout_draws_anew_at_each_replay_and_as_the_cpu_at_first(device: str) -> None:
-    x = vector(1000)
-    replays = cupy().zeros(1, np.uint64)
-    first = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+def test_dropout_reads_its_seed_from_memory(device: str) -> None:
+    x, seed = vector(1000), cupy().full(1, 5, np.uint64)
+    first = registry.call("dropout.forward", x, 0.5, seed)[1].get()
     with use_backend("numpy"):
         np.testing.assert_array_equal(first, registry.call("dropout.forward", np.ones(1000, np.float32), 0.5, 5)[1])
-    replays += 1
-    again = registry.call("dropout.forward", x, 0.5, ReplayedSeed(5, replays))[1].get()
+    seed += 1
+    again = registry.call("dropout.forward", x, 0.5, seed)[1].get()
     assert 350 < (first != again).sum() < 650
+
+
+# ---------------------------------------------------------------------------------------------------- the other ways
+
+
+def test_columns_are_made_for_a_few_samples_at_a_time(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minicnn_kernels.cuda.launchers.convolution.COLUMNS", 1)
+    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight"):
+        with set_conv_algorithm("im2col"):
+            agree(operation, np.float32, 3, "channels_last", 1)
+
+
+@pytest.mark.parametrize("operation", ["relu.forward", "add.forward"])
+def test_results_in_place(operation: str, device: str) -> None:
+    for layout in cases.LAYOUTS:
+        x = draw_case("relu.forward", np.float32, 2, layout, 3)[0]
+        others = (x.copy(),) if operation == "add.forward" else ()
+        expected = x + x if others else np.maximum(x, 0)
+        y, *rest = to_device((x, *others))
+        other = cupy().zeros(x.shape, np.float32)
+        assert registry.call(operation, y, *rest, other) is other
+        np.testing.assert_array_equal(other.get(), expected)
+        assert registry.call(operation, y, *rest, y) is y
+        np.testing.assert_array_equal(y.get(), expected)
+
+
+def test_more_arrays_are_joined_than_a_launch_takes(device: str) -> None:
+    arrays = [np.random.default_rng(n).standard_normal((2, n % 3, 4)).astype(np.float32) for n in range(200)]
+    found = registry.call("cat.forward", to_device(arrays), 1)
+    np.testing.assert_array_equal(found.get(), np.concatenate(arrays, 1))
+
+
+def test_tables_of_the_host_are_sent_once(device: str) -> None:
+    x, rows, columns = draw_case("resize_bilinear.forward", np.float32)
+    grad_y, *_, size = draw_case("resize_bilinear.grad_input", np.float32)
+    x, grad_y = to_device((x, grad_y))
+    for operation, arguments in (
+        ("resize_bilinear.forward", (x, rows, columns)),
+        ("resize_bilinear.grad_input", (grad_y, rows, columns, size)),
+        ("resize_nearest.forward", (x, rows[0], columns[0])),
+        ("resize_nearest.grad_input", (grad_y, rows[0], columns[0], size)),
+    ):
+        first = registry.call(operation, *arguments)
+        with counted() as counts:
+            again = registry.call(operation, *arguments)
+        assert not counts["host to device"]
+        np.testing.assert_array_equal(first.get(), again.get())
+    backwards = (grad_y, rows[0][::-1].copy(), columns[0], size)
+    assert "tables that rise" in registry.select("resize_nearest.grad_input", backwards)[1]
+
+
+def test_parameters_and_averages_in_other_memory_orders(device: str) -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((4, 3, 2, 2)).astype(np.float32) for _ in range(3)]
+    settings_ = 0.1, 0.9, 0.0, 0.01, True, False, False
+    p, g, v = ([x.copy()] for x in arrays)
+    with use_backend("numpy"):
+        registry.call("sgd.step", p, g, v, *settings_)
+    host = [x.copy() for x in arrays]
+    host[1] = np.asfortranarray(host[1])
+    host[2] = host[2].transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    given = [[laid_out(x)] for x in host]
+    given[0] = [laid_out(np.repeat(arrays[0], 2, axis=3))[..., ::2]]  # with gaps
+    registry.call("sgd.step", *given, *settings_)
+    np.testing.assert_allclose(given[0][0].get(), p[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(given[2][0].get(), v[0], rtol=1e-5, atol=1e-6)
+
+
+def test_arrays_of_two_types_are_left_to_numpys_kernel(device: str) -> None:
+    x, w, window = last(*X), last(*W), conv_window(X, W, 1, 1)
+    residual = cupy().ones((2, 12, 6, 5), np.float64)
+    why = registry.select("conv2d.forward", (x, w, None, window, 1, Epilogue(None, residual)))[1]
+    assert "its arrays have two types, float32 and float64" in why

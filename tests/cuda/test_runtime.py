@@ -117,6 +117,13 @@ def test_plans_are_kept_and_do_not_grow_without_end(device: str, monkeypatch: py
     assert len(plans.plans()) == 3
 
 
+def test_a_number_of_numpy_is_a_number(device: str) -> None:
+    x = cupy().ones(3, np.float32)
+    assert registry.select("leaky_relu.forward", (x, np.float64(0.5)))[0].backend == "cupy"
+    y = registry.call("leaky_relu.forward", -x, np.float64(0.5))
+    np.testing.assert_array_equal(y.get(), np.full(3, -0.5, np.float32))
+
+
 def test_numbers_that_decide_the_grid_make_a_plan_of_their_own(device: str) -> None:
     from minicnn_kernels.geometry import pool_window
 

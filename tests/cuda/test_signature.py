@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minicnn_kernels.cuda.catalog import KERNELS, find
+from minicnn_kernels.cuda.on_cpu import KernelError, Program
 from minicnn_kernels.cuda.signature import Signature, signatures
 
 SOURCE = """
@@ -129,3 +130,63 @@ def test_every_array_of_the_table_says_its_shape(kernel: Any) -> None:
 def test_an_unknown_kernel() -> None:
     with pytest.raises(ValueError, match="did you mean 'im2col'"):
         find("im2coll")
+
+
+LISTS = """
+#define real float
+#define MOST 3
+struct Arrays { real* of[MOST]; };
+struct Numbers { int of[MOST]; };
+extern "C" __global__ void twice(
+    Arrays x, const Arrays y,
+    Arrays z,              // () or null
+    const Numbers sizes, int beyond) {
+    for (int i = 0; i < 2; ++i)
+        for (int e = 0; e < sizes.of[i] + beyond; ++e) x.of[i][e] = 2 * y.of[i][e];
+}
+"""
+
+
+def lists() -> dict[str, Any]:
+    x, y = ([np.ones(n, np.float32) for n in (4, 2)] for _ in range(2))
+    return {"x": x, "y": y, "sizes": [4, 2], "beyond": 0}
+
+
+def test_lists_are_passed_by_value() -> None:
+    (kernel,) = signatures(LISTS)
+    x, y, z, sizes, _ = kernel.parameters
+    assert (x.most, x.array, x.read_only, y.read_only, z.optional) == (3, True, False, True, True)
+    assert (sizes.array, sizes.dtype) == (False, np.int32)
+    assert signatures(LISTS, {"real": "double"})[0].parameters[0].dtype == np.float64
+    values = kernel.bind(**lists())
+    assert (values["z"], values["sizes"], values["beyond"]) == (None, [4, 2], 0)
+
+
+WRONG_LISTS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"x": [np.ones(2, np.float32)] * 4}, TypeError, r"x \(Arrays\) needs a list of up to 3; got 4"),
+    ({"x": np.ones(2, np.float32)}, TypeError, "needs a list of up to 3; got ndarray"),
+    ({"x": None}, TypeError, "needs a list of up to 3; got NoneType"),
+    ({"y": [np.ones(2)]}, TypeError, "needs arrays of float32; got float64"),
+    ({"y": [1.0]}, TypeError, "needs arrays of float32; got float"),
+]
+
+
+@pytest.mark.parametrize(("change", "error", "says"), WRONG_LISTS, ids=[row[2] for row in WRONG_LISTS])
+def test_wrong_lists_are_refused(change: dict[str, Any], error: type[Exception], says: str) -> None:
+    (kernel,) = signatures(LISTS)
+    with pytest.raises(error, match=says):
+        kernel.bind(**{**lists(), **change})
+    arguments = lists()
+    arguments["x"][1].flags.writeable = False
+    with pytest.raises(ValueError, match="is written to, and an array of it is read-only"):
+        kernel.bind(**arguments)
+
+
+@pytest.mark.usefixtures("gxx")
+def test_a_kernel_that_leaves_an_array_of_a_list_is_found() -> None:
+    arguments = lists()
+    program = Program(LISTS)
+    program.launch("twice", 1, 1, named=arguments)
+    np.testing.assert_array_equal(np.concatenate(arguments["x"]), np.full(6, 2))
+    with pytest.raises(KernelError, match=r"y\.of\[0\]\[4\], outside of the array"):
+        program.launch("twice", 1, 1, named={**lists(), "beyond": 1})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+
+from tests.cuda import needs
 
 ON_GPU = os.environ.get("MINICNN_TEST_GPU") == "1"
 CACHING = "minicnn_kernels.cuda", "minicnn.cuda", "minicnn.core", "minicnn.random"
@@ -37,16 +39,31 @@ def start_afresh() -> None:
     capture.recording = None
 
 
-def cublas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the project load the stand-in for cuBLAS."""
+@contextmanager
+def stand_in() -> Iterator[None]:
+    """The stand-in for CuPy and cuBLAS, with nothing in its memory; afterwards no trace of it is left."""
+    from minicnn_kernels import registry
+    from minicnn_kernels.cuda import blas
+
+    from tests import standin
     from tests.standin.cublas import Library
 
-    if importlib.util.find_spec("minicnn_kernels.cuda.blas") is not None:
-        monkeypatch.setattr("minicnn_kernels.cuda.blas.library", Library)
+    active, library = registry._active, blas.library
+    standin.install()
+    start_afresh()
+    forget()
+    blas.library = Library
+    try:
+        yield
+    finally:
+        forget()
+        start_afresh()
+        registry._active, blas.library = active, library
+        standin.uninstall()
 
 
 @pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def device() -> Iterator[str]:
     """A GPU to compute on. Without one, or without MINICNN_TEST_GPU=1: the stand-in of tests/standin.
 
     Afterwards no trace of it is left: sys.modules and the project's caches are as before.
@@ -54,24 +71,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if ON_GPU:
         yield "cuda"
         return
-    from minicnn_kernels import registry
-
-    from tests.cuda import needs
-
     needs.compiler()
-    try:
-        from tests import standin
-    except ImportError as error:
-        needs.absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
-    active = registry._active
-    standin.install()
-    start_afresh()
-    cublas(monkeypatch)
-    forget()
-    try:
+    needs.cupy()
+    with stand_in():
         yield "cuda"
-    finally:
-        forget()
-        start_afresh()
-        registry._active = active
-        standin.uninstall()

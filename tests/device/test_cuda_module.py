@@ -215,7 +215,10 @@ REASONS = [
     (ImportError("No module named 'cupy'"), r"CuPy cannot be imported .*pip install 'minicnn\[cuda13\]'"),
     (OSError("libcudart"), r"CuPy fails to import \(OSError: libcudart\); repair that package"),
     (fake(NoDeviceError("insufficient"), driver=0), "this machine has no NVIDIA driver"),
-    (fake(NoDeviceError("insufficient"), driver=12040), r"driver \(CUDA 12\.4\) is too old .* CUDA 13 .*; update"),
+    (
+        fake(NoDeviceError("insufficient"), driver=12040),
+        r"driver \(CUDA 12\.4\) is too old .* CUDA 13 .*update the driver",
+    ),
     (fake(0), "the NVIDIA driver sees no GPU .*CUDA_VISIBLE_DEVICES"),
     (fake(2, works=RuntimeError("libnvrtc.so")), r"sees 2 GPUs but cannot compute .*libnvrtc.so.*cupy-cuda13x\[ctk\]"),
     (fake(works=11.0), "computed a wrong result"),

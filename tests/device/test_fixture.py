@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from minicnn_kernels import available_backends, call
-from minicnn_kernels.cuda import runtime
+from minicnn_kernels import available_backends, call, registry
+from minicnn_kernels.cuda import blas, runtime
 from minicnn_kernels.registry import backend_for
 
-from .conftest import ON_GPU
+import minicnn
+from minicnn.core import device as devices
+from minicnn.core import random
+from tests.cuda import needs
+
+from .conftest import ON_GPU, stand_in
 
 
 def test_a_gpu_is_there(device):
@@ -21,21 +27,33 @@ def test_a_gpu_is_there(device):
     assert (x + 1).get().tolist() == [1, 2, 3]
 
 
-@pytest.mark.skipif(ON_GPU, reason="on the stand-in alone")
-def test_no_trace_is_left(request):
-    before = {name: module for name, module in sys.modules.items() if name.startswith("cupy")}
-    reason = runtime.why_unavailable()
-    request.getfixturevalue("device")
-    assert sys.modules["cupy"].__version__.endswith("stand-in")
-    from tests import standin
-
-    runtime.why_unavailable()
-    assert before.items() <= {**standin.spec._taken_out[-1]}.items()
-    assert reason != runtime.why_unavailable()
+def traces() -> tuple[object, ...]:
+    """What the fixture changes."""
+    modules = {name: id(module) for name, module in sys.modules.items() if name.startswith("cupy")}
+    return modules, registry._active, blas.library, devices.in_use, dict(random._on_gpus), runtime.why_unavailable()
 
 
 @pytest.mark.skipif(ON_GPU, reason="on the stand-in alone")
-def test_afterwards():
-    assert "stand-in" not in getattr(sys.modules.get("cupy"), "__version__", "")
-    assert runtime.why_unavailable() is not None
+def test_no_trace_is_left():
+    before = traces()
+    for leave in (lambda: None, lambda: 1 / 0):  # also when the test failed
+        with suppress(ZeroDivisionError), stand_in():
+            assert sys.modules["cupy"].__version__.endswith("stand-in")
+            minicnn.use_backend("cupy")
+            minicnn.randn(3, device="cuda")
+            assert traces() != before
+            leave()
+        assert traces() == before
+    with pytest.raises(minicnn.core.errors.DeviceError):
+        minicnn.zeros(3, device="cuda")
     np.testing.assert_array_equal(call("relu.forward", np.array([-1.0, 2.0])), [0, 2])
+
+
+@pytest.mark.skipif(ON_GPU, reason="on the stand-in alone")
+@pytest.mark.parametrize("required", [False, True])
+def test_without_cupy(monkeypatch, required):
+    """Skipped; or failed, where everything is asked for."""
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setenv("MINICNN_REQUIRE_DATA", "1" if required else "0")
+    with pytest.raises(pytest.fail.Exception if required else pytest.skip.Exception, match="no CuPy"):
+        needs.cupy()

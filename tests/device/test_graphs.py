@@ -227,8 +227,10 @@ def test_results_stay_when_the_next_replay_comes(device):
 def test_arguments_that_are_no_tensors_are_part_of_the_graph(device):
     step = torch.cuda.graph(lambda x, factor=1: x * factor, warmup=0)
     x = torch.ones(2, device=device)
-    assert [step(x, factor=f).tolist() for f in (2, 3, 2)] == [[2, 2], [3, 3], [2, 2]]
-    assert step.captures == 2
+    assert [step(x, factor=f).tolist() for f in (2, 3, 2, 2.0)] == [[2, 2], [3, 3], [2, 2], [2, 2]]
+    assert step.captures == 3
+    with pytest.raises(TypeError, match=r"is a ndarray.*torch.as_tensor"):
+        step(x, factor=np.ones(2, np.float32))
 
 
 def test_gradients_alone(device):

@@ -20,6 +20,6 @@ ROWS = [
             TypeError, ("stride_h, stride_w", "must be given")),
     Mistake("in place where the kernel forbids it", f"""
         x = {CUDA_X}
-        on_cpu.run('channels.sum', x.reshape(1, 2, 9), x.reshape(-1)[:2])
-        """, ValueError, ("x and sums are the same memory", "__restrict__")),
+        on_cpu.run('channels.sum_parts', x.reshape(2, 9), x.reshape(-1)[:9])
+        """, ValueError, ("found and sums are the same memory", "__restrict__")),
 ]  # fmt: skip

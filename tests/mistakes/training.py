@@ -19,6 +19,8 @@ ROWS = [
     Mistake("no epochs", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=0)", ValueError, ("epochs", "0")),
     Mistake("a loss that is not reduced", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, loss=nn.CrossEntropyLoss(reduction='none'))",
             ValueError, ("one number", "(8,)", "reduction='mean'")),
+    Mistake("a graph of several batches", FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, accumulate=2, cuda_graph=True)", ValueError,
+            ("cuda_graph=True", "accumulate=2")),
     Mistake("accumulating sums",
             FIT + "train.fit(net, [(x, y)], optimizer=o, epochs=1, loss=nn.CrossEntropyLoss(reduction='sum'), accumulate=2)", ValueError,
             ("accumulate=2", "is a sum", "reduction='mean'")),

@@ -173,8 +173,9 @@ def test_computing_twice_needs_less_memory_and_gives_the_same_numbers() -> None:
         y.square().sum().backward()
         entries = [*(p.grad for p in model.parameters()), *model.state_dict().values()]  # the statistics, counted once
         results[memory_efficient] = [y.detach().numpy(), *(t.numpy() for t in entries)]
+    largest = max(float(p.grad.abs().max()) for p in model.parameters())  # those before a norm are 0 but for rounding
     for once, twice in zip(results[False], results[True], strict=True):
-        np.testing.assert_allclose(twice, once, rtol=1e-4, atol=1e-5 * np.abs(once).max())
+        np.testing.assert_allclose(twice, once, rtol=1e-4, atol=1e-5 * max(largest, np.abs(once).max()))
     assert held[True] < held[False] / 2
 
 

@@ -14,10 +14,9 @@ from tests.cuda import needs
 def cp() -> Iterator[Any]:
     """``import cupy`` on the stand-in."""
     needs.compiler()
-    try:
-        from tests import standin
-    except ImportError as error:
-        needs.absent(f"no CuPy ({error}). Fix: pip install cupy-cuda13x")
+    needs.cupy()
+    from tests import standin
+
     standin.install()
     try:
         import cupy

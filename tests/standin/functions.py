@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import spec
-from .array import blocks_of, call, ndarray, unwrapped
-from .indexing import prepared
+from .array import ndarray
+from .calls import blocks_of, call, unwrapped
 from .streams import perform
 
 # the host waits: the shape of the result, or an error, depends on the numbers
@@ -132,10 +132,6 @@ def concatenate(
 def broadcast_to(array: ndarray, shape: Any) -> Any:
     """A view whose repeated axes have the stride 0; written to, CuPy writes."""
     return call("broadcast_to", np.broadcast_to, (array, shape))
-
-
-def scatter(a: ndarray, slices: Any, value: Any, ufunc: np.ufunc) -> None:
-    in_place("scatter", lambda x, k, v: ufunc.at(x, prepared(x, k), v), (a, slices, value), {})
 
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import memory, spec
-from .array import blocks_of, call, checked_dtype, like, ndarray, unwrapped
-from .state import STATE
-from .streams import capture_of, current_device, perform
+from . import memory
+from .array import checked_dtype, ndarray
+from .calls import blocks_of, call, like, unwrapped
+from .streams import copied_from_host, current_device, perform
 
 
 def _filled(new: ndarray, value: Any) -> ndarray:
@@ -133,11 +133,8 @@ def array(
         return _made(host)
     if copy is False:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
-    if capture_of() is not None:
-        # CuPy copies through pinned memory that it then uses for something else: a graph would replay the wrong numbers
-        raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
+    copied_from_host()
     new = ndarray(host.shape, host.dtype, order=order)
-    STATE.counts["host to device"] += 1
     np.copyto(new._a, host)
     return new
 

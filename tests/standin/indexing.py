@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .array import blocks_of, ndarray, unwrapped
-from .streams import host_waits, perform
+from .array import ndarray
+from .calls import blocks_of, call, unwrapped
+from .streams import copied_from_host, host_waits, perform
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
@@ -44,12 +45,27 @@ def _axes(part: Any) -> int:
     return part.ndim if is_mask(part) else 1
 
 
+def sent(parts: tuple[Any, ...]) -> None:
+    """Lists and NumPy arrays as indices are copied to the device."""
+    for part in parts:
+        if isinstance(part, (list, np.ndarray)) and np.ndim(part):
+            copied_from_host()
+
+
+def read(x: ndarray, key: Any) -> ndarray:
+    """``x[key]``: a view for whole numbers and slices, else new."""
+    sent(_parts(key))
+    result: ndarray = call("ndarray.__getitem__", lambda a, k: a[prepared(a, k)], (x, key), {}, mixed=True)
+    return result
+
+
 def assign(to: ndarray, key: Any, value: Any) -> None:
     """``to[key] = value``."""
     if isinstance(value, (list, tuple)):
         value = np.asarray(value)
     if isinstance(value, np.ndarray) and value.ndim:
         raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
+    sent(_parts(key))
     owners: list[ndarray] = []
     a = unwrapped(to, owners, "ndarray.__setitem__")
     parts = tuple(unwrapped(part, owners, "ndarray.__setitem__", mixed=True) for part in _parts(key))

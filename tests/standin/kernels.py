@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from minicnn_kernels.cuda.on_cpu import Program
 
-from .array import blocks_of, ndarray
+from .array import ndarray
+from .calls import blocks_of
 from .memory import MemoryPointer
 from .state import STATE, StandInError
 from .streams import check_device, perform

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from . import spec
-from .array import call, checked_dtype, ndarray, view_of
+from .array import checked_dtype, ndarray
+from .calls import call, view_of
 from .state import NotModelled
 from .streams import current_device
 

@@ -245,7 +245,8 @@ class Stream:
         return Graph(capture.work, capture.blocks.values())
 
     def is_capturing(self) -> bool:
-        return self._capture is not None
+        """Of a capture that is broken, CUDA says no; it has to be ended all the same."""
+        return self._capture is not None and not self._capture.broken
 
     def launch_host_func(self, callback: Callable[[Any], None], arg: Any) -> None:
         perform(lambda: callback(arg), (), "host functions", self)
@@ -268,6 +269,8 @@ class ExternalStream(Stream):
 def capture_of(stream: Stream | None = None) -> Capture | None:
     """What the stream captures into, if it does; the legacy stream must stay still while a blocking one captures."""
     stream = stream or current_stream()
+    if stream._capture is not None and stream._capture.broken:
+        raise spec.cuda_error(spec.CAPTURE_INVALIDATED)
     if stream.ptr == 0 and any(not other.is_non_blocking for other in _capturing):
         raise spec.cuda_error(spec.CAPTURE_IMPLICIT)
     return stream._capture
@@ -298,8 +301,17 @@ def synchronise(what: str, capture: Capture | None = None, device: bool = False)
 def host_waits(what: str) -> None:
     """A copy to or from the host that waits on the current stream: ``.get()``, ``.item()``, ``float(x)``."""
     STATE.counts["synchronisations"] += 1
-    if capture_of() is not None:
+    capture = capture_of()
+    if capture is not None:
+        capture.broken = True
         raise RuntimeError("the current stream is capturing, so synchronous API calls are disallowed")
+
+
+def copied_from_host() -> None:
+    """A copy by way of CuPy's pinned memory, which soon has other numbers: a graph would replay those."""
+    if capture_of() is not None:
+        raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
+    STATE.counts["host to device"] += 1
 
 
 def check_device(device: int) -> None:

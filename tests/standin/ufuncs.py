@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .array import blocks_of, call, ndarray, unwrapped
+from .array import ndarray
+from .calls import blocks_of, call, unwrapped
 from .indexing import prepared
 from .streams import perform
 

@@ -68,6 +68,12 @@ class Draw:
         """A shape (N, C, *) with four channels."""
         return (self.batch, 4, *self.one((), (5,), (3, 4), (5, 2)))
 
+    def parts(self) -> tuple[tuple[Array, ...], tuple[int, ...]]:
+        """Three arrays that differ in their channels, and the shape of all joined."""
+        batch, _, *plane = self.planes()
+        channels = self.ints(1, 20, 3)
+        return tuple(self.array(batch, c, *plane) for c in channels), (batch, sum(channels), *plane)
+
     def maybe(self, *shape: int) -> Array | None:
         return self.one(None, self.array(*shape))
 

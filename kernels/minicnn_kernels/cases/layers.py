@@ -42,6 +42,28 @@ def _(d: Draw) -> tuple[Any, ...]:
     return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True, False, d.maybe(4)))
 
 
+@row("batch_norm.normalize_joined")
+def _(d: Draw) -> tuple[Any, ...]:
+    parts, shape = d.parts()
+    channels = shape[1]
+    arguments = parts, d.array(channels), d.positive(channels), d.maybe(channels), d.maybe(channels), 1e-3
+    return *arguments, *d.one((), (epilogue(d, shape),))
+
+
+@row("batch_norm.grad_joined")
+def _(d: Draw) -> tuple[Any, ...]:
+    parts, shape = d.parts()
+    channels = shape[1]
+    arguments = d.array(*shape), parts, d.array(channels), d.positive(channels), d.maybe(channels), d.maybe(channels)
+    return *arguments, 1e-3, *d.one((), (0.0, np.inf), (-0.5, 0.5))
+
+
+@row("batch_norm.add_line")
+def _(d: Draw) -> tuple[Any, ...]:
+    shape = d.planes()
+    return d.array(*shape), d.array(*shape), d.array(4), d.array(4), d.array(4)
+
+
 @row("group_norm.forward")
 def _(d: Draw) -> tuple[Any, ...]:
     return d.array(*d.planes()), d.one(1, 2), d.maybe(4), d.maybe(4), 1e-3

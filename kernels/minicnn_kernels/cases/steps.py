@@ -11,6 +11,7 @@ from ..arrays import Array
 from .draw import Draw, row
 
 IN_PLACE = {  # positions of the arguments that a step changes
+    "batch_norm.add_line": (0,),
     "sgd.step": (0, 2),
     "adam.step": (0, 2, 3, 4),
     "rmsprop.step": (0, 2, 3, 4),

@@ -115,11 +115,11 @@ LAYERS = "outer", "c", "inner"
 ACTIVATIONS = ("relu", "leaky_relu", "relu6", "elu", "sigmoid", "tanh", "silu", "hardsigmoid", "hardswish")
 
 
-def per_channel(channels: int, c: str | tuple[str, ...] = "c", taps: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
+def per_channel(channels: int, c: tuple[str, ...] = ("c",), taps: tuple[str, ...] = ()) -> Callable[[Sizes], Grid]:
     """One block for so many channels and each part of the positions (columns.cuh), for each tap."""
 
     def grid(values: Sizes) -> Grid:
-        count, z = (prod(int(values[size]) for size in sizes) for sizes in ((c,) if isinstance(c, str) else c, taps))
+        count, z = (prod(int(values[size]) for size in sizes) for sizes in (c, taps))
         return ceil(count / channels), int(values["parts"]), z
 
     return grid

@@ -70,7 +70,7 @@ def variant(name: str, arguments: Mapping[str, Any]) -> Kernel:
     'double'
     """
     arrays = [x[0] if isinstance(x, list) and x else x for x in arguments.values()]
-    kinds = {str(x.dtype) for x in arrays if hasattr(x, "strides")}
+    kinds = {str(x.dtype) for x in arrays if hasattr(x, "strides") and not isinstance(x, np.generic)}
     return _variant(name, frozenset(kinds & set(VARIANTS)))
 
 

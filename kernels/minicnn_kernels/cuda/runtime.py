@@ -83,7 +83,7 @@ def why_unavailable() -> str | None:
         )
     if not right:
         return "CuPy computed a wrong result on this GPU"
-    if not hasattr(cp.cuda.get_allocator(), "explains"):
+    if not hasattr(cp.cuda.get_allocator(), "explains"):  # what goes wrong from here on is said in full
         cp.cuda.set_allocator(explaining(cp.cuda.get_allocator()))
     return None
 

@@ -14,6 +14,7 @@ from . import conv as conv
 from . import cross_entropy as cross_entropy
 from . import dropout as dropout
 from . import group_norm as group_norm
+from . import joined_norm as joined_norm
 from . import joining as joining
 from . import local_response_norm as local_response_norm
 from . import matmul as matmul

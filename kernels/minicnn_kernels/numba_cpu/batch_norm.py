@@ -33,7 +33,7 @@ def _one_sample(x: Array) -> Array:
     return channels_last(x).reshape(1, pixels, x.shape[1])
 
 
-def _scale(weight: Array | None, var: Array, eps: float) -> Array:
+def weight_times_rstd(weight: Array | None, var: Array, eps: float) -> Array:
     """``weight*rstd`` in float64."""
     return or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
 
@@ -56,7 +56,7 @@ def batch_norm_normalize(
     epilogue: Epilogue = NONE,
 ) -> Array:
     """Normalise by given statistics; add a residual and clamp."""
-    scale = _scale(weight, var, eps)
+    scale = weight_times_rstd(weight, var, eps)
     residual = None if epilogue.residual is None else _one_sample(epilogue.residual)
     steps = residual, epilogue.low, epilogue.high
     return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0), *steps))
@@ -85,7 +85,7 @@ def batch_norm_grad(
     """
     g, rows = _one_sample(grad_y), _one_sample(x)
     m = max(rows.shape[1], 1)
-    rstd, scale = _scale(None, var, eps), _scale(weight, var, eps)
+    rstd, scale = weight_times_rstd(None, var, eps), weight_times_rstd(weight, var, eps)
     where = EVERYTHING
     if y is not None and plain and not fixed:
         where = Mask(low, high, None, scale, or_default(bias, 0))

@@ -19,7 +19,7 @@ from .layout import channels_first
 
 
 @serial_no_alias
-def _affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+def affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
     v, q, count, c = unsigned(v), unsigned(q), unsigned(rows), unsigned(c)
     for _ in range(count):
         fetch_ahead(x, q, c)
@@ -38,7 +38,7 @@ def _affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows,
 def _affine(thread, y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
-        _affine_rows(y, x, mean, scale, shift, residual, add, low, high, sample * width, q, count, width)
+        affine_rows(y, x, mean, scale, shift, residual, add, low, high, sample * width, q, count, width)
 
 
 def affine(

@@ -50,16 +50,22 @@ def _in_a_line(typing_context, x):  # type: ignore[no-untyped-def]
 
 
 @serial_no_alias
+def _fetch(x, place, n):  # type: ignore[no-untyped-def]
+    for line in range(unsigned(place), unsigned(place) + unsigned(n), _in_a_line(x)):
+        _prefetch(x, line)
+
+
+@serial_no_alias
 def _fetch_ahead(x, q, n):  # type: ignore[no-untyped-def]
-    line = _in_a_line(x)
-    start = unsigned(q) + unsigned(AHEAD) * line
-    for place in range(start, start + unsigned(n), line):
-        _prefetch(x, place)
+    _fetch(x, unsigned(q) + unsigned(AHEAD) * _in_a_line(x), n)
 
 
 def _nothing(x: Any, q: int, n: int) -> None:
     """Python does not fetch ahead."""
 
+
+fetch: Any = _fetch if JIT else _nothing
+"""``fetch(x, q, n)``: ask for the ``n`` elements from ``x[q]`` on, if there are any."""
 
 fetch_ahead: Any = _fetch_ahead if JIT else _nothing
 """``fetch_ahead(x, q, n)``: ask for the ``n`` elements that stand a page behind ``x[q]``, if there are any."""

@@ -46,14 +46,15 @@ def _join(thread, y, identities, runs, rows, row, some):  # type: ignore[no-unty
             start += run
 
 
-def _declines(arrays: Sequence[Array], *_: object) -> str | None:
+def declines(arrays: Sequence[Array], *_: object) -> str | None:
+    """Why these arrays cannot be joined by a compiled loop."""
     kind = arrays[0].dtype
     if kind in (np.float32, np.float64) and all(x.dtype == kind for x in arrays):
         return None
     return f"it is compiled for arrays that are all float32 or all float64, and the first is {kind}"
 
 
-@kernel("cat.forward", "numba", _declines)
+@kernel("cat.forward", "numba", declines)
 def cat_forward(arrays: Sequence[Array], axis: int) -> Array:
     """Return the arrays one after another along ``axis``, in the memory layout of the largest of them."""
     order = memory_order(max(arrays, key=lambda x: x.size))

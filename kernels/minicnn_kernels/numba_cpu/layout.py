@@ -42,6 +42,29 @@ def channels_last(x: Array) -> Array:
     return contiguous(x) if x.ndim == 4 else np.ascontiguousarray(x)
 
 
+def pixel_rows(x: Array) -> tuple[Array, int] | None:
+    """The memory of ``x (N, C, *)`` from its first element on, and the step from one pixel to the next.
+
+    That is C, or more if x is some channels of a larger array. None if its memory is not channels-last.
+    """
+    step, count = 0, 1
+    for axis in (*range(x.ndim - 1, 1, -1), 0):
+        if x.shape[axis] > 1:
+            step = step or x.strides[axis]
+            if x.strides[axis] != step * count:
+                return None
+            count *= x.shape[axis]
+    step = step // x.itemsize or x.shape[1]
+    if step < x.shape[1] or (x.shape[1] > 1 and x.strides[1] != x.itemsize):
+        return None
+    return np.asarray(_Span(x, (count - 1) * step + x.shape[1])), step
+
+
+def as_pixel_rows(x: Array) -> tuple[Array, int]:
+    """The same, of a copy if need be."""
+    return pixel_rows(x) or (channels_last(x).reshape(-1), x.shape[1])
+
+
 def channels_first(x: Array) -> Array:
     """``x (N, *, C)`` seen as ``(N, C, *)``: a view."""
     return x.transpose(0, 3, 1, 2) if x.ndim == 4 else np.moveaxis(x, -1, 1)

@@ -6,6 +6,9 @@ operation's time is that of the memory.
 
 The gradient is gathered: an input pixel asks every window that sees it, and through which tap, whether
 it has won there. So each input is written once, by one thread, and needs no zeros before.
+
+Both loops ask for memory ahead (``fetching.py``): several rows are read side by side, and a processor foresees too
+little of that. (In a step of GoogLeNet, 13 poolings: 14 ms forward and 14 backward without it, then 12 and 10.)
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from ..arrays import Array
 from ..geometry import Window2d
 from ..memory import empty
 from ..registry import kernel
+from .fetching import fetch_ahead
 from .jit import numba_kernel, parallel, serial, serial_no_alias, share, unsigned
 from .layout import channels_first, channels_last
 
@@ -41,6 +45,9 @@ def _max_row(y, winner, x, n, i, h, w, c, rows, columns, kernel_w):  # type: ign
                 places[count] = ((n * h + top + a * down) * w + left + b * right) * c
                 taps[count] = (first_a + a) * kernel_w + first_b + b
                 count += 1
+            last = min(width, 2)  # pixels of the usual strides that no window to the left has seen
+            if last:
+                fetch_ahead(x, unsigned(places[count - last]), unsigned(last) * channels)
         p = unsigned(((n * rows.shape[0] + i) * outputs + j) * c)
         if count < 3:
             t0 = number(taps[0] if count > 0 else 0)
@@ -161,6 +168,9 @@ def _gather_row(gx, g, winner, n, i, outputs, c, row_starts, row_pairs, starts, 
             row, a = (n * output_h + row_pairs[k, 0]) * output_w, row_pairs[k, 1] * kernel_w
             for m in range(starts[j], starts[j + 1]):
                 q, tap = unsigned((row + pairs[m, 0]) * c), number(a + pairs[m, 1])
+                if k == row_starts[i + 1] - 1:  # the row of windows that no row of pixels before has asked
+                    fetch_ahead(g, q, channels)
+                    fetch_ahead(winner, q, channels)
                 if first:
                     for z in range(channels):
                         gx[p + z] = g[q + z] if winner[q + z] == tap else zero

@@ -14,6 +14,7 @@ import numpy as np
 
 from ... import registry
 from ...arrays import on_device
+from ...epilogue import NONE, Epilogue
 from .. import plans, runtime
 
 KERNELS: dict[str, str] = {}
@@ -47,10 +48,15 @@ def _types(arguments: tuple[Any, ...]) -> str | None:
     """The kernels take float32 or float64, one of them at a time."""
     kind = None
     for x in arguments:
+        if isinstance(x, Epilogue):
+            reason = _types((*arguments[:1], x.scale, x.residual)) if x is not NONE else None
+            if reason is not None:
+                return reason
+            continue
         if isinstance(x, (list, tuple)):
             x = x[0] if x else None
         dtype = getattr(x, "dtype", None)
-        if dtype is None or dtype.kind != "f":
+        if dtype is None or dtype.kind != "f" or isinstance(x, np.generic):
             continue
         if dtype.itemsize < 4:
             return f"its kernel takes float32 and float64, not {dtype}"

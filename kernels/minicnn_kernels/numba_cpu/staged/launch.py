@@ -27,11 +27,11 @@ from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from ...stages import ITEMSIZE, LINE, Distance, Laid, Stage, Within, launchers
+from ...stages import ITEMSIZE, LINE, Distance, Laid, Memories, Stage, Within, launchers
 from ...threads import available_threads
-from ..addresses import pointer
+from ..addresses import HEADER, pointer
 from ..cache import KernelCache
-from ..jit import OPTIONS, parallel, serial
+from ..jit import OPTIONS, in_sequence, run_on_team, serial
 from ..vector.call import call
 
 WORD = 8
@@ -148,12 +148,9 @@ def _take(stage, worker, threads, counts):  # type: ignore[no-untyped-def]
     return done
 
 
-@parallel
+@serial
 def _follow(thread, table, stages, counts, let_others_run):  # type: ignore[no-untyped-def]
-    """All stages of a table: function, tasks and address of the words of each; ``counts`` has zeros.
-
-    Table and counts are given by their addresses: it takes Numba some microseconds to look at an array.
-    """
+    """All stages of a table: function, tasks and address of the words of each; ``counts`` has zeros."""
     worker, threads = np.int64(thread[0]), np.int64(thread[1])
     for s in range(stages):
         stage, at = integers(table + s * 24, 3), counts + s * (threads + 1) * LINE
@@ -183,22 +180,53 @@ def _step(word: Any, images: int) -> int:
     return 0
 
 
+@serial
+def _find_memories(first, moves, groups, ids, known, memories):  # type: ignore[no-untyped-def]
+    """Write down where the arrays are now: into the words that lie in one that is elsewhere than before."""
+    for m in range(memories):
+        if groups[m] == groups[m + 1]:  # nothing lies there, and it may be gone
+            continue
+        place = integers(ids[m] + HEADER, 1)[0]  # as in ``addresses.py``
+        if place != known[m]:
+            known[m] = place
+            for i in range(groups[m], groups[m + 1]):
+                first[moves[2 * i]] = place + moves[2 * i + 1]
+
+
+@in_sequence
+def _launch(threads, plan):  # type: ignore[no-untyped-def]
+    """What :class:`Launch` has made, given by its address: it takes Numba some microseconds to look at an array."""
+    at = integers(plan, 16)
+    first, words, size = integers(at[0], 1), integers(at[1], at[2]), at[2]
+    _find_memories(first, integers(at[3], 1), integers(at[4], 1), integers(at[5], 1), integers(at[6], 1), at[7])
+    further, counts = integers(at[9], 1), integers(at[13], at[14])
+    for turn in range(at[8]):
+        if at[0] != at[1]:
+            for i in range(size):
+                words[i] = first[i]
+            for i in range(at[10]):
+                words[further[2 * i]] += turn * further[2 * i + 1]
+        for i in range(at[14]):
+            counts[i] = 0
+        run_on_team(_follow, threads, (at[11], at[12], at[13], at[15]))
+
+
 class Launch:
     """Stages with all addresses, ready to run.
 
     Parameters
     ----------
     stages : sequence of Stage
+    memories : Memories
+        The arrays that the stages' buffers lie in; where they are is looked up in each run.
     images, turns : int
         The stages are run several times, each time for the next so many images of the batch.
     """
 
-    def __init__(self, stages: Sequence[Stage], images: int = 0, turns: int = 1) -> None:
+    def __init__(self, stages: Sequence[Stage], memories: Memories, images: int = 0, turns: int = 1) -> None:
         self.stages = list(stages)  # keep the arrays alive
-        self.table = np.zeros((len(self.stages), 3), np.int64)
         words: list[int] = []
-        places: dict[int, list[tuple[int, int]]] = {}  # words that are addresses, by what they lie in
-        self.buffers: dict[int, Any] = {}
+        moves: list[list[tuple[int, int]]] = [[] for _ in memories.ids]  # words that are addresses, by what they lie in
         starts: list[int] = []
         within: list[tuple[int, int]] = []
         further: list[tuple[int, int]] = []  # words that are other ones for the next images: by how much
@@ -214,53 +242,41 @@ class Launch:
                     within.append((len(words), starts[-1] + word.number))
                     words.append(0)
                 elif isinstance(word, Laid):
-                    key = id(word.buffer)
-                    self.buffers[key] = word.buffer
-                    places.setdefault(key, []).append((len(words), word.start * ITEMSIZE))
+                    moves[memories.number(word.buffer)].append((len(words), _offset(word)))
                     words.append(0)
                 else:
                     words.append(word.ctypes.data if isinstance(word, np.ndarray) else int(word))
             words += [0] * (-len(words) % 8)
         self.words = np.array(words, np.int64)  # what the stages read
-        self.turns, self._further = turns, np.array(further, np.int64).reshape(-1, 2).T
         for at, number in within:
             self.words[at] = self.words.ctypes.data + number * WORD
-        self.table[:, 0] = [stage.loop for stage in self.stages]
-        self.table[:, 1] = [stage.tasks for stage in self.stages]
-        self.table[:, 2] = self.words.ctypes.data + np.array(starts, np.int64) * WORD
-        self.first = self.words if turns == 1 else self.words.copy()  # the same for the first images
-        self.counts = np.zeros((available_threads() + 1) * LINE * len(self.stages) // WORD, np.int64)
-        self._arguments = self.table.ctypes.data, len(self.table), self.counts.ctypes.data, _let_others_run()
-        self._places = {key: np.array(found, np.int64).T for key, found in places.items()}
-
-    def lie_in_arena(self, address: int) -> None:
-        """Say where the arena begins."""
-        for key, (at, start) in self._places.items():
-            if not self.buffers[key].given:
-                self.first[at] = start + (address + self.buffers[key].offset)
-
-    def lie_at(self, buffer: Any, address: int) -> None:
-        """Say where an array is that is given for this run."""
-        if id(buffer) in self._places:
-            at, start = self._places[id(buffer)]
-            self.first[at] = start + address
+        table = np.zeros((len(self.stages), 3), np.int64)
+        table[:, 0] = [stage.loop for stage in self.stages]
+        table[:, 1] = [stage.tasks for stage in self.stages]
+        table[:, 2] = self.words.ctypes.data + np.array(starts, np.int64) * WORD
+        first = self.words if turns == 1 else self.words.copy()  # the same for the first images
+        groups = np.cumsum([0, *map(len, moves)])
+        moved, known = np.array([move for part in moves for move in part], np.int64), np.zeros(len(moves), np.int64)
+        counts = np.zeros((available_threads() + 1) * LINE * len(self.stages) // WORD, np.int64)
+        steps = np.array(further, np.int64)
+        plan = (
+            *(first, self.words, self.words.size, moved, groups, memories.ids, known, len(moves)),
+            *(turns, steps, len(further), table, len(table), counts, counts.size, _let_others_run()),
+        )
+        self._arrays = [part for part in plan if isinstance(part, np.ndarray)]  # keep them alive
+        self._plan = np.array([part.ctypes.data if isinstance(part, np.ndarray) else part for part in plan], np.int64)
+        self._address = int(self._plan.ctypes.data)
 
     def __call__(self) -> None:
         """Run all stages."""
-        at, steps = self._further
-        for turn in range(self.turns):
-            if self.turns > 1:  # from the first ones each time: a run may have been interrupted
-                self.words[:] = self.first
-                self.words[at] += turn * steps
-            self.counts.fill(0)
-            _follow(*self._arguments)
+        _launch(self._address)
 
 
 def compile_all() -> None:
     """Compile all loops, and what launches them, ahead."""
     for address in _loops:
         address()
-    Launch([])()
+    Launch([], Memories([]))()
 
 
 launchers["numba"] = Launch

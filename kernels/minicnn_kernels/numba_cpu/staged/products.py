@@ -16,7 +16,7 @@ from ...epilogue import NONE, Epilogue
 from ...stages import ITEMSIZE, Distance, Laid, Stages
 from ...threads import available_threads
 from .. import blocks
-from ..blocks import BY_COLUMNS, BY_ROWS
+from ..blocks import BY_COLUMNS, BY_ROWS, IN_PLACE
 from ..blocks import task as product_task
 from ..jit import serial
 from ..product import ROW_GAP, TASKS, add_parts_of_rows, cut_product, neutral, pack_panel
@@ -190,6 +190,9 @@ def product(
     packed = stages.store(len(starts) * cut.panels * cut.k * tile_columns(ITEMSIZE) * ITEMSIZE)
     stages.prepare(_pack(), len(starts) * cut.panels, packed, b, cut.panels, table, len(table), plan)
     mode, depth = int(plan[blocks.MODE]), int(plan[blocks.DEPTH])
+    if mode == BY_COLUMNS and cut.split == 1 and depth == cut.k:
+        # so little depth, as of a first layer's 5x5 windows, is read where it is: 9.2 us with copies, 5.1 without
+        mode = plan[blocks.MODE] = IN_PLACE
     words = epilogue_words(y, max(start[3] for start in starts) + n, bias, epilogue)
     if cut.split > 1 or mode == BY_COLUMNS:
         scratch = stages.scratch(available_threads() * cut.scratch * ITEMSIZE)

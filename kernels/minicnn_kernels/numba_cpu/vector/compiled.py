@@ -26,6 +26,16 @@ _engines: list[Any] = []  # own the memory that the addresses point into
 _lock = Lock()
 
 
+def _after_fork() -> None:
+    """In a forked process: another thread of the parent may have been compiling, and will never come to its end."""
+    global _lock
+    _lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 @cache
 def _initialise() -> None:
     binding.initialize_native_target()

@@ -20,7 +20,7 @@ from ...geometry import Window2d
 from ...memory import empty
 from ...threads import get_num_threads
 from ..jit import parallel, serial, share
-from ..layout import channels_first, channels_last, flat
+from ..layout import as_pixel_rows, channels_first, channels_last, flat
 from ..product import epilogue_words
 from ..vector.call import call
 from ..vector.winograd import PLANES
@@ -107,7 +107,8 @@ def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilo
     y = empty((len(x), cut.out_height, cut.out_width, cut.out_channels), np.float32)
     if y.size == 0:
         return channels_first(y)
-    memory, zeros = channels_last(x), np.zeros(cut.channels, np.float32)
+    (memory, step), zeros = as_pixel_rows(x), np.zeros(cut.channels, np.float32)
+    cut = cut._replace(x_step=step * NUMBER)
     if epilogue.residual is not None:
         epilogue = epilogue._replace(residual=channels_last(epilogue.residual))
     words, _alive = epilogue_words(y.dtype, cut.out_channels, bias, epilogue, y)

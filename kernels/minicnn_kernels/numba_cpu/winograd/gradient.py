@@ -21,7 +21,7 @@ from ...arrays import Array
 from ...geometry import Window2d
 from ...memory import empty
 from ..jit import in_sequence, parallel, run_on_team, serial, share
-from ..layout import channels_last
+from ..layout import as_pixel_rows
 from ..vector.call import call
 from ..vector.tile import tile
 from ..vector.winograd import PLANES, filter_transform, output_transform
@@ -63,7 +63,7 @@ class Sizes(NamedTuple):
 def _transform_slice(s, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
     """V and Q of one slice of the ``count`` tiles from ``first`` on."""
     places = np.empty(PLANES, np.int64)
-    step = cut.out_channels * NUMBER
+    step = cut.y_step
     for t in range(s * count // SLICES, (s + 1) * count // SLICES):
         transform_tile(first + t, at.v + t * cut.v_row, places, at.x, at.zeros, cut)
         n, h, w = corner(first + t, cut)
@@ -178,7 +178,12 @@ def winograd_grad_weight(grad_y: Array, x: Array, window: Window2d) -> Array:
         grad_w[...] = 0
         return grad_w
     cut, sizes = _sizes(cut_convolution(len(x), c, o, window, window.input_size, window.output_size, window.padding))
-    memory, gradient, zeros = channels_last(x), channels_last(grad_y), np.zeros(max(c, o), np.float32)
+    (memory, x_step), (gradient, y_step), zeros = (
+        as_pixel_rows(x),
+        as_pixel_rows(grad_y),
+        np.zeros(max(c, o), np.float32),
+    )
+    cut = cut._replace(x_step=x_step * NUMBER, y_step=y_step * NUMBER)
     v = empty((PLANES * cut.v_plane // NUMBER,), np.float32)
     q = empty((PLANES * sizes.q_plane // NUMBER,), np.float32)
     d = empty((PLANES * sizes.d_plane // NUMBER,), np.float32)
