@@ -35,8 +35,8 @@ class GetItem(Function):
 class PutItem(Function):
     """Zeros with ``x`` added at ``index``: the transpose of :class:`GetItem`.
 
-    Where an index repeats, contributions add up: on the CPU in a fixed order, on a GPU in any (CuPy's atomic additions),
-    so that the last digits may differ from run to run.
+    Where an index repeats, contributions add up: on the CPU in a fixed order, on a GPU in any (CuPy's atomic
+    additions), so that the last digits may differ from run to run.
     """
 
     differentiable = True
