@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.figure import new_figure
 from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
 from ..nn import ReLU, ReLU6, Sigmoid, Tanh
 from ..nn.module import Module
-from .figures import new_figure
 from .flow import call_name, name_layers
 from .looking import as_batch, checked_model, innermost, outputs_of, paths_of
 from .pictures.canvas import Picture

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from minicnn_kernels import registry
 
+from ..core.figure import new_figure
 from ..core.gradcheck import Comparison, compare, gradients
 from ..core.tensor import Tensor, from_numpy
-from .figures import new_figure
 from .mistakes import MISTAKES, Mistake, remarks, right
 from .mistakes.known import Array
 from .pictures.canvas import Picture

@@ -11,9 +11,10 @@ import numpy as np
 from minicnn_kernels.geometry import Window2d
 from minicnn_kernels.registry import call
 
+from ..core.figure import new_figure
 from ..nn import Module
 from ..ops import conv, pooling, unfold
-from .figures import draw_box, draw_grid, draw_plane, new_figure
+from .figures import draw_box, draw_grid, draw_plane
 from .pixels import checked, main_step, run
 from .printed import by, cells_of, html_grid, html_lines, text_columns, text_grid
 from .trace import name_of

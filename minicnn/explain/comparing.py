@@ -12,11 +12,11 @@ from minicnn_kernels.threads import get_num_threads
 from minicnn_kernels.watching import Call, watch
 
 from ..core import graph
+from ..core.figure import new_figure
 from ..core.grad_mode import set_grad_enabled
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..nn.tree import describe
-from .figures import new_figure
 from .implementations import Implementation, implementations, machine_peak
 from .pixels import first_tensor
 from .printed import html_columns, html_lines, text_columns

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..core.figure import new_figure
 from ..nn import Module
 from ..nn.tree import describe
-from .figures import new_figure
 from .printed import html_columns, html_lines, text_columns
 from .result import Summary
 from .summarise import summary

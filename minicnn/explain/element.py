@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .figures import draw_box, draw_grid, draw_plane, new_figure
+from ..core.figure import new_figure
+from .figures import draw_box, draw_grid, draw_plane
 from .printed import (
     cells_of,
     coefficient,

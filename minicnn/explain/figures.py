@@ -1,6 +1,6 @@
 """What figures are made of: matrices with their numbers, planes, and boxes around pixels.
 
-matplotlib is loaded when a figure is asked for, and a figure is returned, never shown.
+A figure is made by :func:`minicnn.core.figure.new_figure`, and returned, never shown.
 """
 
 from __future__ import annotations
@@ -12,21 +12,11 @@ import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ANNOTATED = 12  # rows and columns of a matrix whose numbers are written into it, if they are
 CHARACTERS = 56  # a row at most
 SIGNED = "RdBu"  # red below 0, white at 0, blue above
 MARK = "tab:orange"
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure of this size in inches that no window shows; a notebook draws it where it is returned."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError("figures need matplotlib. Fix: pip install matplotlib") from None
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def draw_grid(ax: Axes, title: str, values: Any, cells: Sequence[Sequence[str]]) -> None:

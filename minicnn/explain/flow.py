@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.errors import ShapeError
+from ..core.figure import new_figure
 from ..core.grad_mode import enable_grad
 from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from ..nn.functional import cross_entropy
-from .figures import new_figure
 from .looking import as_batch, checked_model, innermost, outputs_of, paths_of
 from .pictures.canvas import Picture
 from .printed import text_columns

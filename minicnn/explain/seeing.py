@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from minicnn_kernels import set_conv_algorithm
 
+from ..core.figure import new_figure
 from ..core.grad_mode import enable_grad
 from ..core.graph import grad
 from ..core.tensor import Tensor, from_numpy
 from ..nn import Module
 from .field import Box, Field, Span, box_around
-from .figures import draw_box, new_figure
+from .figures import draw_box
 from .inputs import sizes
 from .looking import checked_model, images, layer_at, outputs_of
 from .pictures.canvas import html_image, show_image, visible

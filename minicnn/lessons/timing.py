@@ -11,7 +11,7 @@ import numpy as np
 from minicnn_kernels.cases import arrays
 from minicnn_kernels.registry import available_backends, find
 
-from ..explain.figures import new_figure
+from ..core.figure import new_figure
 from ..explain.pictures.canvas import Picture
 from .cases import Case, shown, takes
 from .tasks import Task

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import nn, optim
+from ..core.figure import new_figure
 from ..core.grad_mode import no_grad
 from ..core.random import default_generator
 from ..core.tensor import Tensor, from_numpy
 from ..data.datasets import MNIST, Digits
 from ..data.locations import DatasetNotFoundError
-from ..explain.figures import new_figure
 from ..explain.pictures.canvas import Picture
 from ..nn import functional as F
 

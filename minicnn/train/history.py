@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..core.atomic import atomic_write
+from ..core.figure import new_figure
 from .naming import unknown
 
 if TYPE_CHECKING:
@@ -113,11 +114,9 @@ class History:
         matplotlib.figure.Figure
             ``figure.savefig("curves.png")`` writes it; a notebook shows it.
         """
-        from matplotlib.figure import Figure
-
         names = [n for n in self.columns() if is_number(self.rows[-1].get(n)) and n not in ("epoch", "step", "lr")]
         panels = list(dict.fromkeys(name.removeprefix("val_") for name in names)) or ["loss"]
-        figure = Figure(figsize=(7, 1 + 2.2 * len(panels)), layout="constrained")
+        figure = new_figure(7, 1 + 2.2 * len(panels))
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         steps, epochs = [row["step"] for row in self.rows], [row["epoch"] for row in self.rows]
         for panel, ax in zip(panels, axes, strict=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..core.figure import new_figure
 from ..core.grad_mode import no_grad
 from ..nn.module import Module
 from ..optim import Optimizer
@@ -51,9 +52,7 @@ class LRFindResult:
         -------
         matplotlib.figure.Figure
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(7, 4), layout="constrained")
+        figure = new_figure(7, 4)
         ax = figure.subplots()
         ax.plot(self.lrs, self.losses, linewidth=0.5, alpha=0.5, label="each step")
         ax.plot(self.lrs, self.smoothed, label="smoothed")

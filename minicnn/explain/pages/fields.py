@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..figures import draw_box, new_figure
+from ...core.figure import new_figure
+from ..figures import draw_box
 from ..pictures.canvas import show_image, visible
 from ..rows import Row
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...core.atomic import atomic_write
+from ...core.figure import new_figure
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor, from_numpy
 from ...nn import Module
 from ..architecture.drawing import graph_of
-from ..figures import new_figure
 from ..inputs import sizes
 from ..looking import checked_model, class_scores, images, paths_of
 from ..pictures.canvas import html_image, show_image, visible

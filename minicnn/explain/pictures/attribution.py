@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..figures import new_figure
+from ...core.figure import new_figure
 from ..printed import text_columns
 from .canvas import Picture, blank_axes, show_image, visible
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.errors import ShapeError
+from ...core.figure import new_figure
 from ...core.grad_mode import enable_grad
 from ...core.graph import grad
 from ...core.tensor import Tensor
 from ...nn import Module
 from ..field import Box, box_around
-from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of
 from ..printed import text_columns
 from ..state import left_as_found

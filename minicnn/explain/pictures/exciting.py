@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.errors import ShapeError
+from ...core.figure import new_figure
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor, from_numpy
 from ...nn import Module
 from ..batches import batches
 from ..field import Box, Field
-from ..figures import new_figure
 from ..looking import checked_model, layer_at, outputs_of
 from ..printed import text_columns
 from ..state import left_as_found

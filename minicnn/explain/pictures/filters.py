@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.errors import ShapeError
+from ...core.figure import new_figure
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Conv2d, Module
-from ..figures import new_figure
 from ..looking import checked_model, images, layer_at, outputs_of, paths_of
 from ..printed import text_columns
 from ..state import left_as_found

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...core.errors import ShapeError
+from ...core.figure import new_figure
 from ...core.grad_mode import no_grad
 from ...core.tensor import Tensor
 from ...nn import Module
 from ...ops.counting import confusion_counts
 from ..batches import batches
-from ..figures import new_figure
 from ..looking import checked_model, classified
 from ..printed import text_columns
 from ..state import left_as_found
