@@ -109,8 +109,6 @@ def test_what_goes_wrong_in_the_other_process_is_told() -> None:
     with Worker(Fraction, 1, 0) as none, pytest.raises(WorkerError) as caught:
         none.wait()
     assert caught.value.reason() == "ZeroDivisionError: Fraction(1, 0)"
-    advice = (
-        "Traceback:\n  raise Failed\ntorch._inductor.exc.InductorError: InvalidCxxCompiler: none\n\nSet V=1\n"
-    )
+    advice = "Traceback:\n  raise Failed\ntorch._inductor.exc.InductorError: InvalidCxxCompiler: none\n\nSet V=1\n"
     assert WorkerError(advice).reason() == "torch._inductor.exc.InductorError: InvalidCxxCompiler: none"
     assert WorkerError("no answer for 900 s").reason() == "no answer for 900 s"
