@@ -24,5 +24,5 @@ def test_what_draws_says_what_is_missing(draw: Callable[[], Any], monkeypatch: p
     for name in [name for name in sys.modules if name.partition(".")[0] == "matplotlib"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match="figures need matplotlib. Fix: pip install matplotlib"):
+    with pytest.raises(ImportError, match=r"figures need matplotlib\. Fix: pip install matplotlib"):
         draw()
