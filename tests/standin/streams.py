@@ -84,7 +84,7 @@ class Device:
 
     @property
     def compute_capability(self) -> str:
-        return "90"
+        return STATE.capabilities.get(self.id, "90")
 
     @property
     def attributes(self) -> dict[str, int]:

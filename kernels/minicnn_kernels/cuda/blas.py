@@ -39,6 +39,7 @@ WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newest GPUs
 
 _ARGUMENTS = {
     "cublasCreate_v2": (c_void_p,),
+    "cublasDestroy_v2": (c_void_p,),
     "cublasSetStream_v2": (c_void_p, c_void_p),
     "cublasSetWorkspace_v2": (c_void_p, c_void_p, c_size_t),
     "cublasGemmStridedBatchedEx": (
@@ -55,7 +56,10 @@ def library() -> Any:
     from cuda import pathfinder  # comes with CuPy
 
     try:
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+        path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        if path is None:  # which to ctypes means this program
+            raise OSError("it is in memory already, and nothing says from which file")
+        return ctypes.CDLL(path)
     except Exception as error:
         raise BackendError(
             f"cuBLAS cannot be loaded ({error}). Fix: pip install 'cupy-cuda13x[ctk]', or the CUDA toolkit's libcublas"
@@ -120,6 +124,12 @@ class Cublas:
         """Make the handle of the current stream: while the stream is recorded, it cannot be made."""
         with self._lock:
             self._handle()
+
+    def close(self) -> None:
+        """Give back the handles and their memory."""
+        with self._lock:
+            while self._handles:
+                self._call("cublasDestroy_v2", self._handles.popitem()[1][0])
 
     def gemm(self, a: Any, b: Any, out: Any, tf32: bool = False) -> None:
         """``out = a @ b`` for stacks of matrices ``(..., M, K)`` and ``(..., K, N)``, on the current stream.
