@@ -8,6 +8,7 @@ goes on.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -74,3 +75,21 @@ def _keep(source: Any, stream: Any) -> None:
             if not copies:
                 del _under_way[key]
         _under_way.setdefault((cupy().cuda.runtime.getDevice(), stream.ptr), deque()).append((event, source))
+
+
+def between(source: int, copy: Callable[[], Any]) -> Any:
+    """``copy()`` from GPU ``source`` to the current one, in the order of the other work of both.
+
+    It begins when what the source has been given to do is done, and what it is given from now on waits for the copy.
+    """
+    cuda = cupy().cuda
+    here = cuda.get_current_stream()
+    with cuda.Device(source):
+        there = cuda.get_current_stream()
+        ready = there.record(cuda.Event(disable_timing=True))
+    here.wait_event(ready)
+    result = copy()
+    copied = here.record(cuda.Event(disable_timing=True))
+    with cuda.Device(source):  # the default stream is that of the current GPU
+        there.wait_event(copied)
+    return result

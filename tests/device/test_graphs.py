@@ -405,6 +405,8 @@ def capture(work):
         (lambda x: x + torch.ones(3).to(x.device), r"to\(\) copies from the CPU"),
         (lambda x: x + torch.ones(3).pin_memory().to(x.device), r"to\(\) copies from the CPU"),
         (lambda x: torch.ones(3).pin_memory().to(x.device, non_blocking=True), r"to\(\) copies from the CPU"),
+        (lambda x: x[[0, 2]], r"getitem\(\) copies from the CPU"),
+        (lambda x: x[torch.tensor([0, 2])], r"getitem\(\) copies from the CPU"),
         (lambda x: F.interpolate(x.reshape(1, 1, 1, 3), size=(7, 5)), r"interpolate\(\) copies from the CPU"),
         (lambda x: torch.cuda.synchronize(), "this waits for the GPU"),
     ],
@@ -417,6 +419,15 @@ def test_what_cannot_be_captured(device, work, says):
     assert "Fix:" in str(caught.value)
     assert not torch.cuda.is_current_stream_capturing()
     capture(lambda: x + 1)  # the next one begins afresh
+
+
+def test_indices_on_the_gpu_can_be_captured(device):
+    x, i = torch.arange(3.0, device=device), torch.tensor([2, 0], device=device)
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = x[i]
+    g.replay()
+    assert y.tolist() == [2, 0]
 
 
 def test_after_a_copy_that_was_refused(device):
