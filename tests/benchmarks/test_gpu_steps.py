@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from minicnn_kernels import precision
 
 from benchmarks import results
 from benchmarks.gpu import steps
@@ -23,7 +25,9 @@ CHAIN = Network("chain", "chain1", batch=2, side=8, classes=10, optimizer="Adam"
 def test_all_sides_compute_the_same_and_none_fails(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "DEVICES", {"minicnn": "cuda", "torch": "cpu"})
     write_weights(CHAIN, tmp_path)
+    before = precision.conv_tf32(), precision.matmul_tf32(), torch.backends.cudnn.allow_tf32
     found = steps.row(kind, CHAIN, "strict", tmp_path, rounds=1, seconds=0.0)
+    assert (precision.conv_tf32(), precision.matmul_tf32(), torch.backends.cudnn.allow_tf32) == before
     assert set(found.times) == {"minicnn", "minicnn, graph", *(f"PyTorch, {way}" for way in steps.WAYS)}
     assert found.failures == {}
     assert found.theirs.startswith("PyTorch")
