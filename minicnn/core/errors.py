@@ -22,5 +22,5 @@ class AnomalyError(AutogradError):
     """The first NaN, found by :class:`minicnn.autograd.detect_anomaly`."""
 
 
-class DeviceError(LayerError, ValueError):
-    """A device that does not exist here, or tensors that are not on the same one."""
+class DeviceError(LayerError, ValueError, RuntimeError):
+    """A device that does not exist here, or tensors that are not on the same one; PyTorch has RuntimeError for both."""
