@@ -144,6 +144,9 @@ def test_pinned_memory(device: str) -> None:
     assert y.pin_memory() is y
     assert y.tolist() == x.tolist()
     assert y.to(device, non_blocking=True).tolist() == y.to(device).tolist() == x.tolist()
+    number = minicnn.tensor(3.0).pin_memory()
+    for moved in (number.to(device), number.to(device, non_blocking=True)):
+        assert (moved.shape, moved.item()) == ((), 3.0)
     with pytest.raises(DeviceError, match="memory of the CPU is pinned"):
         x.to(device).pin_memory()
     loader = DataLoader([{"x": minicnn.ones(2), "name": "a"}] * 4, batch_size=2, pin_memory=True)

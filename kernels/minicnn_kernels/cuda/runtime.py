@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from ..errors import BackendError, DeviceMemoryError
+from ..errors import BackendError, CaptureError, DeviceMemoryError
 from . import source
 from .blas import Cublas
 from .catalog import Kernel
@@ -24,6 +24,18 @@ from .catalog import Kernel
 def cupy() -> ModuleType:
     """CuPy, imported at the first call."""
     return importlib.import_module("cupy")
+
+
+def check_may_send() -> None:
+    """Raise while the current stream's work is recorded into a graph: CuPy would record a copy from the CPU as well.
+
+    Its replays would read the memory that the numbers lay in, where there are others by then.
+    """
+    if cupy().cuda.get_current_stream().is_capturing():
+        raise CaptureError(
+            "a CUDA graph cannot record a copy from the CPU: its replays would read what lies in that memory by then. "
+            "Fix: make the tensor before the capture, or on the GPU (device='cuda')"
+        )
 
 
 _NO_DRIVER = "CuPy is installed, but this machine has no NVIDIA driver (nvidia-smi would show one)"
