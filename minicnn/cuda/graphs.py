@@ -22,8 +22,9 @@ from minicnn_kernels.cuda import runtime
 from ..core import capture
 from ..core import device as devices
 from ..core.errors import CaptureError
-from .devices import gpu
+from .devices import gpu, synchronize
 from .explaining import explained
+from .memory import empty_cache
 from .pools import Pool
 from .stepping import GraphedStep
 from .streams import Stream, current_stream, stream
@@ -62,7 +63,7 @@ class CUDAGraph:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was recorded, and let go of its memory."""
+        """Forget what was recorded, and let go of its memory; tensors keep theirs."""
         self._graph: Any = None
         self._pool: Pool | None = None
         self._recording: Any = None
@@ -101,7 +102,7 @@ class CUDAGraph:
         try:
             self._pool = pool or Pool()
             self._recording = recording
-            self._open.enter_context(cuda.using_allocator(runtime.explaining(self._pool._cupy.malloc)))
+            self._open.enter_context(cuda.using_allocator(self._pool.blocks.malloc))
             current.begin_capture(MODES[capture_error_mode])
         except BaseException:
             recording.close()
@@ -154,7 +155,11 @@ class _Capturing:
         self._block: Any = None
 
     def __enter__(self) -> None:
-        gc.collect()  # not in the middle of the recording
+        if capture.recording is None:
+            gc.collect()  # not in the middle of the recording
+            with devices.on(self.graph.device.index):
+                synchronize()
+                empty_cache()  # a graph takes nothing of the memory that is kept for other arrays
         self.stream.wait_stream(current_stream(self.graph.device))
         self._block = stream(self.stream)
         self._block.__enter__()

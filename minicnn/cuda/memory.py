@@ -15,7 +15,7 @@ def _pool(device: Any, what: str) -> int:
     if not is_available():
         return 0
     with devices.on(gpu(device).index):
-        pools = [devices.cupy().get_default_memory_pool(), *(pool._cupy for pool in of_graphs)]
+        pools = [devices.cupy().get_default_memory_pool(), *(blocks.pool for blocks in of_graphs)]
         return sum(int(getattr(pool, what)()) for pool in pools)
 
 

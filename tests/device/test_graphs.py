@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -284,6 +286,87 @@ def test_memory_of_graphs_counts(device):
     del y
     g.reset()
     assert torch.cuda.memory_allocated() - before[0] < held
+
+
+def test_results_outlive_their_graph(device):
+    """CuPy's arrays do not keep the pool that they are of."""
+    g, x = torch.cuda.CUDAGraph(), torch.ones(1000, device=device)
+    before = torch.cuda.memory_reserved()
+    with torch.cuda.graph(g):
+        y = (x + 1) * 2
+    g.replay()
+    torch.cuda.synchronize()
+    while_captured = torch.cuda.memory_reserved()
+    del g
+    gc.collect()
+    assert y.tolist() == [4] * 1000
+    assert 4000 <= torch.cuda.memory_reserved() - before < while_captured - before  # what is between them is free
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        z = x + 1
+    g.replay()
+    g.reset()
+    assert z.tolist() == [2] * 1000
+
+
+def test_gradients_outlive_the_step(device):
+    t = Training(device).graphed()
+    t.run((4,) * 5)
+    expected = t.model.fc.bias.grad.cpu()
+    t.do = None
+    gc.collect()
+    assert torch.equal(t.model.fc.bias.grad.cpu(), expected)
+    assert not torch.isnan(expected).any()
+
+
+def test_what_a_failed_capture_made_can_be_read(device):
+    x, made = torch.ones(3, device=device), []
+    with pytest.raises(ZeroDivisionError):
+        capture(lambda: (made.append(x + 1), 1 / 0))
+    gc.collect()
+    made[0].fill_(2)
+    assert made[0].tolist() == [2, 2, 2]
+
+
+@pytest.mark.skipif(ON_GPU, reason="limits the stand-in's memory")
+def test_a_capture_fails_when_memory_is_exhausted(device):
+    """Then CuPy gives back what the pool keeps; but the kernels that are captured already write there."""
+    from tests import standin
+
+    part, whole = torch.ones(1 << 18, device=device), torch.ones(1 << 20, device=device)
+
+    def work():
+        for i in range(4):
+            _ = part * i  # 1 MiB each, two at a time; kept by the pool
+        del _
+        return whole * 2  # 4 MiB
+
+    torch.cuda.empty_cache()
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):  # what cuBLAS and the slots need is there
+        pass
+    g.reset()
+    with (
+        standin.memory_limit(torch.cuda.memory_reserved() + (4 << 20) + (600 << 10)),
+        pytest.raises(torch.cuda.OutOfMemoryError, match=r"4.00 MiB were asked.*The CUDA graph.*has 2.00 MiB so far"),
+        torch.cuda.graph(g),
+    ):
+        work()
+    with torch.cuda.graph(g):
+        y = work()
+    g.replay()
+    assert y.sum().item() == 1 << 21
+
+
+@pytest.mark.skipif(ON_GPU, reason="limits the stand-in's memory")
+def test_memory_that_is_kept_for_arrays_is_free_for_graphs(device):
+    from tests import standin
+
+    x = torch.ones(1 << 18, device=device)
+    step = torch.cuda.graph(lambda x: sum(y.sum() for y in [x * i for i in range(20)]), warmup=1)
+    with standin.memory_limit(torch.cuda.memory_reserved() + (64 << 20)):  # 32 of them for cuBLAS
+        expected = step(x).item()
+        assert step(x).item() == expected
 
 
 def test_begin_and_end_by_hand(device):

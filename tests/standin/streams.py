@@ -108,8 +108,6 @@ class Graph:
         self._work, self._blocks = work, list(blocks)
 
     def launch(self, stream: Stream | None = None) -> None:
-        for block in self._blocks:
-            block.check_alive("the graph")
         stream = stream or current_stream()
 
         def run() -> None:
@@ -151,9 +149,8 @@ class Event:
 
     @property
     def done(self) -> bool:
-        if self._capture is not None:
-            raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
-        return True
+        """CuPy takes any status but success for "not yet", also that the event is part of a capture."""
+        return self._capture is None
 
     def synchronize(self) -> None:
         synchronise("Event.synchronize()", capture=self._capture)
@@ -278,7 +275,9 @@ def capture_of(stream: Stream | None = None) -> Capture | None:
 
 def perform(work: Callable[[], None], blocks: Iterable[Block], count: str, stream: Stream | None = None) -> None:
     """Do work on a stream: now, or, while it captures, whenever the graph is launched."""
-    capture = capture_of(stream)
+    capture, blocks = capture_of(stream), list(blocks)
+    for block in blocks:
+        block.check_alive(count)
     if capture is None:
         STATE.counts[count] += 1
         work()

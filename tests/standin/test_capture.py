@@ -156,6 +156,14 @@ def test_streams_join_a_capture(cp):
     assert y.get().all()
 
 
+def test_a_captured_event_is_not_done(cp):
+    stream = cp.cuda.Stream(non_blocking=True)
+    stream.begin_capture()
+    assert not stream.record().done
+    stream.end_capture()
+    assert stream.record().done
+
+
 def test_times(cp):
     start, end = cp.cuda.Event(), cp.cuda.Event()
     start.record()

@@ -142,18 +142,19 @@ def explaining(malloc: Callable[[int], Any]) -> Callable[[int], Any]:
     return allocate
 
 
-def out_of_memory(size: int) -> DeviceMemoryError:
-    """What to raise when so many bytes cannot be had."""
+def out_of_memory(size: int, graphs: Any = None) -> DeviceMemoryError:
+    """What to raise when so many bytes cannot be had; ``graphs``: the pool of a CUDA graph that asked for them."""
     pool = cupy().get_default_memory_pool()
     free, total = cupy().cuda.runtime.memGetInfo()
     used, unused, limit = pool.used_bytes(), pool.free_bytes(), pool.get_limit()
+    captured = "" if graphs is None else f" The CUDA graph that is captured has {_bytes(graphs.total_bytes())} so far."
     limited = f", of which this process may have {_bytes(limit)}" if limit else ""
     return DeviceMemoryError(
         f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}"
         f"{limited}. The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in "
-        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a "
-        "backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps "
-        "their graphs)"
+        f"pieces that are too small.{captured} Fix: a smaller batch; evaluate under no_grad(), where nothing is kept "
+        "for a backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses "
+        "keeps their graphs)"
     )
 
 
