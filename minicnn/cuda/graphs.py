@@ -138,6 +138,11 @@ class CUDAGraph:
         """Do what was recorded, on the current stream; the program goes on meanwhile.
 
         Steps of optimisers count, the learning rate is the one of now, and random numbers are the next ones.
+
+        Raises
+        ------
+        CaptureError
+            If nothing was captured, or what the graph reads is elsewhere by now.
         """
         if self._graph is None:
             raise CaptureError("there is nothing to replay. Fix: with minicnn.cuda.graph(g): ... before g.replay()")
@@ -239,7 +244,8 @@ def graph(
     -----
     What is not part of the graph: Python's own work in the step (it runs in the calls that are not replays, and once
     when it is recorded), such as printing, or ``scheduler.step()``, which belongs after the step. Weights must stay in
-    their memory. A module that is switched between training and evaluation needs two steps.
+    their memory. A module that is switched between training and evaluation needs two steps, unless the step is the
+    module itself or its method.
 
     Examples
     --------

@@ -21,6 +21,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
+        gpu(None)
         self.blocks = Blocks()
         finalize(self, self.blocks.free).atexit = False
 
@@ -29,8 +30,9 @@ class Blocks:
     """CuPy's pool of the memory of graphs, which must outlive its last array: CuPy's own arrays do not see to that."""
 
     def __init__(self) -> None:
-        self._device = gpu(None)
-        self.pool = devices.cupy().cuda.MemoryPool(from_the_gpu)
+        cuda = devices.cupy().cuda
+        self._device = cuda.Device()
+        self.pool = cuda.MemoryPool(from_the_gpu)
         of_graphs.add(self)
 
     def malloc(self, size: int) -> Any:
@@ -45,7 +47,7 @@ class Blocks:
 
     def free(self) -> None:
         """No graph needs the memory any more."""
-        with devices.on(self._device.index):
+        with self._device:
             self.pool.free_all_blocks()
 
 
@@ -70,5 +72,4 @@ def from_the_gpu(size: int) -> Any:
 
 def graph_pool_handle() -> Pool:
     """Memory that several graphs may share, if they are replayed in the order in which they were captured."""
-    gpu(None)
     return Pool()

@@ -573,6 +573,61 @@ def test_what_does_not_fit_the_graph_any_more(device, change, says):
         t.run((4,))
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: setattr(m[0].weight, "data", m[0].weight.data.clone()), "no longer in the memory where the graph"),
+        (lambda m: setattr(m[2].weight, "data", m[2].weight.data.clone()), r"\(2, 5\) is no longer in the memory"),
+        (lambda m: m.cpu(), "no longer in the memory"),
+        (lambda m: m[0].weight.requires_grad_(True), "was False when the graph was captured and is True now"),
+        (lambda m: m[2].bias.requires_grad_(False), "was True when the graph was captured and is False now"),
+    ],
+)
+def test_gradients_alone_notice_what_does_not_fit_any_more(device, change, says):
+    """Without a step of an optimiser in the graph, and with frozen weights."""
+    model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).to(device)
+    model[0].weight.requires_grad_(False)
+
+    def forward_and_backward(x):
+        model.zero_grad()
+        loss = model(x).square().sum()
+        loss.backward()
+        return loss
+
+    step, x = torch.cuda.graph(forward_and_backward, warmup=1), torch.ones(4, 3, device=device)
+    expected = step(x).item()
+    assert step(x).item() == step(x).item() == expected
+    model.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
+    assert step(x).item() == expected
+    change(model)
+    with pytest.raises(CaptureError, match=says):
+        step(x)
+
+
+def test_the_memory_that_a_graph_reads_is_kept(device):
+    scale, x, g = torch.full((1000,), 3.0, device=device), torch.ones(1000, device=device), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = scale * x
+    del scale
+    others = [torch.zeros(1000, device=device) for _ in range(3)]
+    g.replay()
+    assert y.tolist() == [3] * 1000
+    assert not any(other.any() for other in others)
+
+
+def test_the_mode_of_a_module(device):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3)).to(device), torch.randn(8, 3).to(device)
+    for run in (torch.cuda.graph(model, warmup=0), torch.cuda.graph(model.forward, warmup=0)):
+        model.train()
+        run(x)
+        model.eval()
+        assert torch.equal(run(x), model(x).detach())
+        model[0].train()
+        assert not torch.equal(run(x), run(x))
+        assert run.captures == 3
+
+
 def test_weights_may_be_loaded(device):
     """They are written to where they are."""
     eager, graphed = Training(device), Training(device).graphed()
