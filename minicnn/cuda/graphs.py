@@ -67,6 +67,7 @@ class CUDAGraph:
         self._graph: Any = None
         self._pool: Pool | None = None
         self._recording: Any = None
+        self._workspaces: Any = None  # of cuBLAS
         self._open = ExitStack()
 
     def pool(self) -> Pool:
@@ -97,14 +98,16 @@ class CUDAGraph:
                 "the default stream cannot be recorded. Fix: with minicnn.cuda.graph(g): takes another one; or "
                 "with minicnn.cuda.stream(minicnn.cuda.Stream()):"
             )
-        runtime.blas().prepare()  # what cuBLAS needs on this stream cannot be made while it is recorded
+        runtime.blas().prepare()
         recording = capture.begin(self.device)
         try:
             self._pool = pool or Pool()
             self._recording = recording
+            self._workspaces = self._open.enter_context(runtime.blas().captured())
             self._open.enter_context(cuda.using_allocator(self._pool.blocks.malloc))
             current.begin_capture(MODES[capture_error_mode])
         except BaseException:
+            self._open.close()
             recording.close()
             self.reset()
             raise

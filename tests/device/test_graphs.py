@@ -358,6 +358,38 @@ def test_a_capture_fails_when_memory_is_exhausted(device):
     assert y.sum().item() == 1 << 21
 
 
+@pytest.mark.skipif(ON_GPU, reason="looks at the stand-in's memory")
+def test_workspaces_of_products(device, monkeypatch):
+    """Graphs have their own, for they may run beside each other; and those of streams are let go."""
+    from tests.standin import cublas
+
+    used = []
+    monkeypatch.setattr(cublas, "perform", lambda work, blocks, *_: used.append(blocks[-1]))
+    a, graphs = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)]
+    before = torch.cuda.memory_allocated()
+    _ = a @ a
+    for g in graphs:
+        side = torch.cuda.Stream()
+        with torch.cuda.graph(g):
+            _ = a @ a
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # its handle is made here, and outlives the graph
+                _ = a @ a
+            torch.cuda.current_stream().wait_stream(side)
+    _ = a @ a
+    assert len({id(block) for block in used}) == 6
+    assert [block.alive for block in used] == [False, *[True] * 5]  # what the stream had went before the captures
+    graphs.clear()
+    g = None
+    with torch.cuda.stream(side):
+        _ = a @ a
+    assert used[-1].alive
+    del _
+    torch.cuda.empty_cache()
+    assert not any(block.alive for block in used)
+    assert torch.cuda.memory_allocated() == before
+
+
 @pytest.mark.skipif(ON_GPU, reason="limits the stand-in's memory")
 def test_memory_that_is_kept_for_arrays_is_free_for_graphs(device):
     from tests import standin

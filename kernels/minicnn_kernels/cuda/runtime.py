@@ -123,7 +123,7 @@ def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
 @cache
 def blas() -> Cublas:
     """cuBLAS, loaded at the first call."""
-    return Cublas(cupy())
+    return Cublas(cupy(), explaining(cupy().get_default_memory_pool().malloc))
 
 
 # ---------------------------------------------------------------------------------------------------------- memory
