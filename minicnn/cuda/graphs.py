@@ -23,7 +23,7 @@ from ..core import capture
 from ..core import device as devices
 from ..core.errors import CaptureError
 from .devices import gpu, synchronize
-from .explaining import explained
+from .explaining import broken, explained
 from .memory import empty_cache
 from .pools import Pool
 from .stepping import GraphedStep
@@ -113,13 +113,21 @@ class CUDAGraph:
             raise
 
     def capture_end(self) -> None:
-        """The recording is complete."""
+        """The recording is complete.
+
+        Raises
+        ------
+        CaptureError
+            If it cannot be: something in it failed, or another stream took part and was not waited for.
+        """
         if self._recording is None or self._graph is not None:
             raise CaptureError("capture_end: no capture has begun. Fix: capture_begin() before it")
         try:
             self._graph = devices.cupy().cuda.get_current_stream().end_capture()
-        except BaseException:
+        except BaseException as error:
             self._give_up()
+            if isinstance(error, RuntimeError):
+                raise broken(error) from error
             raise
         self._open.close()
         try:

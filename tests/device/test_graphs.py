@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -529,6 +530,26 @@ def test_what_cannot_be_captured(device, work, says):
     assert "Fix:" in str(caught.value)
     assert not torch.cuda.is_current_stream_capturing()
     capture(lambda: x + 1)  # the next one begins afresh
+
+
+def test_errors_that_show_at_the_end_of_a_capture(device):
+    x, side = torch.ones(3, device=device), torch.cuda.Stream()
+
+    def catches():
+        with suppress(RuntimeError):
+            torch.cuda.synchronize()
+
+    def forks():
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            x.add_(1)
+
+    for work, says in ((catches, r"the program went on.*Invalidated"), (forks, r"wait_stream\(side\).*Unjoined")):
+        with pytest.raises(CaptureError, match=says):
+            capture(work)
+        assert not torch.cuda.is_current_stream_capturing()
+        capture(lambda: x + 1)
+    assert x.tolist() == [1, 1, 1]
 
 
 def test_other_errors_stay_what_they_are(device):

@@ -132,6 +132,7 @@ class Capture:
         self.work: list[Callable[[], None]] = []
         self.blocks: dict[int, Block] = {}
         self.joined: set[Stream] = set()
+        self.waited_for: set[Stream] = set()  # of these, by the others, for all that they have to do
         self.broken = False
 
 
@@ -144,7 +145,8 @@ class Event:
         self.ptr = id(self)
 
     def record(self, stream: Stream | None = None) -> None:
-        self._capture = (stream or current_stream())._capture
+        self._stream = stream or current_stream()
+        self._capture = self._stream._capture
         self._time = time.perf_counter()
 
     @property
@@ -221,6 +223,8 @@ class Stream:
             event._capture.joined.add(self)
             self._capture = event._capture
             _capturing.add(self)
+        if event._capture is not None:
+            event._capture.waited_for.add(event._stream)
 
     def begin_capture(self, mode: int | None = None) -> None:
         if self.ptr == 0:
@@ -239,6 +243,8 @@ class Stream:
             _capturing.discard(stream)
         if capture.broken:
             raise spec.cuda_error(spec.CAPTURE_INVALIDATED)
+        if capture.joined - capture.waited_for:
+            raise spec.cuda_error(spec.CAPTURE_UNJOINED)
         return Graph(capture.work, capture.blocks.values())
 
     def is_capturing(self) -> bool:
@@ -283,6 +289,7 @@ def perform(work: Callable[[], None], blocks: Iterable[Block], count: str, strea
         work()
         return
     STATE.counts["captured"] += 1
+    capture.waited_for.discard(stream or current_stream())
     capture.work.append(work)
     capture.blocks.update((id(block), block) for block in blocks)
 
