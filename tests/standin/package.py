@@ -130,7 +130,7 @@ def _cuda() -> types.ModuleType:
     module.__path__ = []  # type: ignore[attr-defined]
     exported = {
         streams: "Device Event ExternalStream Graph Stream get_elapsed_time",
-        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool alloc "
+        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool UnownedMemory alloc "
         "alloc_pinned_memory get_allocator set_allocator using_allocator",
     }
     for source, names in exported.items():

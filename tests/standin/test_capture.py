@@ -166,6 +166,28 @@ def test_streams_join_a_capture(cp):
     assert y.get().all()
 
 
+def test_streams_that_nobody_waits_for(cp):
+    first, second = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
+    x, y = cp.ones(3, "f"), cp.zeros(3, "f")
+    first.begin_capture()
+    second.wait_event(first.record())
+    first.wait_event(second.record())
+    with second:
+        y[...] = x
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="cudaErrorStreamCaptureUnjoined"):
+        first.end_capture()
+    assert not first.is_capturing()
+    assert not second.is_capturing()
+
+
+def test_a_captured_event_is_not_done(cp):
+    stream = cp.cuda.Stream(non_blocking=True)
+    stream.begin_capture()
+    assert not stream.record().done
+    stream.end_capture()
+    assert stream.record().done
+
+
 def test_times(cp):
     start, end = cp.cuda.Event(), cp.cuda.Event()
     start.record()

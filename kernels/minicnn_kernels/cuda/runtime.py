@@ -102,7 +102,7 @@ def why_unavailable() -> str | None:
 
 def _squared(x: Any) -> Any:
     """``x @ x`` by our cuBLAS, which may be another file than that of CuPy's products."""
-    product, library = cupy().empty_like(x), Cublas(cupy())
+    product, library = cupy().empty_like(x), Cublas(cupy(), cupy().get_default_memory_pool().malloc)
     library.gemm(x, x, product)
     library.close()
     return product
@@ -143,7 +143,7 @@ def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
 @cache
 def blas() -> Cublas:
     """cuBLAS, loaded at the first call."""
-    return Cublas(cupy())
+    return Cublas(cupy(), explaining(cupy().get_default_memory_pool().malloc))
 
 
 # ---------------------------------------------------------------------------------------------------------- memory
@@ -162,18 +162,19 @@ def explaining(malloc: Callable[[int], Any]) -> Callable[[int], Any]:
     return allocate
 
 
-def out_of_memory(size: int) -> DeviceMemoryError:
-    """What to raise when so many bytes cannot be had."""
+def out_of_memory(size: int, graphs: Any = None) -> DeviceMemoryError:
+    """What to raise when so many bytes cannot be had; ``graphs``: the pool of a CUDA graph that asked for them."""
     pool = cupy().get_default_memory_pool()
     free, total = cupy().cuda.runtime.memGetInfo()
     used, unused, limit = pool.used_bytes(), pool.free_bytes(), pool.get_limit()
+    captured = "" if graphs is None else f" The CUDA graph that is captured has {_bytes(graphs.total_bytes())} so far."
     limited = f", of which this process may have {_bytes(limit)}" if limit else ""
     return DeviceMemoryError(
         f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}"
         f"{limited}. The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in "
-        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a "
-        "backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps "
-        "their graphs)"
+        f"pieces that are too small.{captured} Fix: a smaller batch; evaluate under no_grad(), where nothing is kept "
+        "for a backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses "
+        "keeps their graphs)"
     )
 
 
