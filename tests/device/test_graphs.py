@@ -365,6 +365,7 @@ def test_workspaces_of_products(device, monkeypatch):
     from tests.standin import cublas
 
     used = []
+    assert torch.cuda.is_available()  # which multiplies too
     monkeypatch.setattr(cublas, "perform", lambda work, blocks, *_: used.append(blocks[-1]))
     a, graphs = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)]
     before = torch.cuda.memory_allocated()

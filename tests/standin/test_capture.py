@@ -80,12 +80,12 @@ def test_what_cannot_be_captured(cp, mistake, error, says):
 
 def test_copies_from_the_host_are_recorded_and_the_replays_have_other_numbers(cp):
     """CuPy refuses none of them; the memory from which they are copied serves others by the time of a replay."""
-    x = cp.arange(3.0)
+    pool, x = cp.cuda.MemoryPool(), cp.arange(3.0)
 
     def work():
         return cp.asarray([1.0, 2.0]), x[[0, 1]], x[np.array([0, 1])]
 
-    graph, (y, *picked) = captured(cp, work)
+    graph, (y, *picked) = captured(cp, work, pool)
     graph.launch()
     assert np.isnan(y.get()).all()
     assert all(part.get().tolist() != [0, 1] for part in picked)

@@ -102,9 +102,11 @@ def why_unavailable() -> str | None:
 
 def _squared(x: Any) -> Any:
     """``x @ x`` by our cuBLAS, which may be another file than that of CuPy's products."""
-    product, library = cupy().empty_like(x), Cublas(cupy(), cupy().get_default_memory_pool().malloc)
+    pool = cupy().get_default_memory_pool()
+    product, library = cupy().empty_like(x), Cublas(cupy(), pool.malloc)
     library.gemm(x, x, product)
     library.close()
+    pool.free_all_blocks()  # its workspace of 32 MiB is not needed before there are products
     return product
 
 
