@@ -166,7 +166,8 @@ def test_streams_that_nobody_waits_for(cp):
         y[...] = x
     with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="cudaErrorStreamCaptureUnjoined"):
         first.end_capture()
-    assert not (first.is_capturing() or second.is_capturing())
+    assert not first.is_capturing()
+    assert not second.is_capturing()
 
 
 def test_a_captured_event_is_not_done(cp):
