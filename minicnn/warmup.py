@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from minicnn_kernels import registry
@@ -101,12 +102,30 @@ def _train(model: nn.Module, kind: element_type, optimizer_of: Optimizers) -> No
         nn.functional.relu_(nn.functional.relu(x))  # where it is not joined to what is before
 
 
-def warmup(dtype: str = "float32") -> None:
+class Warmed(NamedTuple):
+    """What compiling ahead took, and what it left."""
+
+    seconds: float
+    folder: str | None  # None: there is no directory that can be written
+    files: int
+    size: int  # bytes
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            kept = "nothing is kept, for there is no directory that can be written (see NUMBA_CACHE_DIR)"
+        else:
+            kept = f"the compiled kernels are in {self.folder}: {self.files} files, {self.size / 2**20:.1f} MiB"
+        return f"{self.seconds:.0f} s; {kept}"
+
+
+def warmup(dtype: str = "float32", say: Callable[[str], object] = print) -> Warmed:
     """Compile what usual networks need, and say where the compiled kernels are.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}
+    say : callable, default print
+        Is given a line for each network.
 
     Raises
     ------
@@ -124,7 +143,7 @@ def warmup(dtype: str = "float32") -> None:
     networks = _networks()
     with registry.use_backend("numba"):
         for number, (what, optimizer_of) in enumerate(zip(networks, optimizers, strict=True), 1):
-            print(f"[{number}/{len(networks)}] {what} ...", flush=True)
+            say(f"[{number}/{len(networks)}] {what} ...")
             _train(networks[what](), kind, optimizer_of)
         from minicnn_kernels.numba_cpu import cache
         from minicnn_kernels.numba_cpu.staged.launch import compile_all
@@ -132,10 +151,5 @@ def warmup(dtype: str = "float32") -> None:
         compile_all()
 
     files = [path for folder in cache.folders for path in folder.glob("*") if path.suffix in (".nbi", ".nbc", ".o")]
-    size = sum(path.stat().st_size for path in files)
     folder = os.path.commonpath(cache.folders) if cache.folders else None
-    seconds = time.perf_counter() - start
-    if folder is None:
-        print(f"{seconds:.0f} s; nothing is kept, for there is no directory that can be written (see NUMBA_CACHE_DIR)")
-    else:
-        print(f"{seconds:.0f} s; the compiled kernels are in {folder}: {len(files)} files, {size / 2**20:.1f} MiB")
+    return Warmed(time.perf_counter() - start, folder, len(files), sum(path.stat().st_size for path in files))

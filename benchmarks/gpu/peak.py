@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -14,13 +16,20 @@ NUMBERS = 2**28  # float32 that are copied: 1 GiB, more than any cache
 PRECISIONS = ("tf32", "strict")
 
 
-def set_precision(precision: str) -> None:
-    """Let both libraries compute products and convolutions in TF32, or in float32's full precision."""
+@contextmanager
+def in_precision(precision: str) -> Iterator[None]:
+    """Let both libraries compute products and convolutions in TF32, or in float32's full precision, in a block."""
     import minicnn
 
-    for root in (torch, minicnn):
-        root.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        root.backends.cudnn.allow_tf32 = precision == "tf32"
+    switches = [part for root in (torch, minicnn) for part in (root.backends.cuda.matmul, root.backends.cudnn)]
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = precision == "tf32"
+        yield
+    finally:
+        for switch, allowed in zip(switches, before, strict=True):
+            switch.allow_tf32 = allowed
 
 
 def peaks() -> dict[str, Peak]:
@@ -30,8 +39,8 @@ def peaks() -> dict[str, Peak]:
     copied = 2 * x.nbytes / _seconds(lambda: y.copy_(x))
     found = {}
     for precision in PRECISIONS:
-        set_precision(precision)
-        found[precision] = Peak(2 * SIDE**3 / _seconds(lambda: a @ a), copied, copied)
+        with in_precision(precision):
+            found[precision] = Peak(2 * SIDE**3 / _seconds(lambda: a @ a), copied, copied)
     return found
 
 

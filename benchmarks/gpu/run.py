@@ -88,10 +88,10 @@ class Run:
         texts = [results.LAYERS]
         for network in self.networks():
             for precision in peak.PRECISIONS:
-                peak.set_precision(precision)
-                step = Training(network, self.folder, 1, "minicnn", device="cuda")
                 name = f"{network.name}, training step, batch {network.batch}, {precision}"
-                texts.append(results.layers(profile(name, step, STEPS, now), self.peaks[precision]))
+                with peak.in_precision(precision):
+                    step = Training(network, self.folder, 1, "minicnn", device="cuda")
+                    texts.append(results.layers(profile(name, step, STEPS, now), self.peaks[precision]))
         self.section("Layers", "\n\n".join(texts))
 
     def cifar(self) -> None:

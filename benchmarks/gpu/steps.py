@@ -20,7 +20,7 @@ from ..harness import Timing, in_turns, measure
 from ..networks import NETWORKS, Network
 from ..sides import Inference, Training, Way
 from ..training import difference
-from .peak import PRECISIONS, set_precision
+from .peak import PRECISIONS, in_precision
 
 BATCHES = {"alexnet": 128, "vgg16": 64, "googlenet": 64, "resnet18": 64, "resnet50": 64, "mobilenet_v2": 64}
 COMPARED = tuple(
@@ -78,7 +78,6 @@ def graphed(side: Training | Inference) -> Callable[[], object]:
 
 def row(kind: type[Any], network: Network, precision: str, folder: Path, rounds: int, seconds: float) -> GpuRow:
     """Measure one network's training or inference (``kind``: one of the sides of the CPU's benchmarks)."""
-    set_precision(precision)
 
     def made(library: str, way: Way = EAGERLY) -> Any:
         if kind is Training:
@@ -87,24 +86,25 @@ def row(kind: type[Any], network: Network, precision: str, folder: Path, rounds:
             network, folder, 1, network.batch, library, dataclasses.replace(way, fused=False), DEVICES[library]
         )
 
-    ours = made("minicnn")
-    expected = ours.output()
-    sides: dict[str, Callable[[], object]] = {EAGER: ours}
-    failures: dict[str, str] = {}
-    for name, make in {GRAPH: lambda: graphed(made("minicnn"))}.items():
-        try:
-            sides[name] = make()
-        except (RuntimeError, ValueError, TypeError) as error:  # said in the table
-            failures[name] = str(error).strip().splitlines()[0]
-    for way in WAYS:
-        side = made("torch", way)
-        off = difference(side.output(), expected)
-        if not off <= AGREEMENT[precision]:  # NaN too
-            raise ArithmeticError(
-                f"{network.name}, {precision}, {way}: the outputs differ by {off:.1e} of the largest score"
-            )
-        sides[f"PyTorch, {way}"] = side
-    return GpuRow(network.name, network.batch, precision, measure(in_turns(**sides), rounds, seconds, 0), failures)
+    with in_precision(precision):
+        ours = made("minicnn")
+        expected = ours.output()
+        sides: dict[str, Callable[[], object]] = {EAGER: ours}
+        failures: dict[str, str] = {}
+        for name, make in {GRAPH: lambda: graphed(made("minicnn"))}.items():
+            try:
+                sides[name] = make()
+            except (RuntimeError, ValueError, TypeError) as error:  # said in the table
+                failures[name] = str(error).strip().splitlines()[0]
+        for way in WAYS:
+            side = made("torch", way)
+            off = difference(side.output(), expected)
+            if not off <= AGREEMENT[precision]:  # NaN too
+                raise ArithmeticError(
+                    f"{network.name}, {precision}, {way}: the outputs differ by {off:.1e} of the largest score"
+                )
+            sides[f"PyTorch, {way}"] = side
+        return GpuRow(network.name, network.batch, precision, measure(in_turns(**sides), rounds, seconds, 0), failures)
 
 
 def rows(kind: type[Any], network: Network, folder: Path, rounds: int, seconds: float) -> list[GpuRow]:

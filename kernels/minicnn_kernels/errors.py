@@ -44,6 +44,10 @@ class BackendError(LayerError, ValueError):
     """An unknown or unavailable backend."""
 
 
+class CaptureError(RuntimeError):
+    """Something that cannot be part of a CUDA graph, or a graph that does not fit any more."""
+
+
 class DeviceMemoryError(LayerError, MemoryError):
     """A GPU has not as much memory as was asked for: ``minicnn.cuda.OutOfMemoryError``.
 

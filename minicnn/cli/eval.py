@@ -30,7 +30,7 @@ def eval_(parser: argparse.ArgumentParser) -> Run:
         if trained.classes is not None:
             check_classes(names_of(data), trained.classes, "the images", "the model")
         batches = DataLoader(data, batch_size=args.batch_size, num_workers=args.workers)
-        found = train.evaluate(trained.model, batches, args.metrics)
+        found = train.evaluate(trained.model, batches, args.metrics, device=args.device)
         if args.json:
             print(as_json({"model": trained.name, "data": args.data, "part": part, "images": len(data), **found}))
             return

@@ -32,7 +32,7 @@ def predict(parser: argparse.ArgumentParser) -> Run:
                 print(f"error: {error}", file=sys.stderr)
                 failed = True
                 continue
-            found = most_probable(trained, trained.transform(image), args.top)
+            found = most_probable(trained, trained.transform(image), args.top, args.device)
             rows.append({"image": path, "predictions": found})
             if not args.json:
                 print("\n".join([path, *(f"  {row['probability']:6.1%}  {row['class']}" for row in found)]))
@@ -59,11 +59,11 @@ def files_of(given: list[str]) -> list[str]:
     return found
 
 
-def most_probable(trained: Trained, image: Any, count: int) -> list[dict[str, Any]]:
+def most_probable(trained: Trained, image: Any, count: int, device: Any = None) -> list[dict[str, Any]]:
     """The most probable classes of one image (C, H, W)."""
     from .. import train
 
-    probabilities = train.predict(trained.model, image.unsqueeze(0)).softmax(1)[0]
+    probabilities = train.predict(trained.model, image.unsqueeze(0), device=device).softmax(1)[0]
     names = trained.classes or [f"class {k}" for k in range(len(probabilities))]
     if len(names) != len(probabilities):
         raise ValueError(f"--classes: the model has {len(probabilities)} classes, but {len(names)} names were given")

@@ -15,7 +15,10 @@ from .trained import describe, image_size, noted
 from .training import build_callbacks, build_model, build_optimizer, build_schedule
 
 INTERRUPTED = 130
-SAME = ("model", "model_args", "seed", "val_share", "batch_size", "size")  # or else it is another training
+SAME = (  # or else it is another training
+    *("model", "model_args", "seed", "val_share", "batch_size", "size", "optimizer", "lr", "momentum", "nesterov"),
+    *("weight_decay", "schedule", "lr_step", "lr_milestones", "lr_gamma", "warmup", "accumulate", "label_smoothing"),
+)
 
 
 def train(parser: argparse.ArgumentParser) -> Run:
@@ -64,6 +67,8 @@ def read_settings(args: argparse.Namespace) -> argparse.Namespace:
                 )
     for setting in PLACES:
         if getattr(settings, setting.name) is None:
+            if args.resume and settings.output:
+                raise ValueError(f"--resume: there is no {last} of an earlier training to go on with")
             raise ValueError(
                 f"there is no {setting.name} to train: give {setting.help}, as `minicnn train resnet18 photos`, or "
                 f'{setting.name} = "..." in the file of --config, or --resume --output with an earlier training'
@@ -98,6 +103,7 @@ def train_with(settings: argparse.Namespace, resume: bool, overwrite: bool, quie
         )
         if not sys.stderr.isatty():  # where there is no progress bar
             callbacks.append(_report())
+    trained = epochs_of(settings.output) if resume else 0
     history = train.fit(
         model,
         batches,
@@ -122,6 +128,7 @@ def train_with(settings: argparse.Namespace, resume: bool, overwrite: bool, quie
         "monitor": checkpoint.monitor.name,
         "best": checkpoint.monitor.best,
         "epochs": history.rows,
+        "added": len(history.rows) - trained,
         "seconds": history.seconds,
     }
     if history.rows:
@@ -147,6 +154,14 @@ def _report() -> Any:
     return Report()
 
 
+def epochs_of(folder: str) -> int:
+    """How many epochs of the training in a folder are done."""
+    from ..io import load
+
+    last = Path(folder) / "last.mcnn"
+    return len(load(last)["history"]["rows"]) if last.exists() else 0
+
+
 def draw(history: Any, folder: Path) -> None:
     """The curves as a picture, if matplotlib is there."""
     try:
@@ -159,6 +174,8 @@ def draw(history: Any, folder: Path) -> None:
 def told(result: dict[str, Any]) -> list[str]:
     """The last lines of the command."""
     lines = []
+    if not result["added"] and not result["stopped"]:
+        lines.append(f"nothing to do: {len(result['epochs'])} epochs were done before; --epochs asks for more")
     if result["stopped"]:
         lines.append(f"stopped: {result['stopped']}. Go on with: minicnn train --resume --output {result['output']}")
     if result["best_epoch"]:

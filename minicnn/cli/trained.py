@@ -92,6 +92,7 @@ def add_weights(parser: Any) -> None:
     parser.add_argument(
         "--model-args", type=pair, nargs="+", default=[], metavar="NAME=VALUE", help="such as num_classes=2"
     )
+    parser.add_argument("--device", metavar="DEVICE", help="where to compute: cpu, cuda (default: cpu)")
     parser.add_argument("--classes", metavar="FILE", help="names of the classes, one in a line")
 
 

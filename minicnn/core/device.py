@@ -199,11 +199,11 @@ def placed(array: Any, where: device, non_blocking: bool = False) -> Any:
         return array
     if where.type == "cpu":
         return in_its_order(array, lambda x: x.get())
-    from .transfer import send
+    from .transfer import between, send
 
     with cupy().cuda.Device(where.index):
         if index is not None:
-            return in_its_order(array, lambda x: x.copy())  # from one GPU to another
+            return between(index, lambda: in_its_order(array, lambda x: x.copy()))
         return in_its_order(array, lambda x: send(x, non_blocking))
 
 

@@ -1,8 +1,17 @@
 """The errors of minicnn. Those about shapes, types and backends come from the kernels."""
 
-from minicnn_kernels.errors import BackendError, DTypeError, LayerError, ShapeError
+from minicnn_kernels.errors import BackendError, CaptureError, DTypeError, LayerError, ShapeError
 
-__all__ = ["AnomalyError", "AutogradError", "BackendError", "DTypeError", "DeviceError", "LayerError", "ShapeError"]
+__all__ = [
+    "AnomalyError",
+    "AutogradError",
+    "BackendError",
+    "CaptureError",
+    "DTypeError",
+    "DeviceError",
+    "LayerError",
+    "ShapeError",
+]
 
 
 class AutogradError(LayerError, RuntimeError):
@@ -13,9 +22,5 @@ class AnomalyError(AutogradError):
     """The first NaN, found by :class:`minicnn.autograd.detect_anomaly`."""
 
 
-class DeviceError(LayerError, ValueError):
-    """A device that does not exist here, or tensors that are not on the same one."""
-
-
-class CaptureError(RuntimeError):
-    """Something that cannot be part of a CUDA graph, or a graph that does not fit any more."""
+class DeviceError(LayerError, ValueError, RuntimeError):
+    """A device that does not exist here, or tensors that are not on the same one; PyTorch has RuntimeError for both."""

@@ -46,6 +46,7 @@ _PARTS = {  # the whole name
     "multiprocessing": "use Python's multiprocessing; DataLoader(num_workers=...) needs neither",
     "profiler": "use Python's cProfile",
     "set_default_tensor_type": "use set_default_dtype",
+    "version": "use minicnn.__version__, and minicnn.show_config() for CUDA",
     "vmap": "use the batch dimension",
 }
 

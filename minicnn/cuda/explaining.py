@@ -9,7 +9,7 @@ from pathlib import Path
 from ..core.errors import CaptureError
 
 _PACKAGES = ("minicnn", "minicnn_kernels", "cupy", "numpy")
-_SAYS = ("is capturing", "cudaErrorStreamCapture", "during stream capture")
+_SAYS = ("is capturing", "cudaErrorStreamCapture", "during stream capture", "cannot record a copy")
 _LOOKS = {
     "__bool__": "the truth of a tensor (if, while, and, or)",
     "__float__": "float(x)",
@@ -22,12 +22,12 @@ _LOOKS = {
     "numpy": "numpy()",
     "tolist": "tolist()",
 }
-_COPIES = ("placed", "send", "finish")
+_COPIES = ("placed", "send", "finish", "check_may_send")
 
 
 def explained(error: Exception) -> CaptureError | None:
     """What to raise for an error in a capture; None if it has another cause."""
-    if isinstance(error, CaptureError) or not any(text in str(error) for text in _SAYS):
+    if not any(text in str(error) for text in _SAYS):
         return None
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [i for i, frame in enumerate(frames) if not _ours(frame.filename)]
@@ -44,9 +44,10 @@ def explained(error: Exception) -> CaptureError | None:
     else:
         what = "this waits for the GPU, or has a result whose size depends on numbers (nonzero, unique, x[mask])"
         fix = "leave it out of the step; torch.where(mask, x, 0) has a size that is known"
+    said = "" if isinstance(error, CaptureError) else f" (CUDA says: {error})"
     return CaptureError(
         f"a CUDA graph cannot record {Path(line.filename).name}, line {line.lineno}: {line.line}\n"
-        f"  {what}. Fix: {fix}. (CUDA says: {error})"
+        f"  {what}. Fix: {fix}.{said}"
     )
 
 

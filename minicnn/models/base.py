@@ -9,7 +9,7 @@ from ..core.layer_stack import stack
 from ..core.tensor import Tensor
 from ..nn import Module
 from ..ops.creation import zeros
-from .rehearsal import at_rest
+from .rehearsal import at_rest, of_parameters
 
 LARGEST = 1024  # pixels: no network of the zoo needs more
 
@@ -84,9 +84,8 @@ class ImageNetwork(Module):
 
     def _takes(self, channels: int, height: int, width: int) -> bool:
         """Whether an image of this size goes through, tried on a batch of no images, which costs next to nothing."""
-        kind = next((p.dtype for p in self.parameters()), None)
         try:
-            Module.__call__(self, zeros(0, channels, height, width, dtype=kind))
+            Module.__call__(self, zeros(0, channels, height, width, **of_parameters(self)))
         except ShapeError:
             return False
         return True

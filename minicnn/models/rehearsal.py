@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..core.grad_mode import no_grad
 from ..core.tensor import Tensor
@@ -30,6 +30,12 @@ def at_rest(model: Module, training: bool) -> Iterator[None]:
             module.training = mode
 
 
+def of_parameters(model: Module) -> dict[str, Any]:
+    """Element type and device of a model's parameters, as arguments of what makes a tensor."""
+    first = next(model.parameters(), None)
+    return {} if first is None else {"dtype": first.dtype, "device": first.device}
+
+
 def rehearse(model: Module, run: Callable[[Tensor], T]) -> T | None:
     """What ``run`` returns for the first batch of no images (or vectors) with which it works.
 
@@ -44,11 +50,11 @@ def rehearse(model: Module, run: Callable[[Tensor], T]) -> T | None:
 
 
 def _candidates(model: Module) -> Iterator[Tensor]:
-    kind = next((p.dtype for p in model.parameters()), None)
+    like = of_parameters(model)
     for layer in model.modules():
         if isinstance(layer, Conv2d):
-            yield from (zeros(0, layer.in_channels, side, side, dtype=kind) for side in _SIDES)
+            yield from (zeros(0, layer.in_channels, side, side, **like) for side in _SIDES)
             return
         if isinstance(layer, Linear):
-            yield zeros(0, layer.in_features, dtype=kind)
+            yield zeros(0, layer.in_features, **like)
             return

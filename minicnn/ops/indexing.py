@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.arrays import address, is_array, on_host
+from minicnn_kernels.arrays import address, is_array, on_device, on_host
 from minicnn_kernels.memory import memory_order
 
 from ..core import device as devices
@@ -192,8 +192,41 @@ def plan(x: Tensor, index: Any) -> tuple[Any, Any]:
     return (*basic, ...), tuple(arrays) if has_arrays else None
 
 
+def _there(operation: str, x: Any, arrays: Any) -> Any:
+    """The arrays of an index for ``x``, where ``x`` is.
+
+    CuPy wraps whole numbers beyond the ends round and says nothing, so on a GPU they are looked at here. For those on
+    the GPU it is waited for; in a capture, where it cannot be, they are taken as they are.
+    """
+    if arrays is None or not on_device(x):
+        return arrays
+    axis, found = 0, []
+    for part in arrays:
+        if is_array(part):
+            if part.dtype.kind == "i":
+                _check_range(operation, part, axis, x.shape[axis])
+            if not on_device(part):
+                part = devices.placed(part, devices.device_of(x))
+        axis += part.ndim if is_array(part) and part.dtype.kind == "b" else 1
+        found.append(part)
+    return tuple(found)
+
+
+def _check_range(operation: str, positions: Any, axis: int, size: int) -> None:
+    """All positions must lie in ``[-size, size - 1]``; in a capture nobody can know."""
+    with devices.beside(positions):
+        if not devices.capturing_on(positions) and (outside := (positions < -size) | (positions >= size)).any():
+            raise IndexError(
+                f"{operation}: indices of dimension {axis} must lie in [{-size}, {size - 1}]; got "
+                f"{int(positions[outside][0])}"
+            )
+
+
 def getitem(input: Tensor, index: Any) -> Tensor:
     """``input[index]``: a view for ints, slices, None and ``...``; a copy for tensors, lists and masks.
+
+    A GPU is waited for to see whether an index tensor there is in range, except in a CUDA graph, where an index
+    beyond the end wraps round. Lists, and tensors on the CPU, are looked at before they are copied.
 
     Examples
     --------
@@ -208,11 +241,11 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return GetItem(basic, is_view=True)(input)
     if any(p is not Ellipsis and p != slice(None) for p in basic):
         input = GetItem(basic, is_view=True)(input)
-    return GetItem(arrays)(input)
+    return GetItem(_there("getitem", input._array, arrays))(input)
 
 
 def setitem(input: Tensor, index: Any, value: Any) -> None:
-    """``input[index] = value``, in place.
+    """``input[index] = value``, in place. Indices on a GPU are looked at, as :func:`getitem` does.
 
     Examples
     --------
@@ -228,7 +261,7 @@ def setitem(input: Tensor, index: Any, value: Any) -> None:
     region = input if all(p is Ellipsis or p == slice(None) for p in basic) else GetItem(basic, is_view=True)(input)
     if arrays is None and isinstance(value, Tensor) and _same_memory(value, region):
         return  # x[i] += 1 has already written x[i]
-    write(region, ... if arrays is None else arrays, value)
+    write(region, ... if arrays is None else _there("setitem", region._array, arrays), value)
 
 
 def _same_memory(a: Tensor, b: Tensor) -> bool:
@@ -248,7 +281,7 @@ def index_put(input: Tensor, indices: Sequence[Tensor], values: Tensor, accumula
     tensor([0., 2., 0.])
     """
     if accumulate:
-        places = plan(input, tuple(indices))[1]
+        places = _there("index_put", input._array, plan(input, tuple(indices))[1])
         return input + PutItem(input._array.shape, places)(values.expand(input._array[places].shape))
     y = input.clone()
     setitem(y, tuple(indices), values)

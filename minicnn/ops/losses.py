@@ -115,6 +115,9 @@ def nll_loss(log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index:
     kept = labels._array != ignore_index
     safe = np.where(kept, labels._array, 0)
     factors = kept.astype(log_p._array.dtype)
+    if on_device(kept):  # the labels have not been looked at (check_labels), and indices wrap round there
+        known = (safe >= 0) & (safe < rows._array.shape[1])
+        safe, factors = np.where(known, safe, 0), np.where(known, factors, np.nan)
     if weight is not None:
         factors *= weight._array[safe]
     picked = GetItem((np.arange(len(safe), like=safe), safe))(rows)

@@ -246,10 +246,13 @@ def test_an_earlier_training_is_not_replaced(run_folder: Path, photos: Path, tmp
     assert "is the checkpoint of an earlier training" in capsys.readouterr().err
     assert main(["train", *flags, "--overwrite"]) == 0
     capsys.readouterr()
-    assert main(["train", "--resume", "--optimizer=sgd", f"--output={tmp_path / 'run'}"]) == 1
-    assert "the checkpoint is of another training: the optimiser" in capsys.readouterr().err
-    assert main(["train", "--resume", "--seed=7", f"--output={tmp_path / 'run'}"]) == 1
-    assert "--resume: seed is 0 in the training of " in capsys.readouterr().err
+    for flag, before in {"seed=7": "seed is 0", "optimizer=sgd": "optimizer is 'adam'", "lr=0.3": "lr is None"}.items():
+        assert main(["train", "--resume", f"--{flag}", f"--output={tmp_path / 'run'}"]) == 1
+        assert f"--resume: {before} in the training of " in capsys.readouterr().err
+    assert main(["train", "--resume", f"--output={tmp_path / 'run'}"]) == 0
+    assert "nothing to do: 2 epochs were done before; --epochs asks for more" in capsys.readouterr().out
+    assert main(["train", "--resume", f"--output={tmp_path / 'none'}"]) == 1
+    assert f"--resume: there is no {tmp_path / 'none' / 'last.mcnn'} of an earlier training" in capsys.readouterr().err
 
 
 def test_folders_that_disagree(tmp_path: Path, capsys: Captured) -> None:

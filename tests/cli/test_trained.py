@@ -108,3 +108,11 @@ def test_a_bee_eater_by_weights_of_imagenet(capsys: Captured) -> None:
     flags = [f"--weights={weights}", "--model=squeezenet1_1", f"--classes={samples / 'synset_words.txt'}", "--top=1"]
     assert main(["predict", str(samples / "n01828970_bee_eater.JPEG"), *flags]) == 0
     assert capsys.readouterr().out.splitlines()[1].endswith("%  bee eater")
+
+
+def test_a_device_that_is_none(run_folder: Path, photos: Path, capsys: Captured) -> None:
+    weights = f"--weights={run_folder / 'best.mcnn'}"
+    assert main(["eval", str(photos), weights, "--device=cpu"]) == 0
+    for command in ("eval", "predict"):
+        assert main([command, str(photos), weights, "--device=gpu"]) == 1
+        assert "device: expected 'cpu', 'cuda' or 'cuda:N'; got 'gpu'" in capsys.readouterr().err

@@ -144,6 +144,9 @@ def test_pinned_memory(device: str) -> None:
     assert y.pin_memory() is y
     assert y.tolist() == x.tolist()
     assert y.to(device, non_blocking=True).tolist() == y.to(device).tolist() == x.tolist()
+    number = minicnn.tensor(3.0).pin_memory()
+    for moved in (number.to(device), number.to(device, non_blocking=True)):
+        assert (moved.shape, moved.item()) == ((), 3.0)
     with pytest.raises(DeviceError, match="memory of the CPU is pinned"):
         x.to(device).pin_memory()
     loader = DataLoader([{"x": minicnn.ones(2), "name": "a"}] * 4, batch_size=2, pin_memory=True)
@@ -175,7 +178,7 @@ class NoDeviceError(Exception):
     """What CuPy raises."""
 
 
-def fake(count: Any = 1, driver: int = 13000, works: Any = 12.0) -> Any:
+def fake(count: Any = 1, driver: int = 13000, works: Any = 20.0) -> Any:
     """A module like CuPy, as far as it is asked whether it computes."""
 
     def device_count() -> int:
@@ -234,6 +237,7 @@ def test_what_is_missing_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(runtime, "cupy", cupy)
     monkeypatch.setattr(runtime, "_driver", lambda: True)
+    monkeypatch.setattr(runtime, "_squared", lambda x: x @ x)
     runtime.why_unavailable.cache_clear()
     try:
         assert not cuda.is_available()
@@ -254,6 +258,7 @@ def test_what_is_missing_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
 def test_a_gpu_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "cupy", lambda: fake(3))
     monkeypatch.setattr(runtime, "_driver", lambda: True)
+    monkeypatch.setattr(runtime, "_squared", lambda x: x @ x)
     runtime.why_unavailable.cache_clear()
     try:
         with warnings.catch_warnings():

@@ -277,6 +277,7 @@ def test_the_graph_as_in_pytorch(device):
 
 
 def test_memory_of_graphs_counts(device):
+    torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
     g, x = torch.cuda.CUDAGraph(), torch.zeros(1000, device=device)
     with torch.cuda.graph(g):
@@ -292,6 +293,7 @@ def test_memory_of_graphs_counts(device):
 def test_results_outlive_their_graph(device):
     """CuPy's arrays do not keep the pool that they are of."""
     g, x = torch.cuda.CUDAGraph(), torch.ones(1000, device=device)
+    torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved()
     with torch.cuda.graph(g):
         y = (x + 1) * 2
@@ -364,9 +366,8 @@ def test_workspaces_of_products(device, monkeypatch):
     """Graphs have their own, for they may run beside each other; and those of streams are let go."""
     from tests.standin import cublas
 
-    used = []
+    a, graphs, used = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)], []
     monkeypatch.setattr(cublas, "perform", lambda work, blocks, *_: used.append(blocks[-1]))
-    a, graphs = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)]
     before = torch.cuda.memory_allocated()
     _ = a @ a
     for g in graphs:
@@ -519,6 +520,11 @@ def capture(work):
         (lambda x: x[x > 0], "whose size depends on numbers"),
         (lambda x: x.nonzero(), "whose size depends on numbers"),
         (lambda x: x + torch.ones(3).to(x.device), r"to\(\) copies from the CPU"),
+        (lambda x: x + torch.ones(3).pin_memory().to(x.device), r"to\(\) copies from the CPU"),
+        (lambda x: torch.ones(3).pin_memory().to(x.device, non_blocking=True), r"to\(\) copies from the CPU"),
+        (lambda x: x[[0, 2]], r"getitem\(\) copies from the CPU"),
+        (lambda x: x[torch.tensor([0, 2])], r"getitem\(\) copies from the CPU"),
+        (lambda x: F.interpolate(x.reshape(1, 1, 1, 3), size=(7, 5)), r"interpolate\(\) copies from the CPU"),
         (lambda x: torch.cuda.synchronize(), "this waits for the GPU"),
     ],
 )
@@ -550,6 +556,49 @@ def test_errors_that_show_at_the_end_of_a_capture(device):
         assert not torch.cuda.is_current_stream_capturing()
         capture(lambda: x + 1)
     assert x.tolist() == [1, 1, 1]
+
+
+def test_indices_on_the_gpu_can_be_captured(device):
+    x, i = torch.arange(3.0, device=device), torch.tensor([2, 0], device=device)
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = x[i]
+    g.replay()
+    assert y.tolist() == [2, 0]
+
+
+def test_after_a_copy_that_was_refused(device):
+    """Nothing is left of it: neither an event that can never be asked, nor a table in the graph's memory."""
+    pinned, image = torch.ones(3).pin_memory(), torch.rand(1, 1, 4, 4)
+    there = image.to(device)
+    for work in (lambda: pinned.to(device, non_blocking=True), lambda: F.interpolate(there, size=(9, 3))):
+        with pytest.raises(CaptureError, match="copies from the CPU"):
+            capture(work)
+    assert [pinned.to(device, non_blocking=True).tolist() for _ in range(2)] == [[1, 1, 1]] * 2
+    assert torch.equal(F.interpolate(there, size=(9, 3)).cpu(), F.interpolate(image, size=(9, 3)))
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = F.interpolate(there, size=(9, 3))  # its tables are there by now
+    g.replay()
+    assert torch.equal(y.cpu(), F.interpolate(image, size=(9, 3)))
+
+
+def test_copies_from_several_threads(device):
+    """Each stream's copies end in their own order; the pinned memory is kept until they have."""
+    from threading import Thread
+
+    def send(results):
+        with torch.cuda.stream(torch.cuda.Stream()):
+            results += [torch.full((2,), float(i)).pin_memory().to(device, non_blocking=True) for i in range(50)]
+
+    found = [[] for _ in range(4)]
+    threads = [Thread(target=send, args=(results,)) for results in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    torch.cuda.synchronize()
+    assert [[t.tolist() for t in results] for results in found] == [[[i, i] for i in range(50)]] * 4
 
 
 def test_other_errors_stay_what_they_are(device):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minicnn
+import minicnn.nn.functional as F
 from tests.ops.test_against_torch import KINKS, SMOOTH, TIES
 
 from .twin import agree, results
@@ -40,3 +41,19 @@ def test_not_a_number_and_infinity(device: str) -> None:
     ):
         with minicnn.no_grad():
             agree(results(expression, [x], device), results(expression, [x], "cpu"), 1e-12)
+
+
+@pytest.mark.parametrize("loss", [F.nll_loss, F.cross_entropy])
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0]])
+@pytest.mark.parametrize("shape", [(6, 3), (2, 3, 3, 1)])
+def test_a_label_that_is_no_class_has_no_loss(device: str, loss: Any, weight: Any, shape: tuple[int, ...]) -> None:
+    """Labels on a GPU are not looked at, for it would be waited for; the loss of such a label is NaN."""
+    labels = np.array([0, 4, -1, 2, -100, 3]).reshape(shape[:1] + shape[2:])
+    known = np.isin(labels, [0, 1, 2, -100])
+    x, w = -np.random.default_rng(3).random(shape), None if weight is None else minicnn.tensor(weight).double()
+    expected = loss(minicnn.tensor(x), minicnn.tensor(np.where(known, labels, 0)), w, reduction="none")
+    there = minicnn.tensor(x, device=device), minicnn.tensor(labels, device=device), None if w is None else w.to(device)
+    found = loss(*there, reduction="none").cpu()
+    np.testing.assert_allclose(found.numpy(), np.where(known, expected.numpy(), np.nan), rtol=1e-12)
+    for reduction in ("mean", "sum"):
+        assert np.isnan(loss(*there, reduction=reduction).item())

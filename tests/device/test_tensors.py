@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minicnn_kernels import precision
 
 import minicnn
 from minicnn import nn
 from minicnn.core.errors import DeviceError
 
 from .conftest import ON_GPU
+from .twin import agree, on_host
 
 
 def test_tensors_move_as_in_pytorch(device: str) -> None:
@@ -194,6 +196,34 @@ def test_indices_may_be_on_the_cpu(device: str) -> None:
         x.gather(1, minicnn.full((3, 1), 4, device=device, dtype=minicnn.int64))
 
 
+@pytest.mark.parametrize("wrong", [[5], [0, -3], [[1], [2]]])
+def test_indices_out_of_range(device: str, wrong: list[Any]) -> None:
+    """CuPy wraps them round: x[[5]] of two rows would be row 1."""
+    x = minicnn.arange(6.0, device=device).reshape(2, 3)
+    bad = next(i for i in np.ravel(wrong) if not -2 <= i < 2)
+    on_cpu = minicnn.tensor(wrong)
+    for index in (wrong, on_cpu, on_cpu.to(device)):
+        message = rf"indices of dimension 0 must lie in \[-2, 1\]; got {bad}$"
+        with pytest.raises(IndexError, match="getitem: " + message):
+            x[index]
+        with pytest.raises(IndexError, match="setitem: " + message):
+            x[index] = 0.0
+    there = on_cpu.to(device)
+    for accumulate, operation in ((False, "setitem"), (True, "index_put")):
+        with pytest.raises(IndexError, match=operation):
+            minicnn.index_put(x, (there,), minicnn.zeros(3, device=device), accumulate)
+    with pytest.raises(IndexError, match=r"dimension 1 must lie in \[-3, 2\]; got 7"):
+        x[x[:, 0] >= 0, minicnn.tensor([0, 7], device=device)]
+    with pytest.raises(IndexError, match=r"must lie in \[-6, 5\]; got 6"):
+        x.take(minicnn.tensor([6], device=device))
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert x[[-1, 0, -2]].tolist() == [[3, 4, 5], [0, 1, 2], [0, 1, 2]]
+    x[minicnn.tensor([-1], device=device), [-3]] = 9.0
+    assert x[None, ..., [-1, 0]].tolist() == [[[2, 0], [5, 9]]]
+    assert x[:, [[0], [-1]]].shape == (2, 2, 1)
+    assert x[:0, []].shape == (0, 0)
+
+
 def test_gradients_travel_between_devices(device: str) -> None:
     x = minicnn.tensor([1.0, 2.0], requires_grad=True)
     (x.to(device) ** 2).sum().backward()
@@ -284,3 +314,55 @@ def test_two_gpus(device: str) -> None:
         minicnn.cuda.set_device(0)
     with pytest.raises(DeviceError, match=r"there are 2 GPUs, numbered from 0. Fix: 'cuda:1' or less"):
         minicnn.zeros(1, device="cuda:2")
+
+
+def test_a_convolution_on_a_gpu_that_is_not_the_current_one(device: str) -> None:
+    if minicnn.cuda.device_count() < 2:
+        pytest.skip("there is one GPU")
+    layer = nn.Conv2d(8, 4, 3, padding=1)
+    x = minicnn.randn(2, 8, 5, 5)
+    found = []
+    with precision.set_conv_tf32(False):
+        for where in ("cpu", "cuda:1"):
+            layer = layer.to(where)
+            layer.zero_grad()
+            given = x.to(where).detach().requires_grad_()
+            y = layer(given)
+            y.square().sum().backward()
+            results = y, given.grad, layer.weight.grad, layer.bias.grad
+            assert all(t.device == minicnn.device(where) for t in results)
+            found.append([on_host(t) for t in results])
+    assert minicnn.cuda.current_device() == 0
+    agree(found[1], found[0], 1e-4)
+
+
+@pytest.mark.skipif(ON_GPU, reason="there may be one GPU")
+def test_a_copy_between_gpus_waits_for_its_source(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two GPUs have no common order: the copy comes after the source's work, and before what the source does next."""
+    from tests.standin import memory, streams
+
+    x = minicnn.ones(3, 2, device="cuda:0")
+    events: list[Any] = []
+    done: list[tuple[Any, ...]] = []  # and on which GPU it was, for the default streams are those of the current one
+    record, wait, copy = streams.Event.record, streams.Stream.wait_event, memory.MemoryPointer.copy_from_device_async
+
+    def recording(event: Any, stream: Any) -> None:
+        events.append(event)
+        done.append(("record", streams.current_device()))
+        record(event, stream)
+
+    def waiting(stream: Any, event: Any) -> None:
+        done.append(("wait", streams.current_device(), events.index(event)))
+        wait(stream, event)
+
+    def copying(*arguments: Any) -> None:
+        done.append(("copy", streams.current_device()))
+        copy(*arguments)
+
+    monkeypatch.setattr(streams.Event, "record", recording)
+    monkeypatch.setattr(streams.Stream, "wait_event", waiting)
+    monkeypatch.setattr(memory.MemoryPointer, "copy_from_device_async", copying)
+    y = x.to("cuda:1")
+    assert done == [("record", 0), ("wait", 1, 0), ("copy", 1), ("record", 1), ("wait", 0, 1)]
+    assert y.device == minicnn.device("cuda:1")
+    assert y.tolist() == [[1, 1]] * 3

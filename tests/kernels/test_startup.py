@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +75,13 @@ optimizer = torch.optim.Adam(model.parameters())
 nn.CrossEntropyLoss()(model(torch.randn(4, 3, 8, 8)), torch.tensor([0, 1, 2, 0])).backward()
 optimizer.step()
 """
+    again = python("-m", "minicnn", "warmup", "--json", cache=tmp_path)
+    assert again.stderr.splitlines() == lines[:-1]
+    facts = json.loads(again.stdout)
+    assert facts["dtype"] == "float32"
+    assert str(tmp_path) in facts["folder"]
+    assert facts["files"] > 10
+    assert facts["size"] > 1e6
     second = python("-c", step, cache=tmp_path)
     assert (second.returncode, second.stderr) == (0, "")
     replay = """

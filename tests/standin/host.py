@@ -133,9 +133,8 @@ def array(
         return _made(host)
     if copy is False:
         raise ValueError("Unable to avoid copy while creating an array as requested.")
-    copied_from_host()
     new = ndarray(host.shape, host.dtype, order=order)
-    np.copyto(new._a, host)
+    copied_from_host(new._a, host, new.data.mem.block)
     return new
 
 

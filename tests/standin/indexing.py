@@ -8,7 +8,7 @@ import numpy as np
 
 from .array import ndarray
 from .calls import blocks_of, call, unwrapped
-from .streams import copied_from_host, host_waits, perform
+from .streams import host_waits, perform
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
@@ -45,17 +45,22 @@ def _axes(part: Any) -> int:
     return part.ndim if is_mask(part) else 1
 
 
-def sent(parts: tuple[Any, ...]) -> None:
-    """Lists and NumPy arrays as indices are copied to the device."""
-    for part in parts:
-        if isinstance(part, (list, np.ndarray)) and np.ndim(part):
-            copied_from_host()
+def sent(key: Any) -> tuple[Any, ...]:
+    """The parts of a key; lists and NumPy arrays among them are copied to the device."""
+    from .host import array
+
+    return tuple(
+        array(part if np.size(part) or isinstance(part, np.ndarray) else np.empty(0, np.intp))
+        if isinstance(part, (list, np.ndarray)) and np.ndim(part)
+        else part
+        for part in _parts(key)
+    )
 
 
 def read(x: ndarray, key: Any) -> ndarray:
     """``x[key]``: a view for whole numbers and slices, else new."""
-    sent(_parts(key))
-    result: ndarray = call("ndarray.__getitem__", lambda a, k: a[prepared(a, k)], (x, key), {}, mixed=True)
+    parts = sent(key)
+    result: ndarray = call("ndarray.__getitem__", lambda a, k: a[prepared(a, k)], (x, parts), {}, mixed=True)
     return result
 
 
@@ -65,7 +70,7 @@ def assign(to: ndarray, key: Any, value: Any) -> None:
         value = np.asarray(value)
     if isinstance(value, np.ndarray) and value.ndim:
         raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
-    sent(_parts(key))
+    key = sent(key)
     owners: list[ndarray] = []
     a = unwrapped(to, owners, "ndarray.__setitem__")
     parts = tuple(unwrapped(part, owners, "ndarray.__setitem__", mixed=True) for part in _parts(key))

@@ -84,7 +84,7 @@ class Device:
 
     @property
     def compute_capability(self) -> str:
-        return "90"
+        return STATE.capabilities.get(self.id, "90")
 
     @property
     def attributes(self) -> dict[str, int]:
@@ -313,11 +313,13 @@ def host_waits(what: str) -> None:
         raise RuntimeError("the current stream is capturing, so synchronous API calls are disallowed")
 
 
-def copied_from_host() -> None:
-    """A copy by way of CuPy's pinned memory, which soon has other numbers: a graph would replay those."""
+def copied_from_host(to: np.ndarray, values: np.ndarray, block: Block) -> None:
+    """A copy by way of CuPy's pinned memory. A graph records it, and by its replays that memory has other numbers."""
+    from .memory import POISON
+
     if capture_of() is not None:
-        raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
-    STATE.counts["host to device"] += 1
+        values = np.frombuffer(bytes([POISON]) * to.nbytes, to.dtype).reshape(to.shape)
+    perform(lambda: np.copyto(to, values), (block,), "host to device")
 
 
 def check_device(device: int) -> None:

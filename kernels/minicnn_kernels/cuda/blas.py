@@ -40,6 +40,7 @@ WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newest GPUs
 
 _ARGUMENTS = {
     "cublasCreate_v2": (c_void_p,),
+    "cublasDestroy_v2": (c_void_p,),
     "cublasSetStream_v2": (c_void_p, c_void_p),
     "cublasSetWorkspace_v2": (c_void_p, c_void_p, c_size_t),
     "cublasGemmStridedBatchedEx": (
@@ -56,7 +57,10 @@ def library() -> Any:
     from cuda import pathfinder  # comes with CuPy
 
     try:
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+        path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        if path is None:  # which to ctypes means this program
+            raise OSError("it is in memory already, and nothing says from which file")
+        return ctypes.CDLL(path)
     except Exception as error:
         raise BackendError(
             f"cuBLAS cannot be loaded ({error}). Fix: pip install 'cupy-cuda13x[ctk]', or the CUDA toolkit's libcublas"
@@ -168,6 +172,13 @@ class Cublas:
                 self._of_the_graph = None
                 for here in workspaces:  # the handle gets another one before its next product
                     self._given.pop(here, None)
+
+    def close(self) -> None:
+        """Give back the handles and their memory."""
+        with self._lock:
+            while self._handles:
+                self._call("cublasDestroy_v2", self._handles.popitem()[1])
+        self.release()
 
     def gemm(self, a: Any, b: Any, out: Any, tf32: bool = False) -> None:
         """``out = a @ b`` for stacks of matrices ``(..., M, K)`` and ``(..., K, N)``, on the current stream.

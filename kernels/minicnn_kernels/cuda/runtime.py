@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from ..errors import BackendError, DeviceMemoryError
+from ..errors import BackendError, CaptureError, DeviceMemoryError
 from . import source
 from .blas import Cublas
 from .catalog import Kernel
@@ -24,6 +24,18 @@ from .catalog import Kernel
 def cupy() -> ModuleType:
     """CuPy, imported at the first call."""
     return importlib.import_module("cupy")
+
+
+def check_may_send() -> None:
+    """Raise while the current stream's work is recorded into a graph: CuPy would record a copy from the CPU as well.
+
+    Its replays would read the memory that the numbers lay in, where there are others by then.
+    """
+    if cupy().cuda.get_current_stream().is_capturing():
+        raise CaptureError(
+            "a CUDA graph cannot record a copy from the CPU: its replays would read what lies in that memory by then. "
+            "Fix: make the tensor before the capture, or on the GPU (device='cuda')"
+        )
 
 
 _NO_DRIVER = "CuPy is installed, but this machine has no NVIDIA driver (nvidia-smi would show one)"
@@ -75,7 +87,7 @@ def why_unavailable() -> str | None:
     try:  # NVRTC, cuBLAS and a context are needed, not a device alone
         ones = cp.ones((2, 2), "float32")
         copied = cp.ElementwiseKernel("T x", "T y", "y = x", "minicnn_probe")(ones)
-        right = float((ones @ ones + copied).sum()) == 12
+        right = float((ones @ ones + _squared(ones) + copied).sum()) == 20
     except Exception as error:
         return (
             f"CuPy sees {count} GPU{'s' * (count > 1)} but cannot compute ({type(error).__name__}: {error}); if a "
@@ -88,10 +100,18 @@ def why_unavailable() -> str | None:
     return None
 
 
+def _squared(x: Any) -> Any:
+    """``x @ x`` by our cuBLAS, which may be another file than that of CuPy's products."""
+    product, library = cupy().empty_like(x), Cublas(cupy(), cupy().cuda.alloc)
+    library.gemm(x, x, product)
+    library.close()
+    return product
+
+
 @cache
-def capability() -> int:
-    """The compute capability of the first GPU, as 90 for 9.0."""
-    return int(cupy().cuda.Device(0).compute_capability)
+def capability(device: int) -> int:
+    """The compute capability of a GPU, as 90 for 9.0."""
+    return int(cupy().cuda.Device(device).compute_capability)
 
 
 # --------------------------------------------------------------------------------------------------------- kernels
@@ -111,10 +131,10 @@ def _module(file: str, defines: tuple[tuple[str, str], ...]) -> Any:
 def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
     """What to raise when NVIDIA's compiler refuses a kernel of the table."""
     defines = ", ".join(f"{name}={value}" for name, value in kernel.defines.items()) or "none"
-    least = min(kernel.architectures)
+    least, found = min(kernel.architectures), capability(cupy().cuda.runtime.getDevice())
     return BackendError(
         f"the CUDA kernel {kernel.function} of {kernel.file} (definitions: {defines}) does not compile for this GPU, "
-        f"whose compute capability is {capability() / 10}; it is written for {least / 10} and newer. Fix: on an older "
+        f"whose compute capability is {found / 10}; it is written for {least / 10} and newer. Fix: on an older "
         "GPU, use_backend('numpy') computes there without these kernels; else repair NVRTC: "
         f"pip install 'cupy-cuda13x[ctk]'. The compiler says:\n{error}"
     )

@@ -60,7 +60,7 @@ def _drop_channels(operation: str, x: Tensor, ndim: int, p: float, training: boo
         raise ShapeError(f"{operation}: expected an input of shape ({axes}); got {tuple(x.shape)}")
     if not training or p == 0:
         return x
-    mask = ops.dropout(ones(*x.shape[:2], *(1,) * (ndim - 2), dtype=x.dtype), p)
+    mask = ops.dropout(ones(*x.shape[:2], *(1,) * (ndim - 2), dtype=x.dtype, device=x.device), p)
     y = x * mask
     return write(x, ..., y) if inplace else y
 
@@ -153,4 +153,4 @@ def stochastic_depth(input: Tensor, p: float, mode: str, training: bool = True) 
     if not training or p == 0:
         return x
     samples = x.shape[0] if mode == "row" else 1
-    return x * ops.dropout(ones(samples, *(1,) * (x.ndim - 1), dtype=x.dtype), p)
+    return x * ops.dropout(ones(samples, *(1,) * (x.ndim - 1), dtype=x.dtype, device=x.device), p)

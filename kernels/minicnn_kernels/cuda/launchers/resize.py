@@ -18,6 +18,7 @@ Blend = tuple[Array, Array, Array]  # low (OH,), high (OH,), fraction (OH,)
 
 @lru_cache(1024)
 def _uploaded(numbers: bytes, kind: str, device: int) -> Any:
+    runtime.check_may_send()
     return runtime.cupy().asarray(np.frombuffer(numbers, kind))
 
 
