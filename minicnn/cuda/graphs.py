@@ -225,8 +225,9 @@ def graph(
     ----------
     cuda_graph : CUDAGraph or callable
         Where to record the block; or a step, such as: forget the gradients, compute the loss, backward,
-        ``optimizer.step()``. Its arguments that are tensors are copied to the GPU if they are not there; what it
-        returns comes without history.
+        ``optimizer.step()``. Its arguments that are tensors are copied to the GPU if they are not there (from pinned
+        memory, which might change, the copy is waited for: ``x.to("cuda", non_blocking=True)`` before is not); what
+        it returns comes without history.
     pool : Pool, optional
         Memory; see :meth:`CUDAGraph.capture_begin`.
     stream : Stream, optional

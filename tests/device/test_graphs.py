@@ -277,6 +277,7 @@ def test_the_graph_as_in_pytorch(device):
 
 
 def test_memory_of_graphs_counts(device):
+    torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(), torch.cuda.memory_reserved()
     g, x = torch.cuda.CUDAGraph(), torch.zeros(1000, device=device)
     with torch.cuda.graph(g):
@@ -292,6 +293,7 @@ def test_memory_of_graphs_counts(device):
 def test_results_outlive_their_graph(device):
     """CuPy's arrays do not keep the pool that they are of."""
     g, x = torch.cuda.CUDAGraph(), torch.ones(1000, device=device)
+    torch.cuda.empty_cache()
     before = torch.cuda.memory_reserved()
     with torch.cuda.graph(g):
         y = (x + 1) * 2
@@ -364,10 +366,8 @@ def test_workspaces_of_products(device, monkeypatch):
     """Graphs have their own, for they may run beside each other; and those of streams are let go."""
     from tests.standin import cublas
 
-    used = []
-    assert torch.cuda.is_available()  # which multiplies too
+    a, graphs, used = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)], []
     monkeypatch.setattr(cublas, "perform", lambda work, blocks, *_: used.append(blocks[-1]))
-    a, graphs = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)]
     before = torch.cuda.memory_allocated()
     _ = a @ a
     for g in graphs:
@@ -538,6 +538,26 @@ def test_what_cannot_be_captured(device, work, says):
     capture(lambda: x + 1)  # the next one begins afresh
 
 
+def test_errors_that_show_at_the_end_of_a_capture(device):
+    x, side = torch.ones(3, device=device), torch.cuda.Stream()
+
+    def catches():
+        with suppress(RuntimeError):
+            torch.cuda.synchronize()
+
+    def forks():
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            x.add_(1)
+
+    for work, says in ((catches, r"the program went on.*Invalidated"), (forks, r"wait_stream\(side\).*Unjoined")):
+        with pytest.raises(CaptureError, match=says):
+            capture(work)
+        assert not torch.cuda.is_current_stream_capturing()
+        capture(lambda: x + 1)
+    assert x.tolist() == [1, 1, 1]
+
+
 def test_indices_on_the_gpu_can_be_captured(device):
     x, i = torch.arange(3.0, device=device), torch.tensor([2, 0], device=device)
     g = torch.cuda.CUDAGraph()
@@ -579,26 +599,6 @@ def test_copies_from_several_threads(device):
         thread.join()
     torch.cuda.synchronize()
     assert [[t.tolist() for t in results] for results in found] == [[[i, i] for i in range(50)]] * 4
-
-
-def test_errors_that_show_at_the_end_of_a_capture(device):
-    x, side = torch.ones(3, device=device), torch.cuda.Stream()
-
-    def catches():
-        with suppress(RuntimeError):
-            torch.cuda.synchronize()
-
-    def forks():
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            x.add_(1)
-
-    for work, says in ((catches, r"the program went on.*Invalidated"), (forks, r"wait_stream\(side\).*Unjoined")):
-        with pytest.raises(CaptureError, match=says):
-            capture(work)
-        assert not torch.cuda.is_current_stream_capturing()
-        capture(lambda: x + 1)
-    assert x.tolist() == [1, 1, 1]
 
 
 def test_other_errors_stay_what_they_are(device):

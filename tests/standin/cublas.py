@@ -80,6 +80,7 @@ class Library:
         return SUCCESS
 
     def _destroy(self, handle: Any) -> int:
+        self._workspaces.pop(_address(handle), None)
         return SUCCESS if self._handles.pop(_address(handle), 0) != 0 else NOT_INITIALIZED
 
     def _set_stream(self, handle: Any, stream: Any) -> int:

@@ -85,6 +85,7 @@ def test_copies_from_the_host_are_recorded_and_the_replays_have_other_numbers(cp
     def work():
         return cp.asarray([1.0, 2.0]), x[[0, 1]], x[np.array([0, 1])]
 
+    pool = cp.cuda.MemoryPool()  # which the results do not keep
     graph, (y, *picked) = captured(cp, work, pool)
     graph.launch()
     assert np.isnan(y.get()).all()

@@ -178,8 +178,7 @@ class Cublas:
         with self._lock:
             while self._handles:
                 self._call("cublasDestroy_v2", self._handles.popitem()[1])
-            self._given.clear()
-            self._workspaces.clear()
+        self.release()
 
     def gemm(self, a: Any, b: Any, out: Any, tf32: bool = False) -> None:
         """``out = a @ b`` for stacks of matrices ``(..., M, K)`` and ``(..., K, N)``, on the current stream.
