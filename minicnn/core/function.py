@@ -29,8 +29,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from minicnn_kernels.arrays import as_array
 
+from . import capture, grad_mode
 from . import device as devices
-from . import grad_mode
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
 from .parts import AccumulateGrad, Edge
@@ -136,6 +136,8 @@ class Function:
             target._versions.before_change()
 
         if devices.in_use:
+            if capture.recording is not None:
+                capture.recording.reads(inputs)
             with devices.on(devices.common(self, inputs)):
                 result = self.evaluate(inputs, recording)
         else:

@@ -51,6 +51,17 @@ def explained(error: Exception) -> CaptureError | None:
     )
 
 
+def broken(error: Exception) -> CaptureError:
+    """What to raise for an error of CUDA at the end of a capture."""
+    if "Unjoined" in str(error):
+        what = "another stream took part in the capture, and this one does not wait for it"
+        fix = "torch.cuda.current_stream().wait_stream(side) at the end of the captured work"
+    else:
+        what = "something in it failed, such as synchronize(), and the program went on after the error"
+        fix = "leave it out of the captured work, also where try: ... except: would catch its error"
+    return CaptureError(f"the capture of a CUDA graph cannot be completed: {what}. Fix: {fix}. (CUDA says: {error})")
+
+
 def _ours(filename: str) -> bool:
     """Whether a file is a part of this package, or of those that it computes with."""
     folders = (Path(sys.modules[name].__file__ or "").parent for name in _PACKAGES if name in sys.modules)

@@ -22,8 +22,9 @@ from minicnn_kernels.cuda import runtime
 from ..core import capture
 from ..core import device as devices
 from ..core.errors import CaptureError
-from .devices import gpu
-from .explaining import explained
+from .devices import gpu, synchronize
+from .explaining import broken, explained
+from .memory import empty_cache
 from .pools import Pool
 from .stepping import GraphedStep
 from .streams import Stream, current_stream, stream
@@ -62,10 +63,11 @@ class CUDAGraph:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was recorded, and let go of its memory."""
+        """Forget what was recorded, and let go of its memory; tensors keep theirs."""
         self._graph: Any = None
         self._pool: Pool | None = None
         self._recording: Any = None
+        self._workspaces: Any = None  # of cuBLAS
         self._open = ExitStack()
 
     def pool(self) -> Pool:
@@ -96,26 +98,36 @@ class CUDAGraph:
                 "the default stream cannot be recorded. Fix: with minicnn.cuda.graph(g): takes another one; or "
                 "with minicnn.cuda.stream(minicnn.cuda.Stream()):"
             )
-        runtime.blas().prepare()  # what cuBLAS needs on this stream cannot be made while it is recorded
+        runtime.blas().prepare()
         recording = capture.begin(self.device)
         try:
             self._pool = pool or Pool()
             self._recording = recording
-            self._open.enter_context(cuda.using_allocator(runtime.explaining(self._pool._cupy.malloc)))
+            self._workspaces = self._open.enter_context(runtime.blas().captured())
+            self._open.enter_context(cuda.using_allocator(self._pool.blocks.malloc))
             current.begin_capture(MODES[capture_error_mode])
         except BaseException:
+            self._open.close()
             recording.close()
             self.reset()
             raise
 
     def capture_end(self) -> None:
-        """The recording is complete."""
+        """The recording is complete.
+
+        Raises
+        ------
+        CaptureError
+            If it cannot be: something in it failed, or another stream took part and was not waited for.
+        """
         if self._recording is None or self._graph is not None:
             raise CaptureError("capture_end: no capture has begun. Fix: capture_begin() before it")
         try:
             self._graph = devices.cupy().cuda.get_current_stream().end_capture()
-        except BaseException:
+        except BaseException as error:
             self._give_up()
+            if isinstance(error, RuntimeError):
+                raise broken(error) from error
             raise
         self._open.close()
         try:
@@ -137,6 +149,11 @@ class CUDAGraph:
         """Do what was recorded, on the current stream; the program goes on meanwhile.
 
         Steps of optimisers count, the learning rate is the one of now, and random numbers are the next ones.
+
+        Raises
+        ------
+        CaptureError
+            If nothing was captured, or what the graph reads is elsewhere by now.
         """
         if self._graph is None:
             raise CaptureError("there is nothing to replay. Fix: with minicnn.cuda.graph(g): ... before g.replay()")
@@ -154,7 +171,11 @@ class _Capturing:
         self._block: Any = None
 
     def __enter__(self) -> None:
-        gc.collect()  # not in the middle of the recording
+        if capture.recording is None:
+            gc.collect()  # not in the middle of the recording
+            with devices.on(self.graph.device.index):
+                synchronize()
+                empty_cache()  # a graph takes nothing of the memory that is kept for other arrays
         self.stream.wait_stream(current_stream(self.graph.device))
         self._block = stream(self.stream)
         self._block.__enter__()
@@ -234,7 +255,8 @@ def graph(
     -----
     What is not part of the graph: Python's own work in the step (it runs in the calls that are not replays, and once
     when it is recorded), such as printing, or ``scheduler.step()``, which belongs after the step. Weights must stay in
-    their memory. A module that is switched between training and evaluation needs two steps.
+    their memory. A module that is switched between training and evaluation needs two steps, unless the step is the
+    module itself or its method.
 
     Examples
     --------

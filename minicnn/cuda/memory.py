@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from minicnn_kernels.cuda import runtime
+
 from ..core import device as devices
 from .devices import get_device_name, gpu, is_available
 from .pools import of_graphs
@@ -15,7 +17,7 @@ def _pool(device: Any, what: str) -> int:
     if not is_available():
         return 0
     with devices.on(gpu(device).index):
-        pools = [devices.cupy().get_default_memory_pool(), *(pool._cupy for pool in of_graphs)]
+        pools = [devices.cupy().get_default_memory_pool(), *(blocks.pool for blocks in of_graphs)]
         return sum(int(getattr(pool, what)()) for pool in pools)
 
 
@@ -64,6 +66,7 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
 def empty_cache() -> None:
     """Give the memory that is kept for the next arrays back to the GPU, for other processes."""
     if is_available():
+        runtime.blas().release()
         devices.cupy().get_default_memory_pool().free_all_blocks()
         devices.cupy().get_default_pinned_memory_pool().free_all_blocks()
 

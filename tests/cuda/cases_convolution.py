@@ -48,16 +48,16 @@ def grouped(w: np.ndarray, groups: int) -> np.ndarray:
     return last(w).reshape(groups, len(w) // groups, *w.shape[2:], w.shape[1])
 
 
-def drawn(d: Draw, vector: int, strict: bool, lonely_nan: bool) -> Iterator[tuple[Any, ...]]:
+def drawn(d: Draw, vector: int, strict: bool, lonely: bool) -> Iterator[tuple[Any, ...]]:
     """float64 arrays whose numbers are float32, or TF32, and what every kernel takes."""
     for groups, n, c, k, size, kernel, stride, padding, dilation in BY_FOUR if vector == 4 else BY_ONE:
         shapes = (n, groups * c, *size), (groups * k, c, *kernel)
         window = conv_window(*shapes, stride, padding, dilation, groups)
         shapes = *shapes, (n, groups * k, *window.output_size)
         given = [d.array(*shape).astype(np.float32) for shape in shapes]
-        if lonely_nan:  # spreads to where it is seen, and no farther
+        if lonely:  # spread to where they are seen, and no farther
             for x in (given[0], given[2]):
-                x[:1, 0, 1:2, 0] = np.nan
+                x[:1, 0, 1:2, 0], x[-1:, -1, -1:, -1] = np.nan, np.inf
         exact = [(x if strict else to_tf32(x)).astype(np.float64) for x in given]
         yield window, groups, given, exact, window_arguments(window)
 

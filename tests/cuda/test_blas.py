@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,4 +133,8 @@ def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("cuda.pathfinder.load_nvidia_dynamic_lib", missing)
     with pytest.raises(BackendError, match=r"cuBLAS cannot be loaded \(no cublas\)\. Fix: pip install"):
+        blas.library()
+    nowhere = SimpleNamespace(abs_path=None)  # loaded by another library: ctypes would open this program instead
+    monkeypatch.setattr("cuda.pathfinder.load_nvidia_dynamic_lib", lambda name: nowhere)
+    with pytest.raises(BackendError, match=r"cuBLAS cannot be loaded \(it is in memory already.*Fix: pip install"):
         blas.library()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from minicnn_kernels.cuda import on_cpu
 from minicnn_kernels.cuda.catalog import KERNELS, Kernel
+from minicnn_kernels.cuda.source import read
 
 from .case import arrays_of
 from .table import MAKERS, Case, drawn, few_threads
@@ -27,6 +29,14 @@ def run(kernel: Kernel, case: Case, dtype: Any = np.float32, **how: Any) -> None
 
 def test_every_kernel_has_cases() -> None:
     assert {kernel.name for kernel in KERNELS} == set(MAKERS)
+
+
+@pytest.mark.parametrize("file", sorted({kernel.file for kernel in KERNELS}))
+def test_the_number_of_a_thread_has_64_bits(file: str) -> None:
+    """More than 2^31 threads cannot be run here. A channel's number (columns.cuh) is below their number."""
+    text = read(file).replace("channel(blockIdx.x * blockDim.x + threadIdx.x)", "")
+    wrapping = re.findall(r"(?<!\(long long\))blockIdx\.[xyz] \* blockDim", text)
+    assert not wrapping
 
 
 @BY_NAME

@@ -241,6 +241,85 @@ def test_tf32_is_what_the_settings_say(device: str) -> None:
     assert cp.asarray(a).dtype == np.float32
 
 
+def beginning(x: np.ndarray, offset: int, channels_last: bool) -> Any:
+    """A copy on the device, in the middle of a larger array: so many numbers behind its start."""
+    axes = (0, 2, 3, 1) if channels_last else (0, 1, 2, 3)
+    flat = cupy().zeros(x.size + 8, x.dtype)[offset : offset + x.size]
+    flat[...] = cupy().asarray(x.transpose(axes).ravel())
+    y = flat.reshape([x.shape[axis] for axis in axes])
+    return y.transpose(0, 3, 1, 2) if channels_last else y
+
+
+@pytest.mark.parametrize("channels", [(8, 4), (1, 4), (3, 5)])
+def test_convolutions_of_views_that_begin_anywhere(channels: tuple[int, int], device: str) -> None:
+    c, k = channels
+    window = conv_window((3, c, 7, 7), (k, c, 3, 3), 1, 1)
+    rng = np.random.default_rng(0)
+    shapes = (3, c, 7, 7), (k, c, 3, 3), (3, k, 7, 7)
+    x, w, grad_y = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
+    calls = {
+        "conv2d.forward": lambda x, w, g: (x, w, None, window, 1),
+        "conv2d.grad_input": lambda x, w, g: (g, w, window, 1),
+        "conv2d.grad_weight": lambda x, w, g: (g, x, window, 1),
+    }
+    for operation, arguments in calls.items():
+        expected = registry.call(operation, *arguments(x, w, grad_y))
+        for offsets in ((0, 0, 0), (1, 0, 0), (0, 3, 0), (0, 0, 1), (4, 4, 4), (2, 1, 3)):
+            for channels_last in (True, False):
+                given = [beginning(v, at, channels_last) for v, at in zip((x, w, grad_y), offsets, strict=True)]
+                with full_precision():
+                    found = registry.call(operation, *arguments(*given)).get()
+                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=f"{operation} {offsets}")
+
+
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if not name.endswith(".step")])
+def test_operations_on_views_that_begin_anywhere(operation: str, device: str) -> None:
+    arguments = draw_case(operation, np.float32, seed=1)
+    expected = flattened(cases.outcome(operation, "numpy", arguments))
+
+    def moved(x: Any) -> Any:
+        if isinstance(x, np.ndarray) and x.ndim:
+            flat = cupy().zeros(x.size + 1, x.dtype)[1:]
+            flat[...] = cupy().asarray(np.ascontiguousarray(x).ravel())
+            return flat.reshape(x.shape)
+        if isinstance(x, tuple) and hasattr(x, "_fields"):
+            return type(x)(*map(moved, x))
+        return type(x)(map(moved, x)) if isinstance(x, (list, tuple)) else to_device(x)
+
+    given = moved(draw_case(operation, np.float32, seed=1))
+    with full_precision():
+        result = registry.call(operation, *given)
+    found = cases.changed(operation, given) if operation in cases.IN_PLACE else result
+    for a, b in zip(flattened(found), expected, strict=True):
+        np.testing.assert_allclose(to_host(a), b, **cases.tolerance(b))
+
+
+@pytest.mark.parametrize("lonely", [np.inf, -np.inf, np.nan])
+def test_infinity_stays_what_it_is_in_full_precision(lonely: float, device: str) -> None:
+    rng = np.random.default_rng(0)
+    x, w = (rng.uniform(0.5, 1.5, shape).astype(np.float32) for shape in (X, W))
+    grad_y = rng.uniform(0.5, 1.5, (2, 12, 4, 3)).astype(np.float32)
+    window = conv_window(X, W)
+    x[0, 3, 2, 2] = w[5, 1, 0, 0] = grad_y[1, 4, 2, 1] = lonely
+    for operation, arguments in (
+        ("conv2d.forward", (x, w, None, window, 1)),
+        ("conv2d.grad_weight", (grad_y, x, window, 1)),
+    ):
+        (found,) = launched(operation, arguments)
+        with np.errstate(all="ignore"):
+            np.testing.assert_allclose(found, registry.call(operation, *arguments), rtol=1e-5)
+
+
+def test_what_is_too_large_for_a_grid_is_computed_in_another_way(device: str) -> None:
+    x, grad_y = np.ones((1, 2, 256, 257), np.float32), np.full((1, 2, 1, 2), 2, np.float32)
+    given = to_device((grad_y, x, conv_window(x.shape, (2, 1, 256, 256), groups=2), 2))
+    assert "algorithm 'direct'" in registry.explain("conv2d.grad_weight", *given), "depthwise: taps along z"
+    np.testing.assert_array_equal(registry.call("conv2d.grad_weight", *given).get(), np.full((2, 1, 256, 256), 4))
+    x, w = np.ones((1, 2 << 16, 1, 1), np.float32), np.ones((2 << 16, 2, 1, 1), np.float32)
+    given = to_device((x, w, None, conv_window(x.shape, w.shape, groups=1 << 16), 1 << 16))
+    assert "algorithm 'im2col'" in registry.explain("conv2d.forward", *given), "direct: groups along z"
+
+
 # ------------------------------------------------------------------------------------------------------ bad arguments
 
 

@@ -52,6 +52,18 @@ def test_a_declaration_is_read() -> None:
     assert signatures(SOURCE, {"real": "double"})[0].parameters[0].dtype == np.float64
 
 
+def test_an_alignment_may_follow_from_a_definition() -> None:
+    source = """
+#ifndef VECTOR
+#define VECTOR 4
+#endif
+__global__ void copy(const float* x, // (n) aligned VECTOR*4
+                     float* y, // (n) aligned 8
+                     int n) {}"""
+    for defines, aligned in (({}, 16), ({"VECTOR": "1"}, 4), ({"VECTOR": "2"}, 8)):
+        assert [p.alignment for p in signatures(source, defines)[0].parameters[:2]] == [aligned, 8]
+
+
 def test_sizes_follow_from_the_arrays_and_scalars_get_their_type() -> None:
     values = scale().bind(**good())
     assert list(values) == [p.name for p in scale().parameters]

@@ -178,7 +178,7 @@ class NoDeviceError(Exception):
     """What CuPy raises."""
 
 
-def fake(count: Any = 1, driver: int = 13000, works: Any = 12.0) -> Any:
+def fake(count: Any = 1, driver: int = 13000, works: Any = 20.0) -> Any:
     """A module like CuPy, as far as it is asked whether it computes."""
 
     def device_count() -> int:
@@ -237,6 +237,7 @@ def test_what_is_missing_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(runtime, "cupy", cupy)
     monkeypatch.setattr(runtime, "_driver", lambda: True)
+    monkeypatch.setattr(runtime, "_squared", lambda x: x @ x)
     runtime.why_unavailable.cache_clear()
     try:
         assert not cuda.is_available()
@@ -257,6 +258,7 @@ def test_what_is_missing_is_said_in_one_sentence(monkeypatch: pytest.MonkeyPatch
 def test_a_gpu_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "cupy", lambda: fake(3))
     monkeypatch.setattr(runtime, "_driver", lambda: True)
+    monkeypatch.setattr(runtime, "_squared", lambda x: x @ x)
     runtime.why_unavailable.cache_clear()
     try:
         with warnings.catch_warnings():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -286,6 +289,120 @@ def test_memory_of_graphs_counts(device):
     assert torch.cuda.memory_allocated() - before[0] < held
 
 
+def test_results_outlive_their_graph(device):
+    """CuPy's arrays do not keep the pool that they are of."""
+    g, x = torch.cuda.CUDAGraph(), torch.ones(1000, device=device)
+    before = torch.cuda.memory_reserved()
+    with torch.cuda.graph(g):
+        y = (x + 1) * 2
+    g.replay()
+    torch.cuda.synchronize()
+    while_captured = torch.cuda.memory_reserved()
+    del g
+    gc.collect()
+    assert y.tolist() == [4] * 1000
+    assert 4000 <= torch.cuda.memory_reserved() - before < while_captured - before  # what is between them is free
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        z = x + 1
+    g.replay()
+    g.reset()
+    assert z.tolist() == [2] * 1000
+
+
+def test_gradients_outlive_the_step(device):
+    t = Training(device).graphed()
+    t.run((4,) * 5)
+    expected = t.model.fc.bias.grad.cpu()
+    t.do = None
+    gc.collect()
+    assert torch.equal(t.model.fc.bias.grad.cpu(), expected)
+    assert not torch.isnan(expected).any()
+
+
+def test_what_a_failed_capture_made_can_be_read(device):
+    x, made = torch.ones(3, device=device), []
+    with pytest.raises(ZeroDivisionError):
+        capture(lambda: (made.append(x + 1), 1 / 0))
+    gc.collect()
+    made[0].fill_(2)
+    assert made[0].tolist() == [2, 2, 2]
+
+
+@pytest.mark.skipif(ON_GPU, reason="limits the stand-in's memory")
+def test_a_capture_fails_when_memory_is_exhausted(device):
+    """Then CuPy gives back what the pool keeps; but the kernels that are captured already write there."""
+    from tests import standin
+
+    part, whole = torch.ones(1 << 18, device=device), torch.ones(1 << 20, device=device)
+
+    def work():
+        for i in range(4):
+            _ = part * i  # 1 MiB each, two at a time; kept by the pool
+        del _
+        return whole * 2  # 4 MiB
+
+    torch.cuda.empty_cache()
+    g = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):  # what cuBLAS and the slots need is there
+        pass
+    g.reset()
+    with (
+        standin.memory_limit(torch.cuda.memory_reserved() + (4 << 20) + (600 << 10)),
+        pytest.raises(torch.cuda.OutOfMemoryError, match=r"4.00 MiB were asked.*The CUDA graph.*has 2.00 MiB so far"),
+        torch.cuda.graph(g),
+    ):
+        work()
+    with torch.cuda.graph(g):
+        y = work()
+    g.replay()
+    assert y.sum().item() == 1 << 21
+
+
+@pytest.mark.skipif(ON_GPU, reason="looks at the stand-in's memory")
+def test_workspaces_of_products(device, monkeypatch):
+    """Graphs have their own, for they may run beside each other; and those of streams are let go."""
+    from tests.standin import cublas
+
+    used = []
+    assert torch.cuda.is_available()  # which multiplies too
+    monkeypatch.setattr(cublas, "perform", lambda work, blocks, *_: used.append(blocks[-1]))
+    a, graphs = torch.eye(4).to(device), [torch.cuda.CUDAGraph() for _ in range(2)]
+    before = torch.cuda.memory_allocated()
+    _ = a @ a
+    for g in graphs:
+        side = torch.cuda.Stream()
+        with torch.cuda.graph(g):
+            _ = a @ a
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # its handle is made here, and outlives the graph
+                _ = a @ a
+            torch.cuda.current_stream().wait_stream(side)
+    _ = a @ a
+    assert len({id(block) for block in used}) == 6
+    assert [block.alive for block in used] == [False, *[True] * 5]  # what the stream had went before the captures
+    graphs.clear()
+    g = None
+    with torch.cuda.stream(side):
+        _ = a @ a
+    assert used[-1].alive
+    del _
+    torch.cuda.empty_cache()
+    assert not any(block.alive for block in used)
+    assert torch.cuda.memory_allocated() == before
+
+
+@pytest.mark.skipif(ON_GPU, reason="limits the stand-in's memory")
+def test_memory_that_is_kept_for_arrays_is_free_for_graphs(device):
+    from tests import standin
+
+    x = torch.ones(1 << 18, device=device)
+    step = torch.cuda.graph(lambda x: sum(y.sum() for y in [x * i for i in range(20)]), warmup=1)
+    with standin.memory_limit(torch.cuda.memory_reserved() + (64 << 20)):  # 32 of them for cuBLAS
+        expected = step(x).item()
+        assert step(x).item() == expected
+
+
 def test_begin_and_end_by_hand(device):
     g, x = torch.cuda.CUDAGraph(), torch.ones(2, device=device)
     with torch.cuda.stream(torch.cuda.Stream()):
@@ -471,6 +588,26 @@ def test_copies_from_several_threads(device):
     assert [[t.tolist() for t in results] for results in found] == [[[i, i] for i in range(50)]] * 4
 
 
+def test_errors_that_show_at_the_end_of_a_capture(device):
+    x, side = torch.ones(3, device=device), torch.cuda.Stream()
+
+    def catches():
+        with suppress(RuntimeError):
+            torch.cuda.synchronize()
+
+    def forks():
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            x.add_(1)
+
+    for work, says in ((catches, r"the program went on.*Invalidated"), (forks, r"wait_stream\(side\).*Unjoined")):
+        with pytest.raises(CaptureError, match=says):
+            capture(work)
+        assert not torch.cuda.is_current_stream_capturing()
+        capture(lambda: x + 1)
+    assert x.tolist() == [1, 1, 1]
+
+
 def test_other_errors_stay_what_they_are(device):
     x = torch.ones(3, device=device)
     with pytest.raises(ZeroDivisionError):
@@ -543,6 +680,61 @@ def test_what_does_not_fit_the_graph_any_more(device, change, says):
     change(t)
     with pytest.raises(CaptureError, match=says):
         t.run((4,))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda m: setattr(m[0].weight, "data", m[0].weight.data.clone()), "no longer in the memory where the graph"),
+        (lambda m: setattr(m[2].weight, "data", m[2].weight.data.clone()), r"\(2, 5\) is no longer in the memory"),
+        (lambda m: m.cpu(), "no longer in the memory"),
+        (lambda m: m[0].weight.requires_grad_(True), "was False when the graph was captured and is True now"),
+        (lambda m: m[2].bias.requires_grad_(False), "was True when the graph was captured and is False now"),
+    ],
+)
+def test_gradients_alone_notice_what_does_not_fit_any_more(device, change, says):
+    """Without a step of an optimiser in the graph, and with frozen weights."""
+    model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2)).to(device)
+    model[0].weight.requires_grad_(False)
+
+    def forward_and_backward(x):
+        model.zero_grad()
+        loss = model(x).square().sum()
+        loss.backward()
+        return loss
+
+    step, x = torch.cuda.graph(forward_and_backward, warmup=1), torch.ones(4, 3, device=device)
+    expected = step(x).item()
+    assert step(x).item() == step(x).item() == expected
+    model.load_state_dict({name: value.clone() for name, value in model.state_dict().items()})
+    assert step(x).item() == expected
+    change(model)
+    with pytest.raises(CaptureError, match=says):
+        step(x)
+
+
+def test_the_memory_that_a_graph_reads_is_kept(device):
+    scale, x, g = torch.full((1000,), 3.0, device=device), torch.ones(1000, device=device), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(g):
+        y = scale * x
+    del scale
+    others = [torch.zeros(1000, device=device) for _ in range(3)]
+    g.replay()
+    assert y.tolist() == [3] * 1000
+    assert not any(other.any() for other in others)
+
+
+def test_the_mode_of_a_module(device):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3)).to(device), torch.randn(8, 3).to(device)
+    for run in (torch.cuda.graph(model, warmup=0), torch.cuda.graph(model.forward, warmup=0)):
+        model.train()
+        run(x)
+        model.eval()
+        assert torch.equal(run(x), model(x).detach())
+        model[0].train()
+        assert not torch.equal(run(x), run(x))
+        assert run.captures == 3
 
 
 def test_weights_may_be_loaded(device):

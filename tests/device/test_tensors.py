@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minicnn_kernels import precision
 
 import minicnn
 from minicnn import nn
 from minicnn.core.errors import DeviceError
 
 from .conftest import ON_GPU
+from .twin import agree, on_host
 
 
 def test_tensors_move_as_in_pytorch(device: str) -> None:
@@ -312,6 +314,26 @@ def test_two_gpus(device: str) -> None:
         minicnn.cuda.set_device(0)
     with pytest.raises(DeviceError, match=r"there are 2 GPUs, numbered from 0. Fix: 'cuda:1' or less"):
         minicnn.zeros(1, device="cuda:2")
+
+
+def test_a_convolution_on_a_gpu_that_is_not_the_current_one(device: str) -> None:
+    if minicnn.cuda.device_count() < 2:
+        pytest.skip("there is one GPU")
+    layer = nn.Conv2d(8, 4, 3, padding=1)
+    x = minicnn.randn(2, 8, 5, 5)
+    found = []
+    with precision.set_conv_tf32(False):
+        for where in ("cpu", "cuda:1"):
+            layer = layer.to(where)
+            layer.zero_grad()
+            given = x.to(where).detach().requires_grad_()
+            y = layer(given)
+            y.square().sum().backward()
+            results = y, given.grad, layer.weight.grad, layer.bias.grad
+            assert all(t.device == minicnn.device(where) for t in results)
+            found.append([on_host(t) for t in results])
+    assert minicnn.cuda.current_device() == 0
+    agree(found[1], found[0], 1e-4)
 
 
 @pytest.mark.skipif(ON_GPU, reason="there may be one GPU")

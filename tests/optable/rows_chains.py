@@ -37,12 +37,30 @@ def _chain(library: Any) -> Callable[..., Any]:
     return Chain()
 
 
+def _dense(library: Any) -> Callable[..., Any]:
+    """Two layers of a dense block, whose concatenations wait."""
+    F = library.nn.functional
+
+    class Dense(library.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any, *layers: Any, end: str | None) -> Any:
+            x, *layers = (t.clone() for t in (x, *layers))
+            for w, scale, shift in (layers[:3], layers[3:]):
+                y = F.batch_norm(x, None, None, scale, shift, training=True)
+                x = library.cat([x, F.conv2d(F.relu(y), w, padding=1)], 1)
+            y = F.batch_norm(x, None, None, training=True)
+            return getattr(F, end)(y) if end else y
+
+    return Dense()
+
+
 @dataclass(frozen=True)
 class ChainOp(Op):
-    """A row whose function is the module above."""
+    """A row whose function is one of the modules above."""
+
+    module: Callable[[Any], Callable[..., Any]] = _chain
 
     def resolve(self, root: Any) -> Callable[..., Any]:
-        return _chain(root)
+        return self.module(root)
 
 
 def _draw(first: bool, norm: str | None) -> Callable[[Source], Case]:
@@ -66,9 +84,18 @@ def _draw(first: bool, norm: str | None) -> Callable[[Source], Case]:
     return draw
 
 
+def _draw_dense(s: Source) -> Case:
+    n, c, growth = (s.integer(2, 3) if s.batch is None else s.batch), s.integer(1, 3), s.integer(1, 3)
+    layers: list[Any] = []
+    for wide in (c, c + growth):
+        layers += s.normal(growth, wide, 3, 3), s.normal(wide), s.normal(wide)
+    return Case((s.normal(n, c, 4, 3), *layers), {"end": s.choice(("relu", None))})
+
+
 ROWS = [
     ChainOp("conv_then_rectifier", _draw(True, None), ""),
     ChainOp("conv_then_norm_of_the_batch", _draw(True, "training"), "", empty=False, float32_tolerance=1e-3),
     ChainOp("conv_then_frozen_norm", _draw(True, "evaluation"), ""),
     ChainOp("norm_of_the_batch_then_rectifier", _draw(False, "training"), "", empty=False, float32_tolerance=1e-3),
+    ChainOp("dense_block", _draw_dense, "", empty=False, float32_tolerance=1e-3, module=_dense),
 ]

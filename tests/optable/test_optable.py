@@ -162,7 +162,7 @@ def test_no_array_outlives_backward(op: Op, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_the_table_exercises_every_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Optimiser steps are compared in tests/optim, dropout's masks in tests/nn, cat and add in tests/kernels."""
+    """Optimiser steps are compared in tests/optim, dropout's masks in tests/nn, add in tests/kernels."""
     called: set[str] = set()
     select = registry.select
 
@@ -174,7 +174,7 @@ def test_the_table_exercises_every_kernel(monkeypatch: pytest.MonkeyPatch) -> No
     for op in ROWS:
         check(op, 6, lambda case, op=op: run_ours(op, case, arguments(case, "float64")))
     steps = {name for name in registry.operations() if name.endswith(".step")}
-    elsewhere = steps | {"dropout.forward", "dropout.grad", "cat.forward", "add.forward"}
+    elsewhere = steps | {"dropout.forward", "dropout.grad", "add.forward"}
     assert set(registry.operations("numpy")) - called == elsewhere
 
 

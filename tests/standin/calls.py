@@ -25,16 +25,20 @@ def view_of(owner: ndarray, view: np.ndarray) -> ndarray:
     return result
 
 
-def unwrapped(x: Any, owners: list[ndarray], what: str, mixed: bool = False) -> Any:
-    """The NumPy arrays behind device arrays; NumPy arrays themselves are refused, but for indices (``mixed``)."""
+def unwrapped(x: Any, owners: list[ndarray], what: str, mixed: bool = False, anywhere: bool = False) -> Any:
+    """The NumPy arrays behind device arrays; NumPy arrays themselves are refused, but for indices (``mixed``).
+
+    ``anywhere``: on other devices than the current one too.
+    """
     if isinstance(x, ndarray):
-        check_device(x.data.device_id)
+        if not anywhere:
+            check_device(x.data.device_id)
         owners.append(x)
         return x._a
     if isinstance(x, np.ndarray) and not mixed:
         raise TypeError(f"Unsupported type {type(x)} (in cupy.{what})")
     if isinstance(x, (tuple, list)):
-        return type(x)(unwrapped(v, owners, what, mixed) for v in x)
+        return type(x)(unwrapped(v, owners, what, mixed, anywhere) for v in x)
     return x
 
 
@@ -96,11 +100,13 @@ def call(
     kwargs = dict(kwargs or {})
     owners: list[ndarray] = []
     out = kwargs.pop("out", None)
-    a, k = unwrapped(args, owners, what, mixed), unwrapped_dict(kwargs, owners, what)
+    a, k = unwrapped(args, owners, what, mixed, True), unwrapped_dict(kwargs, owners, what)
     stream = current_stream()
     if stream.is_capturing() and what.removeprefix("ndarray.").startswith(CUBLAS):
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
     if waits:
+        for owner in owners:
+            check_device(owner.data.device_id)
         host_waits(what)
     with np.errstate(all="ignore"):
         result = function(*a, **k)
@@ -119,8 +125,10 @@ def call(
                 )
             if not np.can_cast(value.dtype, to.dtype, "same_kind"):
                 raise TypeError(f"output (typecode {value.dtype.char!r}) could not be coerced to {to.dtype.char!r}")
-    if not new:
+    if not new:  # views can be taken of arrays on any device
         return wrapped
+    for owner in owners:
+        check_device(owner.data.device_id)
     targets, sources = [array._a for array in new], [owner._a for owner in owners]  # a graph keeps no array alive
     first = [_arrays(result)]  # what is computed already; a graph computes it anew
 

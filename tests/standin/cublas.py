@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .memory import MemoryPointer
+from .memory import Block, MemoryPointer
 from .state import StandInError
 from .streams import Stream, current_stream, perform
 
@@ -63,6 +63,7 @@ class Library:
 
     def __init__(self) -> None:
         self._handles: dict[int, Stream | None] = {}
+        self._workspaces: dict[int, Block | None] = {}  # by handle
         for name, function in (
             ("cublasCreate_v2", self._create),
             ("cublasDestroy_v2", self._destroy),
@@ -90,7 +91,10 @@ class Library:
         return SUCCESS
 
     def _set_workspace(self, handle: Any, workspace: Any, size: int) -> int:
-        return SUCCESS if _address(workspace) % 256 == 0 else INVALID_VALUE
+        if _address(workspace) % 256:
+            return INVALID_VALUE
+        self._workspaces[_address(handle)] = MemoryPointer.block_at(_address(workspace))
+        return SUCCESS
 
     def _gemm(self, handle: Any, ta: int, tb: int, m: int, n: int, k: int, alpha: Any, *rest: Any) -> int:
         """C = alpha op(A) op(B) + beta C, for each of a stack; matrices lie column by column."""
@@ -110,8 +114,8 @@ class Library:
             return SUCCESS
         a, b, c = left.matrices(a_shape, count), right.matrices(b_shape, count), result.matrices((m, n), count)
         first, second = (SCALARS[compute].from_address(_address(x)).value for x in (alpha, beta))
-        found = (MemoryPointer.block_at(_address(stack.address)) for stack in (left, right, result))
-        blocks = [block for block in found if block is not None]
+        found = [MemoryPointer.block_at(_address(stack.address)) for stack in (left, right, result)]
+        blocks = [block for block in (*found, self._workspaces.get(_address(handle))) if block is not None]
         checks = [block.guards("cublasGemmStridedBatchedEx") for block in blocks]
 
         def work() -> None:

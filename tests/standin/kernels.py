@@ -80,6 +80,8 @@ class RawKernel:
             raise TypeError("args must be a tuple or a list")
         if not isinstance(grid, tuple) or not isinstance(block, tuple):
             raise TypeError(f"grid and block must be tuples; got {grid!r} and {block!r}")
+        if max(grid[1:], default=1) > 65535:
+            raise StandInError(f"{self.name}: a GPU has 65535 blocks along y and z at most; got the grid {grid}")
         if shared_mem > self.max_dynamic_shared_size_bytes:
             raise StandInError(
                 f"{self.name}: {shared_mem} bytes of dynamic shared memory need "

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import hooks, spec
-from .state import STATE, StandInError
+from .state import STATE, NotModelled, StandInError
 from .streams import Device, Stream, current_device, current_stream, host_waits, perform
 
 UNIT = 512  # bytes; what CuPy's pools round up to
@@ -33,7 +33,7 @@ class Block:
 
     def __init__(self, size: int, device: int) -> None:
         if _held[device] + size > STATE.memory:
-            raise spec.real().cuda.memory.OutOfMemoryError(size, _held[device])
+            raise spec.cuda_error(spec.OUT_OF_MEMORY)
         self.size, self.device_id = size, device
         self._raw = np.empty(size + 2 * GUARD + UNIT, np.uint8)
         self._at = -(self._raw.ctypes.data + GUARD) % UNIT + GUARD  # aligned as cudaMalloc does
@@ -77,31 +77,56 @@ class Block:
             raise spec.cuda_error(spec.ILLEGAL_ADDRESS)
 
     def give_back(self) -> None:
-        """To the driver, for good."""
+        """To the driver, for good: who touches it from now on is told of an illegal address."""
         if self.alive:
             self.alive = False
             self._account[self.device_id] -= self.size
 
 
 class Memory:
-    """``cupy.cuda.Memory``: a block that belongs to its owner; dies with the last pointer into it."""
+    """``cupy.cuda.Memory``: taken from the driver; goes back there with the last reference to it."""
 
-    def __init__(self, size: int, block: Block | None = None, pool: MemoryPool | None = None) -> None:
-        self.size = size
-        self.block = block or Block(size, current_device())
+    def __init__(self, size: int) -> None:
+        self._is(Block(size, current_device()), size)
         self.block.hand_out(size)
-        self.pool = pool
-        self.ptr, self.device_id = self.block.ptr if size else 0, self.block.device_id
+
+    def _is(self, block: Block, size: int) -> None:
+        self.block, self.size = block, size
+        self.ptr, self.device_id = block.ptr if size else 0, block.device_id
         self.device = Device(self.device_id)
 
     def __del__(self) -> None:
-        block = getattr(self, "block", None)
-        if block is None:
-            return
-        if self.pool is None:
+        if (block := getattr(self, "block", None)) is not None:
             block.give_back()
-        else:
-            self.pool._take_back(block, id(self))
+
+
+class PooledMemory(Memory):
+    """``cupy.cuda.PooledMemory``: does not keep the pool alive, to which its memory belongs."""
+
+    def __init__(self, memory: Memory, size: int, pool: MemoryPool) -> None:
+        self._is(memory.block, size)
+        self.block.hand_out(size)
+        self.pool = weakref.ref(pool)
+
+    def __del__(self) -> None:
+        if (pool := self.pool()) is not None:
+            pool._take_back(self.block, id(self))
+
+
+class UnownedMemory(Memory):
+    """``cupy.cuda.UnownedMemory``: that of somebody else, who is kept alive."""
+
+    def __init__(self, ptr: int, size: int, owner: Any, device_id: int = -1) -> None:
+        if ptr == 0 and device_id < 0:
+            raise RuntimeError("Device ID is required for null pointers.")
+        block = _blocks.get(ptr) if ptr else Block(0, device_id)
+        if block is None:
+            raise NotModelled("UnownedMemory of what does not begin a block of memory")
+        self._is(block, size)
+        self._owner = owner
+
+    def __del__(self) -> None:
+        """Whose it is gives it back."""
 
 
 class MemoryPointer:
@@ -180,15 +205,19 @@ def _host_view(mem: Any, size: int) -> np.ndarray:
 
 
 class MemoryPool:
-    """``cupy.cuda.MemoryPool``: keeps what was freed, and hands it out again; counts for the current device."""
+    """``cupy.cuda.MemoryPool``: keeps what was freed, and hands it out again; counts for the current device.
 
-    def __init__(self, allocator: Any = None) -> None:
-        self._free: dict[int, dict[int, list[Block]]] = defaultdict(lambda: defaultdict(list))  # by device and size
+    All of its memory goes back to the driver with the pool, also what arrays use: their memory does not keep it alive.
+    """
+
+    def __init__(self, allocator: Callable[[int], MemoryPointer] | None = None) -> None:
+        self._allocator = allocator or malloc
+        self._free: dict[int, dict[int, list[Memory]]] = defaultdict(lambda: defaultdict(list))  # by device and size
+        self._in_use: dict[int, Memory] = {}  # by the number of the block
         self._used: dict[int, int] = defaultdict(int)
         self._total: dict[int, int] = defaultdict(int)
         self._limit: dict[int, int] = defaultdict(int)
         self._lock = threading.RLock()
-        self._closed = False
 
     def malloc(self, size: int) -> MemoryPointer:
         size = int(size)
@@ -196,43 +225,47 @@ class MemoryPool:
         hooks.told("malloc_preprocess", device_id=device, size=size, mem_size=rounded)
         with self._lock:
             found = self._free[device][rounded]
-            if found:
-                block = found.pop()
-            else:
-                limit = self._limit[device]
-                if limit and self._total[device] + rounded > limit:
-                    raise spec.real().cuda.memory.OutOfMemoryError(rounded, self._total[device], limit)
-                try:
-                    block = Block(rounded, device)
-                except MemoryError:
-                    self.free_all_blocks()
-                    block = Block(rounded, device)
-                self._total[device] += rounded
+            whole = found.pop() if found else self._from_the_driver(rounded, device)
+            self._in_use[id(whole.block)] = whole
             self._used[device] += rounded
         STATE.counts["allocations"] += 1
-        memory = Memory(size, block, self)
+        memory = PooledMemory(whole, size, self)
         facts = {"device_id": device, "size": size, "mem_size": rounded}
         hooks.told("malloc_postprocess", **facts, mem_ptr=memory.ptr, pmem_id=id(memory))
         return MemoryPointer(memory, 0)
+
+    def _from_the_driver(self, size: int, device: int) -> Memory:
+        """As CuPy does it: if there is no more, what the pool keeps goes back to the driver, and then once more."""
+        out_of_memory = spec.real().cuda.memory.OutOfMemoryError
+        limit = self._limit[device]
+        if limit and self._total[device] + size > limit:
+            raise out_of_memory(size, self._total[device], limit)
+        for last in (False, True):
+            try:
+                whole: Memory = self._allocator(size).mem
+                self._total[device] += size
+                return whole
+            except spec.real().cuda.runtime.CUDARuntimeError as error:
+                if error.status != spec.OUT_OF_MEMORY:
+                    raise
+                if last:
+                    raise out_of_memory(size, self._total[device]) from None
+            self.free_all_blocks()
+        raise AssertionError("not reached")
 
     def _take_back(self, block: Block, number: int) -> None:
         facts = {"device_id": block.device_id, "mem_size": block.size, "mem_ptr": block.ptr, "pmem_id": number}
         hooks.told("free_preprocess", **facts)
         with self._lock:
             self._used[block.device_id] -= block.size
-            if self._closed:
-                block.give_back()
-                return
-            self._free[block.device_id][block.size].append(block)
+            self._free[block.device_id][block.size].append(self._in_use.pop(id(block)))
         hooks.told("free_postprocess", **facts)
 
     def free_all_blocks(self, stream: Stream | None = None) -> None:
         with self._lock:
-            for blocks in self._free[current_device()].values():
-                for block in blocks:
-                    self._total[block.device_id] -= block.size
-                    block.give_back()
-                blocks.clear()
+            for size, several in self._free[current_device()].items():
+                self._total[current_device()] -= size * len(several)
+                several.clear()
 
     def used_bytes(self) -> int:
         return self._used[current_device()]
@@ -253,13 +286,6 @@ class MemoryPool:
 
     def get_limit(self) -> int:
         return self._limit[current_device()]
-
-    def __del__(self) -> None:  # the memory goes back with the pool; a graph that uses it is broken from now on
-        self._closed = True
-        for blocks in self.__dict__.get("_free", {}).values():
-            for several in blocks.values():
-                for block in several:
-                    block.give_back()
 
 
 class PinnedMemoryPool:
@@ -340,7 +366,6 @@ def using_allocator(allocator: Callable[[int], MemoryPointer] | None = None) -> 
 
 def malloc(size: int) -> MemoryPointer:
     """Straight from the driver."""
-    STATE.counts["allocations"] += 1
     return MemoryPointer(Memory(size), 0)
 
 

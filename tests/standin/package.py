@@ -95,9 +95,9 @@ def _runtime() -> types.ModuleType:
         return STATE.devices
 
     def properties(device: int) -> dict[str, Any]:
-        streams_device(device)
+        major, minor = map(int, streams_device(device).compute_capability)
         return {
-            "name": b"Stand-in for a GPU", "major": 9, "minor": 0, "multiProcessorCount": 4, "warpSize": 32,
+            "name": b"Stand-in for a GPU", "major": major, "minor": minor, "multiProcessorCount": 4, "warpSize": 32,
             "totalGlobalMem": STATE.memory, "maxThreadsPerBlock": 1024, "sharedMemPerBlockOptin": 227 << 10,
         }  # fmt: skip
 
@@ -130,7 +130,7 @@ def _cuda() -> types.ModuleType:
     module.__path__ = []  # type: ignore[attr-defined]
     exported = {
         streams: "Device Event ExternalStream Graph Stream get_elapsed_time",
-        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool alloc "
+        memory: "Memory MemoryPointer MemoryPool PinnedMemoryPointer PinnedMemoryPool UnownedMemory alloc "
         "alloc_pinned_memory get_allocator set_allocator using_allocator",
     }
     for source, names in exported.items():
@@ -138,7 +138,7 @@ def _cuda() -> types.ModuleType:
             setattr(module, name, getattr(source, name))
     module.MemoryHook = hooks.MemoryHook  # type: ignore[attr-defined]
     parts = {
-        "device": {"Device": streams.Device, "get_compute_capability": lambda: "90"},
+        "device": {"Device": streams.Device, "get_compute_capability": lambda: streams.Device().compute_capability},
         "graph": {"Graph": streams.Graph},
         "memory": {"OutOfMemoryError": spec.real().cuda.memory.OutOfMemoryError, "MemoryPool": memory.MemoryPool},
         "stream": {"Event": streams.Event, "Stream": streams.Stream, "get_current_stream": streams.current_stream},

@@ -28,6 +28,7 @@ class State:
     counts: Counter[str] = field(default_factory=Counter)
     devices: int = 2
     memory: int = 1 << 34  # bytes of each device
+    capabilities: dict[int, str] = field(default_factory=dict)  # of a device, where it is not "90"
     checked: bool = False  # run kernels with the executor's checks of bounds and races
 
     def reset(self) -> None:

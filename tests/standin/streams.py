@@ -84,7 +84,7 @@ class Device:
 
     @property
     def compute_capability(self) -> str:
-        return "90"
+        return STATE.capabilities.get(self.id, "90")
 
     @property
     def attributes(self) -> dict[str, int]:
@@ -108,8 +108,6 @@ class Graph:
         self._work, self._blocks = work, list(blocks)
 
     def launch(self, stream: Stream | None = None) -> None:
-        for block in self._blocks:
-            block.check_alive("the graph")
         stream = stream or current_stream()
 
         def run() -> None:
@@ -134,6 +132,7 @@ class Capture:
         self.work: list[Callable[[], None]] = []
         self.blocks: dict[int, Block] = {}
         self.joined: set[Stream] = set()
+        self.waited_for: set[Stream] = set()  # of these, by the others, for all that they have to do
         self.broken = False
 
 
@@ -146,14 +145,14 @@ class Event:
         self.ptr = id(self)
 
     def record(self, stream: Stream | None = None) -> None:
-        self._capture = (stream or current_stream())._capture
+        self._stream = stream or current_stream()
+        self._capture = self._stream._capture
         self._time = time.perf_counter()
 
     @property
     def done(self) -> bool:
-        if self._capture is not None:
-            raise spec.cuda_error(spec.CAPTURE_UNSUPPORTED)
-        return True
+        """CuPy takes any status but success for "not yet", also that the event is part of a capture."""
+        return self._capture is None
 
     def synchronize(self) -> None:
         synchronise("Event.synchronize()", capture=self._capture)
@@ -224,6 +223,8 @@ class Stream:
             event._capture.joined.add(self)
             self._capture = event._capture
             _capturing.add(self)
+        if event._capture is not None:
+            event._capture.waited_for.add(event._stream)
 
     def begin_capture(self, mode: int | None = None) -> None:
         if self.ptr == 0:
@@ -242,6 +243,8 @@ class Stream:
             _capturing.discard(stream)
         if capture.broken:
             raise spec.cuda_error(spec.CAPTURE_INVALIDATED)
+        if capture.joined - capture.waited_for:
+            raise spec.cuda_error(spec.CAPTURE_UNJOINED)
         return Graph(capture.work, capture.blocks.values())
 
     def is_capturing(self) -> bool:
@@ -278,12 +281,15 @@ def capture_of(stream: Stream | None = None) -> Capture | None:
 
 def perform(work: Callable[[], None], blocks: Iterable[Block], count: str, stream: Stream | None = None) -> None:
     """Do work on a stream: now, or, while it captures, whenever the graph is launched."""
-    capture = capture_of(stream)
+    capture, blocks = capture_of(stream), list(blocks)
+    for block in blocks:
+        block.check_alive(count)
     if capture is None:
         STATE.counts[count] += 1
         work()
         return
     STATE.counts["captured"] += 1
+    capture.waited_for.discard(stream or current_stream())
     capture.work.append(work)
     capture.blocks.update((id(block), block) for block in blocks)
 

@@ -208,6 +208,25 @@ def test_device_arrays_of_two_devices_do_not_mix(cp):
         cp.cuda.Device(2).use()
 
 
+def test_views_can_be_taken_of_arrays_on_any_device(cp):
+    with cp.cuda.Device(1):
+        y = cp.asarray(FLOATS)
+    for view in (y.T, y.transpose(1, 0), y.reshape(4, 3), y[1:, ::2], y.swapaxes(0, 1), np.broadcast_to(y, (2, 3, 4))):
+        assert view.data.device_id == 1
+        assert view.data.ptr >= y.data.ptr
+    for computes in (
+        lambda: y.T.reshape(2, 6),
+        lambda: y[cp.asarray([0, 1])],
+        lambda: y[y > 0],
+        lambda: cp.ascontiguousarray(y.T),
+        lambda: np.nonzero(y),
+        lambda: np.exp(y),
+        lambda: y.sum(),
+    ):
+        with pytest.raises(ValueError, match="array device = 1 while current = 0"):
+            computes()
+
+
 def test_nothing_is_left_behind(cp):
     import sys
 

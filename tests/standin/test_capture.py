@@ -80,12 +80,12 @@ def test_what_cannot_be_captured(cp, mistake, error, says):
 
 def test_copies_from_the_host_are_recorded_and_the_replays_have_other_numbers(cp):
     """CuPy refuses none of them; the memory from which they are copied serves others by the time of a replay."""
-    x = cp.arange(3.0)
+    pool, x = cp.cuda.MemoryPool(), cp.arange(3.0)
 
     def work():
         return cp.asarray([1.0, 2.0]), x[[0, 1]], x[np.array([0, 1])]
 
-    graph, (y, *picked) = captured(cp, work)
+    graph, (y, *picked) = captured(cp, work, pool)
     graph.launch()
     assert np.isnan(y.get()).all()
     assert all(part.get().tolist() != [0, 1] for part in picked)
@@ -164,6 +164,28 @@ def test_streams_join_a_capture(cp):
     assert not y.get().any()
     graph.launch()
     assert y.get().all()
+
+
+def test_streams_that_nobody_waits_for(cp):
+    first, second = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
+    x, y = cp.ones(3, "f"), cp.zeros(3, "f")
+    first.begin_capture()
+    second.wait_event(first.record())
+    first.wait_event(second.record())
+    with second:
+        y[...] = x
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="cudaErrorStreamCaptureUnjoined"):
+        first.end_capture()
+    assert not first.is_capturing()
+    assert not second.is_capturing()
+
+
+def test_a_captured_event_is_not_done(cp):
+    stream = cp.cuda.Stream(non_blocking=True)
+    stream.begin_capture()
+    assert not stream.record().done
+    stream.end_capture()
+    assert stream.record().done
 
 
 def test_times(cp):

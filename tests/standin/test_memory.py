@@ -65,6 +65,37 @@ def test_private_pools(cp):
     del x
 
 
+def test_arrays_do_not_keep_their_pool(cp):
+    pool = cp.cuda.MemoryPool()
+    with cp.cuda.using_allocator(pool.malloc):
+        x = cp.zeros(3, "f")
+    memory = cp.cuda.UnownedMemory(x.data.ptr, 12, (pool, x), 0)
+    y = cp.ndarray((3,), "f", cp.cuda.MemoryPointer(memory, 0))
+    del pool, memory, x
+    assert y.get().tolist() == [0, 0, 0]
+    pool = cp.cuda.MemoryPool()
+    with cp.cuda.using_allocator(pool.malloc):
+        x = cp.zeros(3, "f")
+    del pool
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="cudaErrorIllegalAddress"):
+        x.get()
+
+
+def test_the_allocator_of_a_pool(cp):
+    """Of its errors, a pool knows CUDA's alone."""
+
+    def limited(size):
+        if size > 1024:
+            raise MemoryError("enough")
+        return cp.cuda.MemoryPointer(cp.cuda.Memory(size), 0)
+
+    pool = cp.cuda.MemoryPool(limited)
+    pool.malloc(1024)
+    with pytest.raises(MemoryError, match="enough"):
+        pool.malloc(2048)
+    assert pool.free_bytes() == 1024
+
+
 def test_pinned_memory(cp):
     import cupyx
 

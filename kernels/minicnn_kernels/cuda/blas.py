@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from ctypes import c_int, c_longlong, c_size_t, c_void_p
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ WORKSPACE = 32 << 20  # bytes; what NVIDIA recommends for its newest GPUs
 
 _ARGUMENTS = {
     "cublasCreate_v2": (c_void_p,),
+    "cublasDestroy_v2": (c_void_p,),
     "cublasSetStream_v2": (c_void_p, c_void_p),
     "cublasSetWorkspace_v2": (c_void_p, c_void_p, c_size_t),
     "cublasGemmStridedBatchedEx": (
@@ -55,7 +57,10 @@ def library() -> Any:
     from cuda import pathfinder  # comes with CuPy
 
     try:
-        return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublas").abs_path)
+        path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        if path is None:  # which to ctypes means this program
+            raise OSError("it is in memory already, and nothing says from which file")
+        return ctypes.CDLL(path)
     except Exception as error:
         raise BackendError(
             f"cuBLAS cannot be loaded ({error}). Fix: pip install 'cupy-cuda13x[ctk]', or the CUDA toolkit's libcublas"
@@ -85,15 +90,28 @@ def lines(shape: tuple[int, ...], strides: tuple[int, ...]) -> Lines | None:
     return None
 
 
+Workspaces = dict[tuple[int, int], Any]  # memory, by GPU and stream
+
+
 class Cublas:
     """The library, with a handle and a workspace for each GPU and stream.
 
-    The workspace is made with the handle, so that nothing is allocated while a stream captures.
+    A CUDA graph has workspaces of its own, for its products run beside those of the stream that it was captured on.
+
+    Parameters
+    ----------
+    cupy : module
+    malloc : callable
+        An allocator of CuPy, for the workspaces.
     """
 
-    def __init__(self, cupy: Any) -> None:
+    def __init__(self, cupy: Any, malloc: Callable[[int], Any]) -> None:
         self._cupy, self._library = cupy, library()
-        self._handles: dict[tuple[int, int], tuple[c_void_p, Any]] = {}
+        self._malloc = malloc  # not that of a graph, whose memory the handles outlive
+        self._handles: dict[tuple[int, int], c_void_p] = {}
+        self._given: dict[tuple[int, int], Any] = {}  # the workspace that each handle has now
+        self._workspaces: Workspaces = {}
+        self._of_the_graph: Workspaces | None = None  # that is captured
         self._lock = threading.Lock()
         for name, arguments in _ARGUMENTS.items():
             function = getattr(self._library, name)
@@ -104,22 +122,64 @@ class Cublas:
         if status:
             raise BackendError(f"{name} failed: {STATUS.get(status, f'status {status}')}")
 
-    def _handle(self) -> c_void_p:
+    def prepare(self) -> None:
+        """Make the handle of the current stream: in some modes it cannot be made while the stream is recorded."""
+        with self._lock:
+            self._handle(self._here())
+
+    def _here(self) -> tuple[int, int]:
+        """The current GPU and stream."""
+        return self._cupy.cuda.Device().id, self._cupy.cuda.get_current_stream().ptr
+
+    def _handle(self, here: tuple[int, int]) -> c_void_p:
         """The handle of the current GPU and stream."""
-        device, stream = self._cupy.cuda.Device().id, self._cupy.cuda.get_current_stream().ptr
-        if (device, stream) not in self._handles:
+        if here not in self._handles:
             handle = c_void_p()
             self._call("cublasCreate_v2", ctypes.byref(handle))
-            workspace = self._cupy.empty(WORKSPACE, np.uint8)
-            self._call("cublasSetStream_v2", handle, stream)
-            self._call("cublasSetWorkspace_v2", handle, workspace.data.ptr, WORKSPACE)
-            self._handles[device, stream] = handle, workspace
-        return self._handles[device, stream][0]
+            self._call("cublasSetStream_v2", handle, here[1])
+            self._handles[here] = handle
+        return self._handles[here]
 
-    def prepare(self) -> None:
-        """Make the handle of the current stream: while the stream is recorded, it cannot be made."""
+    def _ready(self) -> c_void_p:
+        """The handle of the current GPU and stream, with its workspace."""
+        here = self._here()
+        handle, workspaces = self._handle(here), self._workspaces
+        if self._of_the_graph is not None and self._cupy.cuda.get_current_stream().is_capturing():
+            workspaces = self._of_the_graph
+        if here not in workspaces:
+            workspaces[here] = self._malloc(WORKSPACE)
+        if self._given.get(here) is not workspaces[here]:
+            self._call("cublasSetWorkspace_v2", handle, workspaces[here].ptr, WORKSPACE)
+            self._given[here] = workspaces[here]
+        return handle
+
+    def release(self) -> None:
+        """Let go of the workspaces, except those of graphs; the next product on a stream makes another one."""
         with self._lock:
-            self._handle()
+            self._workspaces.clear()
+            self._given.clear()
+
+    @contextmanager
+    def captured(self) -> Iterator[Workspaces]:
+        """While a graph is captured: the workspaces that it needs for as long as it is replayed."""
+        workspaces: Workspaces = {}
+        with self._lock:
+            self._of_the_graph = workspaces
+        try:
+            yield workspaces
+        finally:
+            with self._lock:
+                self._of_the_graph = None
+                for here in workspaces:  # the handle gets another one before its next product
+                    self._given.pop(here, None)
+
+    def close(self) -> None:
+        """Give back the handles and their memory."""
+        with self._lock:
+            while self._handles:
+                self._call("cublasDestroy_v2", self._handles.popitem()[1])
+            self._given.clear()
+            self._workspaces.clear()
 
     def gemm(self, a: Any, b: Any, out: Any, tf32: bool = False) -> None:
         """``out = a @ b`` for stacks of matrices ``(..., M, K)`` and ``(..., K, N)``, on the current stream.
@@ -157,7 +217,7 @@ class Cublas:
         one, zero = number(1), number(0)
         kind, compute = TYPES[out.dtype.name], COMPUTE["tf32" if tf32 and out.dtype.itemsize == 4 else out.dtype.name]
         with self._lock:  # a handle is for one thread at a time
-            handle = self._handle()
+            handle = self._ready()
             for count, starts, distances in _stacks(out.shape[:-2], a, b, out):
                 self._call(
                     "cublasGemmStridedBatchedEx", handle, int(columns.transposed), int(rows.transposed), n, m, k,

@@ -2,7 +2,8 @@
 
 A launch costs the CPU some microseconds, and in small layers that is most of the time. So what follows from shapes and
 element types alone is found out once and kept as a `Plan`: that the arguments fit the declaration, the compiled
-function, the number of blocks, the sizes.
+function, the number of blocks, the sizes. What follows from addresses is looked at in every launch: whether they are
+multiples of what the kernel reads at once, and whether no array lies in another that is written to.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Plan(NamedTuple):
         The arguments, in order, as far as they are known: sizes again.
     rest : list of (int, str, callable)
         Where each other argument goes, its name, and what makes it ready.
+    apart : list of (str, int, int)
+        The arrays that must be apart, or aligned: name, bytes, and what the address must be a multiple of.
     """
 
     kernel: Kernel
@@ -47,6 +50,7 @@ class Plan(NamedTuple):
     sizes: dict[str, Any]
     values: list[Any]
     rest: list[tuple[int, str, Callable[[Any], Any]]]
+    apart: list[tuple[str, int, int]]
 
 
 @cache
@@ -92,7 +96,7 @@ def launch(name: str, arguments: Mapping[str, Any]) -> None:
         elif given in SIZES:
             identity.append(x)
         elif isinstance(x, list):
-            identity.append(x[0].dtype if x and hasattr(x[0], "dtype") else list)
+            identity.append(frozenset([v.dtype for v in x]) if x and hasattr(x[0], "strides") else list)
     key = tuple(identity)
     known = plans()
     plan = known.get(key)
@@ -101,6 +105,8 @@ def launch(name: str, arguments: Mapping[str, Any]) -> None:
         if len(known) >= MOST_PLANS:
             known.clear()
         known[key] = plan
+    elif not _apart(plan, arguments):
+        plan.kernel.signature.bind(**arguments)  # says what is wrong, unless what overlaps is only read
     grid = plan.kernel.grid({**plan.sizes, **arguments}) if plan.grid is None else plan.grid
     if 0 in grid:
         return
@@ -128,7 +134,23 @@ def _planned(name: str, arguments: Mapping[str, Any]) -> Plan:
             ready = _structure_of(p.array, p.most) if p.most else _pointer if p.array else p.dtype.type
             rest.append((place, p.name, ready))
     lists = any(p.most for p in kernel.signature.parameters)
-    return Plan(kernel, runtime.compiled(kernel), None if lists else kernel.grid(bound), sizes, values, rest)
+    grid, apart = None if lists else kernel.grid(bound), []
+    for p in kernel.signature.parameters:
+        x = bound[p.name]
+        if p.array and not p.most and x is not None and x.size and (p.restrict or p.alignment > x.itemsize):
+            apart.append((p.name, x.nbytes, p.alignment))
+    return Plan(kernel, runtime.compiled(kernel), grid, sizes, values, rest, apart)
+
+
+def _apart(plan: Plan, arguments: Mapping[str, Any]) -> bool:
+    """Whether every array lies at an address that it may have, and behind the end of the one before it."""
+    lying = sorted([(arguments[name].data.ptr, size, multiple) for name, size, multiple in plan.apart])
+    end = 0
+    for start, size, multiple in lying:
+        if start < end or start % multiple:
+            return False
+        end = start + size
+    return True
 
 
 NULL = np.intp(0)  # a pointer to nothing, for an array that is left out

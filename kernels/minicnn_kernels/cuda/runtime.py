@@ -87,7 +87,7 @@ def why_unavailable() -> str | None:
     try:  # NVRTC, cuBLAS and a context are needed, not a device alone
         ones = cp.ones((2, 2), "float32")
         copied = cp.ElementwiseKernel("T x", "T y", "y = x", "minicnn_probe")(ones)
-        right = float((ones @ ones + copied).sum()) == 12
+        right = float((ones @ ones + _squared(ones) + copied).sum()) == 20
     except Exception as error:
         return (
             f"CuPy sees {count} GPU{'s' * (count > 1)} but cannot compute ({type(error).__name__}: {error}); if a "
@@ -100,10 +100,20 @@ def why_unavailable() -> str | None:
     return None
 
 
+def _squared(x: Any) -> Any:
+    """``x @ x`` by our cuBLAS, which may be another file than that of CuPy's products."""
+    pool = cupy().get_default_memory_pool()
+    product, library = cupy().empty_like(x), Cublas(cupy(), pool.malloc)
+    library.gemm(x, x, product)
+    library.close()
+    pool.free_all_blocks()  # its workspace of 32 MiB is not needed before there are products
+    return product
+
+
 @cache
-def capability() -> int:
-    """The compute capability of the first GPU, as 90 for 9.0."""
-    return int(cupy().cuda.Device(0).compute_capability)
+def capability(device: int) -> int:
+    """The compute capability of a GPU, as 90 for 9.0."""
+    return int(cupy().cuda.Device(device).compute_capability)
 
 
 # --------------------------------------------------------------------------------------------------------- kernels
@@ -123,10 +133,10 @@ def _module(file: str, defines: tuple[tuple[str, str], ...]) -> Any:
 def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
     """What to raise when NVIDIA's compiler refuses a kernel of the table."""
     defines = ", ".join(f"{name}={value}" for name, value in kernel.defines.items()) or "none"
-    least = min(kernel.architectures)
+    least, found = min(kernel.architectures), capability(cupy().cuda.runtime.getDevice())
     return BackendError(
         f"the CUDA kernel {kernel.function} of {kernel.file} (definitions: {defines}) does not compile for this GPU, "
-        f"whose compute capability is {capability() / 10}; it is written for {least / 10} and newer. Fix: on an older "
+        f"whose compute capability is {found / 10}; it is written for {least / 10} and newer. Fix: on an older "
         "GPU, use_backend('numpy') computes there without these kernels; else repair NVRTC: "
         f"pip install 'cupy-cuda13x[ctk]'. The compiler says:\n{error}"
     )
@@ -135,7 +145,7 @@ def not_compiled(kernel: Kernel, error: Exception) -> BackendError:
 @cache
 def blas() -> Cublas:
     """cuBLAS, loaded at the first call."""
-    return Cublas(cupy())
+    return Cublas(cupy(), explaining(cupy().get_default_memory_pool().malloc))
 
 
 # ---------------------------------------------------------------------------------------------------------- memory
@@ -154,18 +164,19 @@ def explaining(malloc: Callable[[int], Any]) -> Callable[[int], Any]:
     return allocate
 
 
-def out_of_memory(size: int) -> DeviceMemoryError:
-    """What to raise when so many bytes cannot be had."""
+def out_of_memory(size: int, graphs: Any = None) -> DeviceMemoryError:
+    """What to raise when so many bytes cannot be had; ``graphs``: the pool of a CUDA graph that asked for them."""
     pool = cupy().get_default_memory_pool()
     free, total = cupy().cuda.runtime.memGetInfo()
     used, unused, limit = pool.used_bytes(), pool.free_bytes(), pool.get_limit()
+    captured = "" if graphs is None else f" The CUDA graph that is captured has {_bytes(graphs.total_bytes())} so far."
     limited = f", of which this process may have {_bytes(limit)}" if limit else ""
     return DeviceMemoryError(
         f"the GPU is out of memory: {_bytes(size)} were asked for, and {_bytes(free)} are free of {_bytes(total)}"
         f"{limited}. The arrays of this process hold {_bytes(used)}; {_bytes(unused)} more are kept for new arrays, in "
-        "pieces that are too small. Fix: a smaller batch; evaluate under no_grad(), where nothing is kept for a "
-        "backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses keeps "
-        "their graphs)"
+        f"pieces that are too small.{captured} Fix: a smaller batch; evaluate under no_grad(), where nothing is kept "
+        "for a backward pass; del results that are no longer needed (loss.item() keeps a number, a list of losses "
+        "keeps their graphs)"
     )
 
 

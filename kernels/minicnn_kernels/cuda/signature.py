@@ -10,8 +10,9 @@ declaration is the only place that says what a kernel takes; the shape of an arr
         const float* bias,             // (c) or null
         int n, int c, float factor)
 
-``const`` is read only, ``or null`` may be None, ``aligned 16`` asks for addresses that are multiples of 16 bytes. A
-size is a number, a name, or an expression of names such as ``n*c``. Scalars that are sizes need not be given: they
+``const`` is read only, ``or null`` may be None, ``aligned 16`` asks for addresses that are multiples of 16 bytes, and
+``aligned VECTOR*4`` for multiples of what ``-DVECTOR`` says. A size is a number, a name, or an expression of names such
+as ``n*c``. Scalars that are sizes need not be given: they
 follow from the arrays.
 
 A parameter of the type ``Arrays`` takes a list of arrays of one element type, and ``Numbers`` a list of whole numbers
@@ -51,7 +52,7 @@ _DECLARED = re.compile(
     r"__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\("
 )
 _PIECE = re.compile(r"//([^\n]*)|/\*(.*?)\*/|([,()])|([^,()/]+|/)", re.S)
-_NOTE = re.compile(r"\((?P<shape>[^)]*)\)(?P<null> or null)?(?: aligned (?P<align>\d+))?")
+_NOTE = re.compile(r"\((?P<shape>[^)]*)\)(?P<null> or null)?(?: aligned (?P<align>[\w*]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,5 +368,5 @@ def _parameter(kernel: str, declaration: str, note: str, names: Mapping[str, str
     if told is None:
         return Parameter(name, ctype, dtype, array, read_only, restrict, alignment=max(alignment, dtype.itemsize))
     shape = tuple(size.strip() for size in told["shape"].split(",") if size.strip())
-    alignment = max(alignment, dtype.itemsize, int(told["align"] or 1))
+    alignment = max(alignment, dtype.itemsize, _value(told["align"] or "1", names))
     return Parameter(name, ctype, dtype, array, read_only, restrict, told["null"] is not None, shape, alignment)

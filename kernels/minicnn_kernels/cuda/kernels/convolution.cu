@@ -24,8 +24,8 @@
 #include "tile_product.cuh"
 
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward(
-    const float* __restrict__ x,         // (n, h, w, groups*c) aligned 16
-    const float* __restrict__ weight,    // (groups, k, kernel_h, kernel_w, c) aligned 16
+    const float* __restrict__ x,         // (n, h, w, groups*c) aligned VECTOR*4
+    const float* __restrict__ weight,    // (groups, k, kernel_h, kernel_w, c) aligned VECTOR*4
     const float* __restrict__ scale,     // (groups*k) or null
     const float* __restrict__ bias,      // (groups*k) or null
     const float* __restrict__ residual,  // (n, out_h, out_w, groups*k) or null
@@ -78,8 +78,8 @@ extern "C" __global__ void __launch_bounds__(128, 3) conv2d_forward(
 }
 
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_grad_input(
-    const float* __restrict__ grad_y,    // (n, out_h, out_w, groups*k) aligned 16
-    const float* __restrict__ weight,    // (groups, k, kernel_h, kernel_w, c) aligned 16
+    const float* __restrict__ grad_y,    // (n, out_h, out_w, groups*k) aligned VECTOR*4
+    const float* __restrict__ weight,    // (groups, k, kernel_h, kernel_w, c) aligned VECTOR*4
     float* __restrict__ grad_x,          // (n, h, w, groups*c)
     int n, int h, int w, int groups, int c, int k, int kernel_h, int kernel_w, int stride_h, int stride_w, int pad_h, int pad_w,
     int dilation_h, int dilation_w, int out_h, int out_w) {
@@ -126,8 +126,8 @@ extern "C" __global__ void __launch_bounds__(128, 3) conv2d_grad_input(
 }
 
 extern "C" __global__ void __launch_bounds__(128, 3) conv2d_grad_weight(
-    const float* __restrict__ grad_y,    // (n, out_h, out_w, groups*k) aligned 16
-    const float* __restrict__ x,         // (n, h, w, groups*c) aligned 16
+    const float* __restrict__ grad_y,    // (n, out_h, out_w, groups*k) aligned VECTOR*4
+    const float* __restrict__ x,         // (n, h, w, groups*c) aligned VECTOR*4
     float* __restrict__ parts,           // (splits, groups, k, kernel_h, kernel_w, c)
     int splits, int n, int h, int w, int groups, int c, int k, int kernel_h, int kernel_w, int stride_h, int stride_w,
     int pad_h, int pad_w, int dilation_h, int dilation_w, int out_h, int out_w) {

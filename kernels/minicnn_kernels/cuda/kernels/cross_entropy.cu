@@ -20,11 +20,11 @@ extern "C" __global__ void cross_entropy_forward(
     real* __restrict__ losses,               // (m)
     real* __restrict__ log_probabilities,    // (m, classes)
     int m, int classes, long long ignore_index, real label_smoothing) {
-    const int sample = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    const long long sample = FIRST / 32;
     const int lane = threadIdx.x % 32;
     if (sample >= m) return;                 // the whole warp
-    const real* x = logits + (long long)sample * classes;
-    real* log_p = log_probabilities + (long long)sample * classes;
+    const real* x = logits + sample * classes;
+    real* log_p = log_probabilities + sample * classes;
 
     real largest = -INFINITE;
     for (int c = lane; c < classes; c += 32) largest = fmax(largest, x[c]);
@@ -57,11 +57,11 @@ extern "C" __global__ void cross_entropy_grad(
     const real* __restrict__ weight,             // (classes) or null
     real* __restrict__ grad_logits,              // (m, classes)
     int m, int classes, long long ignore_index, real label_smoothing) {
-    const int sample = (blockIdx.x * blockDim.x + threadIdx.x) / 32;
+    const long long sample = FIRST / 32;
     const int lane = threadIdx.x % 32;
     if (sample >= m) return;
-    const real* log_p = log_probabilities + (long long)sample * classes;
-    real* grad = grad_logits + (long long)sample * classes;
+    const real* log_p = log_probabilities + sample * classes;
+    real* grad = grad_logits + sample * classes;
     const long long label = target[sample];
     const real share = label_smoothing / classes;
 

@@ -52,7 +52,9 @@ struct Digits {
     }
 };
 
-// d += a * b, in TF32 or in two parts each.
+__device__ float finite(float x) { return x - x == 0 ? x : 0; }
+
+// d += a * b, in TF32 or in two parts each. Infinity has no small part, nor does it meet one: both would make it NaN.
 __device__ void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
     float big_a[4], big_b[2];
 #pragma unroll
@@ -62,11 +64,16 @@ __device__ void multiply_add(float (&d)[4], const float (&a)[4], const float (&b
     if (STRICT) {
         float small_a[4], small_b[2];
 #pragma unroll
-        for (int e = 0; e < 4; ++e) small_a[e] = to_tf32(a[e] - big_a[e]);
+        for (int e = 0; e < 4; ++e) small_a[e] = to_tf32(finite(a[e] - big_a[e]));
 #pragma unroll
-        for (int e = 0; e < 2; ++e) small_b[e] = to_tf32(b[e] - big_b[e]);
-        mma_tf32(d, small_a, big_b);
-        mma_tf32(d, big_a, small_b);
+        for (int e = 0; e < 2; ++e) small_b[e] = to_tf32(finite(b[e] - big_b[e]));
+        float finite_a[4], finite_b[2];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) finite_a[e] = finite(big_a[e]);
+#pragma unroll
+        for (int e = 0; e < 2; ++e) finite_b[e] = finite(big_b[e]);
+        mma_tf32(d, small_a, finite_b);
+        mma_tf32(d, finite_a, small_b);
     }
     mma_tf32(d, big_a, big_b);
 }

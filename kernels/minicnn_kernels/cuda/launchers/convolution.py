@@ -31,6 +31,7 @@ LAST = order.LAST[4]
 COLUMNS = 256 << 20  # bytes of columns that im2col makes at a time
 BLOCKS = 512  # of convolution.cu in grad_weight: enough for every GPU to have work
 STEPS = 8  # of its depth, at least, in each
+MOST = 65535  # blocks along y and z
 
 
 @lru_cache(1024)
@@ -45,13 +46,19 @@ def sliding(window: Window2d) -> dict[str, int]:
 
 def algorithm(x: Array, w_shape: tuple[int, ...], window: Window2d, groups: int, more: bool = False) -> str:
     """Which of the four computes; ``more`` says whether something is still done to the result."""
-    asked = active_conv_algorithm()
-    if groups > 1 and w_shape[1] == 1 and asked != "im2col":
+    asked, taps = active_conv_algorithm(), prod(window.kernel_size)
+    if groups > 1 and w_shape[1] == 1 and taps <= MOST and asked != "im2col":
         return "depthwise"
-    if asked == "im2col" or x.dtype.itemsize != 4 or (on_device(x) and runtime.capability() < 80):
+    wide = max(groups, w_shape[0] // 64, taps * w_shape[1] // 64) >= MOST
+    if asked == "im2col" or x.dtype.itemsize != 4 or wide or _old(x):
         return "im2col"
     one = window.kernel_size == window.stride == (1, 1) and window.padding == ((0, 0), (0, 0))
     return "1x1" if one and groups == 1 and not more and asked != "direct" else "direct"
+
+
+def _old(x: Any) -> bool:
+    """Whether it is on a GPU without TF32."""
+    return on_device(x) and runtime.capability(x.data.device_id) < 80
 
 
 def told(x: Array, w_shape: tuple[int, ...], window: Window2d, groups: int, more: bool = False) -> str:
