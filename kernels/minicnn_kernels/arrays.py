@@ -51,6 +51,22 @@ def namespace(x: Any) -> ModuleType:
     return cupy()
 
 
+def sent(values: Any, like: Any, dtype: Any = None) -> Any:
+    """Numbers of the host as an array where ``like`` is: a copy on a GPU, which a CUDA graph cannot record.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sent([1, 2], np.zeros(3))
+    array([1, 2])
+    """
+    if on_device(like) and not on_device(values):
+        from .cuda.runtime import check_may_send
+
+        check_may_send()
+    return np.asarray(values, dtype, like=like)
+
+
 def is_array(x: Any) -> bool:
     """Whether ``x`` is an array, of NumPy or on a device.
 

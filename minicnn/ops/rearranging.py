@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from minicnn_kernels.arrays import as_strided, on_host
+from minicnn_kernels.arrays import as_strided, on_host, sent
 
 from ..core.errors import ShapeError
 from ..core.function import Function
@@ -270,4 +270,4 @@ def repeat_interleave(input: Tensor, repeats: Any, dim: int | None = None) -> Te
     d = normalize_axis("repeat_interleave", dim or 0, x.ndim)
     times = on_host(repeats._array) if isinstance(repeats, Tensor) else repeats
     places = np.repeat(np.arange(x._array.shape[d]), times)
-    return GetItem((*(slice(None),) * d, np.asarray(places, like=x._array)))(x)
+    return GetItem((*(slice(None),) * d, sent(places, x._array)))(x)

@@ -509,6 +509,11 @@ def capture(work):
         work()
 
 
+def vectorized(work):
+    with torch.use_backend("numpy"):
+        return work()
+
+
 @pytest.mark.parametrize(
     ("work", "says"),
     [
@@ -524,6 +529,8 @@ def capture(work):
         (lambda x: torch.ones(3).pin_memory().to(x.device, non_blocking=True), r"to\(\) copies from the CPU"),
         (lambda x: x[[0, 2]], r"getitem\(\) copies from the CPU"),
         (lambda x: x[torch.tensor([0, 2])], r"getitem\(\) copies from the CPU"),
+        (lambda x: x.repeat_interleave(2), r"repeat_interleave\(\) copies from the CPU"),
+        (lambda x: vectorized(lambda: F.max_pool2d(x.reshape(1, 1, 1, 3), 1)), "copies from the CPU"),
         (lambda x: F.interpolate(x.reshape(1, 1, 1, 3), size=(7, 5)), r"interpolate\(\) copies from the CPU"),
         (lambda x: torch.cuda.synchronize(), "this waits for the GPU"),
     ],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, sent
 from ..geometry import Pair, adaptive_bins
 from ..registry import kernel
 from .common import wide
@@ -21,7 +21,7 @@ def areas(input_size: Pair, output_size: Pair, like: Array) -> Array:
         [end - start for start, end in adaptive_bins(size, bins)]
         for size, bins in zip(input_size, output_size, strict=True)
     )
-    return np.asarray(np.outer(heights, widths), like.dtype, like=like)
+    return sent(np.outer(heights, widths), like, like.dtype)
 
 
 def bin_sums(x: Array, axis: int, bins: int) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, sent
 from ..geometry import Pair, Window2d
 from ..registry import kernel
 from .common import wide
@@ -43,7 +43,7 @@ def max_pool2d_forward(x: Array, window: Window2d) -> tuple[Array, Array]:
     """
     y = np.full_like(x, -np.inf, order="C", shape=(*x.shape[:2], *window.output_size))
     winner = np.empty(y.shape, window.tap_type, like=x)
-    winner[...] = np.asarray(first_inside(window), like=x)
+    winner[...] = sent(first_inside(window), x)
     windows = sliding_windows(pad(x, window, -np.inf), window)  # (N, C, KH, KW, OH, OW)
     for tap, (a, b) in enumerate(np.ndindex(window.kernel_size)):
         candidate = windows[:, :, a, b].copy()
@@ -61,9 +61,9 @@ def max_pool2d_indices(winner: Array, window: Window2d) -> Array:
     corner = rows[0][:, None] * width + columns[0]
     step = np.arange(len(rows))[:, None] * dilation_h * width + np.arange(len(columns)) * dilation_w  # (KH, KW)
     some = np.outer(inside(window, 0).any(axis=0), inside(window, 1).any(axis=0))
-    places = np.asarray(step.ravel(), like=winner).take(winner)
-    places += np.asarray(corner, like=winner)
-    places *= np.asarray(some, like=winner)
+    places = sent(step.ravel(), winner).take(winner)
+    places += sent(corner, winner)
+    places *= sent(some, winner)
     return places
 
 
@@ -123,7 +123,7 @@ def divisors(window: Window2d, count_include_pad: bool, divisor_override: int | 
     if divisor_override is not None:
         return np.full_like(like, divisor_override, shape=(1, 1))
     counts = np.outer(counted(window, 0, count_include_pad), counted(window, 1, count_include_pad))
-    return np.asarray(counts, like.dtype, like=like)
+    return sent(counts, like, like.dtype)
 
 
 @kernel("avg_pool2d.forward", backend="numpy")

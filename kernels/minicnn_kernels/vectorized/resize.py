@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, sent
 from ..geometry import Pair
 from ..registry import kernel
 from .common import wide
@@ -29,8 +29,8 @@ def scatter_add(slices: Array, places: Array, size: int) -> Array:
 def mix(x: Array, blend: Blend, axis: int) -> Array:
     """Return ``(1 - f)*x[low] + f*x[high]`` along one axis."""
     low, high, fraction = blend
-    f = np.asarray(fraction, x.dtype, like=x).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-    low, high = np.asarray(low, like=x), np.asarray(high, like=x)
+    f = sent(fraction, x, x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    low, high = sent(low, x), sent(high, x)
     return x.take(low, axis) * (1 - f) + x.take(high, axis) * f
 
 
@@ -38,14 +38,14 @@ def mix_back(y: Array, blend: Blend, axis: int, size: int) -> Array:
     """Return the transpose of `mix`: both slices get their share back."""
     low, high, fraction = blend
     y = np.moveaxis(y, axis, 0)
-    f = np.asarray(fraction, y.dtype, like=y).reshape(-1, *(1,) * (y.ndim - 1))
+    f = sent(fraction, y, y.dtype).reshape(-1, *(1,) * (y.ndim - 1))
     return np.moveaxis(scatter_add((1 - f) * y, low, size) + scatter_add(f * y, high, size), 0, axis)
 
 
 @kernel("resize_nearest.forward", backend="numpy")
 def resize_nearest_forward(x: Array, rows: Array, columns: Array) -> Array:
     """Return y (N, C, OH, OW) with ``y[i, j] = x[rows[i], columns[j]]``."""
-    return x.take(np.asarray(rows, like=x), axis=2).take(np.asarray(columns, like=x), axis=3)
+    return x.take(sent(rows, x), axis=2).take(sent(columns, x), axis=3)
 
 
 @kernel("resize_nearest.grad_input", backend="numpy")
