@@ -11,6 +11,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "float sums[3][4][4] = {};",
     ): "registers that nobody uses",
     (
+        "tile_product.cuh",
+        "__device__ float finite(float x) { return x - x == 0 ? x : 0; }",
+        "__device__ float finite(float x) { return x - x == 0 ? x : 1; }",
+    ): "what is finite is added to infinity or NaN, and changes neither",
+    (
         "reduce.cuh",
         _WARP,
         _WARP.replace("16", "17"),

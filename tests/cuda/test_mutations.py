@@ -43,6 +43,6 @@ def test_faults_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     again = "__syncthreads();                                  // an earlier sum has been read"
     mutants = {(mutant.line, mutant.changed): mutant for mutant in candidates("columns.cuh")}
     assert verdict(mutants[again, again.replace("__syncthreads", "int")]) == "checks"
-    (key,) = [key for key in EQUIVALENT if key[0] == "tile_product.cuh"]
+    key = next(key for key in EQUIVALENT if key[0] == "tile_product.cuh")
     (same,) = [mutant for mutant in candidates(key[0]) if mutant.key == key]
     assert verdict(same) == "equivalent"
