@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from benchmarks import results
 from benchmarks.gpu import steps
@@ -18,18 +16,6 @@ from benchmarks.sides import Inference, Training
 from tests.device.conftest import device as device  # the fixture
 
 CHAIN = Network("chain", "chain1", batch=2, side=8, classes=10, optimizer="Adam")
-
-
-@pytest.fixture(autouse=True)
-def precision() -> Iterator[None]:
-    """What is measured in strict float32 leaves both libraries' settings so; here they are put back."""
-    import minicnn
-
-    settings = [part for root in (torch, minicnn) for part in (root.backends.cuda.matmul, root.backends.cudnn)]
-    before = [part.allow_tf32 for part in settings]
-    yield
-    for part, allowed in zip(settings, before, strict=True):
-        part.allow_tf32 = allowed
 
 
 @pytest.mark.usefixtures("device")

@@ -15,6 +15,7 @@ from minicnn_kernels.errors import BackendError, DTypeError, ShapeError
 
 from tests.standin import counted
 
+from . import needs
 from .needs import STAND_IN
 
 LAYOUTS = ("rows", "columns", "part of rows", "every second")
@@ -126,7 +127,7 @@ def test_each_stream_has_its_own_handle_and_workspace_and_may_capture(device: st
 
 
 def test_a_library_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("cuda.pathfinder")
+    needs.cupy()  # which brings cuda.pathfinder
 
     def missing(name: str) -> Any:
         raise RuntimeError(f"no {name}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,72 +9,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minicnn_kernels import cases, registry, schedules, set_conv_algorithm, use_backend
-from minicnn_kernels.arrays import on_device
 from minicnn_kernels.cases import draw_case
 from minicnn_kernels.cuda.runtime import cupy
 from minicnn_kernels.epilogue import Epilogue
-from minicnn_kernels.geometry import conv_window, pool_window
+from minicnn_kernels.geometry import conv_window
 from minicnn_kernels.precision import set_conv_tf32, set_float32_matmul_precision
 
 from tests.standin import counted
 
-from .needs import STAND_IN
-
-OPERATIONS = registry.operations("numba")
-
-
-def to_device(x: Any) -> Any:
-    """Arguments with their arrays on the device, in the memory layout that they have."""
-    if isinstance(x, np.ndarray):
-        return laid_out(x)
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return type(x)(*map(to_device, x))
-    return type(x)(map(to_device, x)) if isinstance(x, (list, tuple)) else x
-
-
-def laid_out(x: np.ndarray) -> Any:
-    """A copy on the device with the same strides."""
-    cp = cupy()
-    order = sorted(range(x.ndim), key=lambda axis: -abs(x.strides[axis]))
-    dense = cp.asarray(x.transpose(order).copy("C"))
-    y = dense.transpose(np.argsort(order).tolist())
-    assert y.shape == x.shape
-    if x.size and not x.transpose(order).flags.c_contiguous:  # with gaps: every second, or backwards
-        backwards = any(stride < 0 for stride in x.strides)
-        cut = (slice(None, None, -1),) if backwards else tuple(slice(None, None, 2) for _ in x.shape)
-        wide = cp.zeros([size if backwards else 2 * size for size in x.shape], x.dtype)
-        view = wide[(..., *cut)] if x.ndim else wide
-        view[...] = y
-        return view
-    return y
-
-
-def to_host(x: Any) -> Any:
-    if on_device(x):
-        return x.get()
-    return type(x)(map(to_host, x)) if isinstance(x, (list, tuple)) else x
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    with set_conv_tf32(False), set_float32_matmul_precision("highest"):
-        yield
-
-
-def launched(operation: str, arguments: tuple[Any, ...]) -> list[np.ndarray]:
-    """What the device computes."""
-    given = to_device(arguments)
-    with full_precision(), np.errstate(all="ignore"):
-        result = registry.call(operation, *given)
-    found = cases.changed(operation, given) if operation in cases.IN_PLACE else result
-    assert all(on_device(x) for x in flattened(found))
-    return [to_host(x) for x in flattened(found)]
-
-
-def flattened(x: Any) -> list[Any]:
-    if isinstance(x, (list, tuple)):
-        return [one for part in x for one in flattened(part)]
-    return [] if x is None else [x]
+from .launching import (
+    OPERATIONS,
+    W,
+    X,
+    calls,
+    flattened,
+    full_precision,
+    laid_out,
+    last,
+    launched,
+    to_device,
+    to_host,
+    vector,
+)
 
 
 def agree(operation: str, dtype: Any, batch: int, layout: str, seed: int) -> None:
@@ -106,77 +60,6 @@ def test_a_launcher_takes_what_its_kernel_can(operation: str, device: str) -> No
     halves = to_device(draw_case(operation, np.float16))
     if operation != "max_pool2d.indices":  # takes no numbers of that kind
         assert "float32 and float64, not float16" in registry.select(operation, halves)[1]
-
-
-# ------------------------------------------------------------------------------------------------ how many launches
-
-X, W, BIAS = (2, 8, 6, 5), (12, 8, 3, 3), (12,)
-
-
-def last(*shape: int) -> Any:
-    """A channels-last array on the device."""
-    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    return laid_out(x.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2)
-
-
-def vector(n: int) -> Any:
-    return cupy().ones(n, np.float32)
-
-
-def calls() -> dict[str, tuple[tuple[Any, ...], dict[str, int]]]:
-    """Arguments on channels-last memory, and what a GPU may be asked to do for them."""
-    window, pool = conv_window(X, W, 1, 1), pool_window("max_pool2d", X, 2)
-    one = conv_window(X, (12, 8, 1, 1))
-    x, y, w, narrow = last(*X), last(2, 12, 6, 5), last(*W), last(12, 8, 1, 1)
-    relu, launched, product = Epilogue(None, y, 0.0, np.inf), {"kernel launches": 1}, {"library calls": 1}
-    norm = vector(12), vector(12), vector(12)
-    params, grads, buffers = ([vector(n + 1) for n in range(90)] for _ in range(3))
-    return {
-        "conv2d.forward": ((x, w, vector(12), window, 1, relu), launched),
-        "conv2d.forward, 1x1": ((x, narrow, None, one, 1), product),
-        "conv2d.forward, 1x1 and a bias": ((x, narrow, vector(12), one, 1), launched),
-        "conv2d.grad_input": ((y, w, window, 1), launched),
-        "conv2d.grad_input, 1x1": ((y, narrow, one, 1), product),
-        "conv2d.grad_weight": ((y, x, window, 1), launched),
-        "conv2d.grad_weight, 1x1": ((y, x, one, 1), product),
-        "conv2d.grad_bias": ((y,), launched),
-        "batch_norm.statistics": ((y,), launched),
-        "batch_norm.normalize": ((y, *norm, vector(12), 1e-5, relu), launched),
-        "batch_norm.grad": ((y, y, *norm, 1e-5, False, y, 0.0, np.inf, True), {"kernel launches": 2}),
-        "max_pool2d.forward": ((x, pool), launched),
-        "relu.forward": ((x,), launched),
-        "softmax.forward": ((vector(60).reshape(6, 10), 1), launched),
-        "matmul": ((last(4, 6, 1, 1).reshape(4, 6), last(5, 6, 1, 1).reshape(5, 6).T), product),
-        "add.forward": ((y, y), launched),
-        "cat.forward": (([x, y, x], 1), launched),
-        "sgd.step": ((params, grads, buffers, 0.1, 0.9, 0.0, 0.0, False, False, False), {"kernel launches": 2}),
-    }
-
-
-NAMES = (
-    "conv2d.forward", "conv2d.forward, 1x1", "conv2d.forward, 1x1 and a bias", "conv2d.grad_input",
-    "conv2d.grad_input, 1x1", "conv2d.grad_weight", "conv2d.grad_weight, 1x1", "conv2d.grad_bias",
-    "batch_norm.statistics", "batch_norm.normalize", "batch_norm.grad", "max_pool2d.forward", "relu.forward",
-    "softmax.forward", "matmul", "add.forward", "cat.forward", "sgd.step",
-)  # fmt: skip
-
-
-@STAND_IN
-@pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_launched_or_copied_that_need_not_be(name: str, device: str) -> None:
-    arguments, expected = calls()[name]
-    operation = name.partition(",")[0]
-    registry.call(operation, *arguments)  # cuBLAS makes its handle and its workspace once
-    with counted() as counts:
-        registry.call(operation, *arguments)
-    asked = {what: n for what, n in counts.items() if what in ("kernel launches", "library calls")}
-    copies = {what: n for what, n in counts.items() if " to " in what or what == "synchronisations"}
-    assert asked == expected, counts
-    assert not copies, counts
-
-
-def test_every_counted_call_is_tested(device: str) -> None:
-    assert set(NAMES) == set(calls())
 
 
 def test_a_result_lies_as_its_input_does(device: str) -> None:
@@ -318,27 +201,6 @@ def test_what_is_too_large_for_a_grid_is_computed_in_another_way(device: str) ->
     x, w = np.ones((1, 2 << 16, 1, 1), np.float32), np.ones((2 << 16, 2, 1, 1), np.float32)
     given = to_device((x, w, None, conv_window(x.shape, w.shape, groups=1 << 16), 1 << 16))
     assert "algorithm 'im2col'" in registry.explain("conv2d.forward", *given), "direct: groups along z"
-
-
-# ------------------------------------------------------------------------------------------------------ bad arguments
-
-
-@STAND_IN
-def test_bad_arguments_are_refused_before_anything_is_launched(device: str) -> None:
-    x, w, window = last(*X), last(*W), conv_window(X, W, 1, 1)
-    wrong = (
-        ("conv2d.forward", (x, w, vector(11), window, 1), r"bias \(groups\*k\) must have the shape \(12,\)"),
-        ("conv2d.grad_input", (last(2, 11, 6, 5), w, window, 1), r"must have the shape"),
-        ("batch_norm.normalize", (x, vector(7), vector(8), None, None, 1e-5), r"mean \(c\) must have the shape \(8,\)"),
-        ("relu.grad", (x, last(2, 8, 5, 5)), r"kept \(size\) must have the shape \(480,\)"),
-        ("matmul", (x, x), r"\(\.\.\., M, K\) @ \(\.\.\., K, N\)"),
-        ("sgd.step", ([x], [w], None, 0.1, 0.0, 0.0, 0.0, False, False, True), "gradient of a parameter"),
-    )
-    with counted() as counts:
-        for operation, arguments, says in wrong:
-            with pytest.raises((TypeError, ValueError), match=says):
-                registry.call(operation, *arguments)
-    assert not counts["kernel launches"]
 
 
 # --------------------------------------------------------------------- what a captured graph reads anew at each replay
