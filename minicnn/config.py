@@ -29,7 +29,7 @@ def config_facts() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {package: _version(package) for package in PACKAGES},
         "threads": threads.get_num_threads(),
-        **_compiled(),
+        "compiled_kernels": _compiled_kernels(),
         "memory": {"in_use": in_use, "idle": idle, "at_most": most},  # bytes
         "backend": active,
         "backends": backends,
@@ -44,19 +44,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _compiled() -> dict[str, str | None]:
-    """Whose threads the compiled kernels use (None until the first runs), and where they are kept once compiled."""
+def _compiled_kernels() -> str | None:
+    """Where compiled kernels are kept."""
     if registry.missing("numba") is not None:
-        return {"threading_layer": None, "compiled_kernels": None}
+        return None
     registry.operations("numba")  # loads them
-    import numba
     from minicnn_kernels.numba_cpu.cache import folders
 
-    try:
-        layer: str | None = numba.threading_layer()
-    except ValueError:
-        layer = None
-    return {"threading_layer": layer, "compiled_kernels": os.path.commonpath(folders) if folders else None}
+    return os.path.commonpath(folders) if folders else None
 
 
 def config_text() -> str:
@@ -69,10 +64,7 @@ def config_text() -> str:
         f"threads: {facts['threads']}",
     ]
     if facts["backends"]["numba"]["missing"] is None:
-        lines += [
-            f"threading layer: {facts['threading_layer'] or 'chosen when the first kernel runs'}",
-            f"compiled kernels: {facts['compiled_kernels'] or 'nowhere, compiled anew in every process'}",
-        ]
+        lines.append(f"compiled kernels: {facts['compiled_kernels'] or 'nowhere, compiled anew in every process'}")
     lines.append(
         "memory of large arrays: {:.0f} MiB in use, {:.0f} idle, {:.0f} at most".format(
             *(size / 2**20 for size in facts["memory"].values())
@@ -100,7 +92,6 @@ def show_config() -> None:
     minicnn ..., Python ...
     numpy ...
     threads: ...
-    threading layer: ...
     compiled kernels: ...
     memory of large arrays: ... MiB in use, ... idle, ... at most
     backends:

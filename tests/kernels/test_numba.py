@@ -82,27 +82,6 @@ def test_the_kernels_run_as_plain_python_for_debugging():
     run_python(SMALL_RUN, NUMBA_DISABLE_JIT="1")
 
 
-def test_workqueue_which_is_not_thread_safe_is_used_by_one_thread_at_a_time():
-    run_python(
-        """
-import numba, numpy as np
-from concurrent.futures import ThreadPoolExecutor
-from minicnn_kernels import call, use_backend
-use_backend("numba")
-x = np.arange(-50000.0, 50000.0)
-def work(_):
-    for _ in range(50):
-        y = call("relu.forward", x)
-    return y
-with ThreadPoolExecutor(4) as pool:
-    for y in pool.map(work, range(4)):
-        assert np.array_equal(y, np.maximum(x, 0))
-assert numba.threading_layer() == "workqueue"
-""",
-        NUMBA_THREADING_LAYER="workqueue",
-    )
-
-
 def many_results() -> list[np.ndarray]:
     """Operations that sum: their order must not follow the threads."""
     x = channels_last(rng().standard_normal((3, 5, 17, 13)).astype(np.float32))
@@ -229,32 +208,6 @@ def test_kernels_compile_where_no_cache_can_be_written(monkeypatch):
         np.testing.assert_array_equal(y, factor * x)
 
 
-def test_loops_run_in_sequence_and_every_task_once():
-    """The second loop reads what all threads wrote in the first."""
-
-    @jit.serial
-    def count(thread, seen):  # type: ignore[no-untyped-def]
-        for t in jit.share(thread, len(seen)):
-            seen[t] += 1
-
-    @jit.serial
-    def reverse(thread, out, seen):  # type: ignore[no-untyped-def]
-        for t in jit.share(thread, len(seen)):
-            out[t] += seen[len(seen) - 1 - t]
-
-    def both(threads, out, seen):  # type: ignore[no-untyped-def]
-        for _ in range(5):
-            jit.run_on_team(count, threads, (seen,))
-            jit.run_on_team(reverse, threads, (out, seen))
-
-    launch = jit.in_sequence(both)
-    for tasks in (0, 1, 3, 1000):
-        out, seen = np.zeros(tasks), np.zeros(tasks)
-        launch(out, seen)
-        np.testing.assert_array_equal(seen, 5)
-        np.testing.assert_array_equal(out, 15)
-
-
 def test_a_loop_without_thread_is_refused():
     with pytest.raises(TypeError, match=r"takes `thread` first, and gives it to share\(\)"):
         jit.parallel(lambda x: None)
@@ -322,33 +275,6 @@ def test_a_full_disk_does_not_stop_a_kernel(monkeypatch):
     assert jit.KernelCache(threads.get_num_threads).save_overload((), None) is None
 
 
-@pytest.mark.skipif(sys.platform != "linux" or not jit.JIT, reason="GNU OpenMP and fork: Linux")
-def test_a_forked_process_is_told_what_to_do_instead_of_being_killed():
-    run_python(
-        """
-import os
-import numba, numpy as np
-from minicnn_kernels import call, use_backend
-use_backend("numba")
-x = np.array([-1.0, 2.0])
-before = os.fork()  # no kernel has run yet: the child starts threads of its own
-if before == 0:
-    os._exit(int(call("relu.forward", x)[1]))
-assert os.waitstatus_to_exitcode(os.waitpid(before, 0)[1]) == 2
-call("relu.forward", x)
-after = os.fork()
-if after == 0:
-    try:
-        call("relu.forward", x)
-    except RuntimeError as error:
-        assert numba.threading_layer() == "omp" and "use_backend('numpy')" in str(error)
-    use_backend("numpy")
-    os._exit(int(call("relu.forward", x)[1]))
-assert os.waitstatus_to_exitcode(os.waitpid(after, 0)[1]) == 2
-"""
-    )
-
-
 @pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (5, 3, 33), (4, 513, 32), (67, 40, 17), (3, 9000, 2)])
 def test_a_product_reads_and_writes_its_own_matrices_only(m, k, n):
     """A and B lie in a sea of NaN and C among sevens: nothing leaks in either direction."""
@@ -409,26 +335,6 @@ def test_results_are_channels_last_and_channels_last_inputs_are_not_copied():
     y = call("conv2d.forward", x, np.ones((4, 3, 3, 3), np.float32), None, conv_window(x.shape, (4, 3, 3, 3)), 1)
     for z in (y, call("relu.forward", y), call("max_pool2d.forward", y, pool_window("max_pool2d", y.shape, 2))[0]):
         assert np.moveaxis(z, 1, -1).flags.c_contiguous
-
-
-@pytest.mark.skipif(sys.platform != "linux" or not jit.JIT, reason="GNU OpenMP and fork: Linux")
-def test_a_forked_process_computes_with_one_thread():
-    run_python(
-        """
-import os
-import numpy as np
-from minicnn_kernels import call, use_backend
-from minicnn_kernels.threads import set_num_threads
-use_backend("numba")
-x = np.array([-1.0, 2.0])
-call("silu.forward", x)
-child = os.fork()
-if child == 0:
-    set_num_threads(1)
-    os._exit(int(call("relu.forward", x)[1]))
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
-"""
-    )
 
 
 def test_arrays_of_several_types_are_not_compiled_for():

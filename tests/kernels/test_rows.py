@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minicnn_kernels import registry
-from minicnn_kernels.addition import add
 from minicnn_kernels.errors import ShapeError
-from minicnn_kernels.numba_cpu import addition, jit
+from minicnn_kernels.numba_cpu import addition
 from minicnn_kernels.numba_cpu.activations import relu_grad
 from minicnn_kernels.numba_cpu.layout import contiguous, in_rows
 
@@ -110,15 +109,6 @@ def test_the_order_of_a_sum_is_numpys_where_no_row_is_found() -> None:
     assert addition.add_forward(channels, x).strides == x.strides
     last = np.ones((2, 40, 40, 64), np.float32).transpose(0, 3, 1, 2)
     assert addition.add_forward(channels, last).strides == last.strides
-
-
-def test_a_forked_process_adds_without_threads(monkeypatch) -> None:
-    a = np.ones(40_000, np.float32)
-    with registry.use_backend("numba"):
-        assert registry.select("add.forward", (a, a))[0].backend == "numba"
-        monkeypatch.setattr(jit, "_cut_off", True)
-        assert "forked process" in registry.select("add.forward", (a, a))[1]
-        assert (add(a, a) == 2).all()
 
 
 def test_infinite_gradients_add_up_in_silence() -> None:

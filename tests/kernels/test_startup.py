@@ -93,14 +93,3 @@ with torch.no_grad():
 """
     third = python("-c", replay, cache=tmp_path)
     assert (third.returncode, third.stderr) == (0, "")
-
-
-def test_threads_without_work_sleep_soon_unless_the_user_says_how(monkeypatch) -> None:
-    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
-        monkeypatch.delenv(name, raising=False)
-    with jit._short_waits():
-        assert os.environ["GOMP_SPINCOUNT"] == "1000"
-    assert "GOMP_SPINCOUNT" not in os.environ
-    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
-    with jit._short_waits():
-        assert "GOMP_SPINCOUNT" not in os.environ

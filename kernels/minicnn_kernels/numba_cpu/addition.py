@@ -9,7 +9,7 @@ from ..errors import ShapeError
 from ..memory import empty_like
 from ..registry import kernel
 from .elementwise import check_writeable
-from .jit import is_cut_off, parallel, serial_no_alias, share, unsigned
+from .jit import parallel, serial_no_alias, share, unsigned
 from .layout import in_rows, piece
 
 
@@ -50,7 +50,7 @@ def _declines(a: Array, b: Array, out: Array | None = None) -> str | None:
         return f"it is compiled for float32 and float64, the same for both arrays, and they are {a.dtype} and {b.dtype}"
     if a.shape != b.shape:
         return f"it adds arrays of one shape, and the shapes are {a.shape} and {b.shape}"
-    return "this is a forked process, without the threads of its parent" if is_cut_off() else None
+    return None
 
 
 @kernel("add.forward", "numba", _declines)

@@ -22,10 +22,9 @@ and ``depth`` hold their distances, sums of three index-times-stride.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from .jit import JIT, serial, unsigned
+from .jit import serial, unsigned
 from .vector.call import call
 
 IN_PLACE, BY_ROWS, BY_COLUMNS = 0, 1, 2
@@ -45,8 +44,6 @@ FETCHING = 64  # by columns: three tiles that fetch what is read next, and three
 PLAN = 70
 
 LINE = 64  # bytes of a line of the caches
-
-thread_id = numba.get_thread_id if JIT else lambda: 0
 
 
 @serial
@@ -176,10 +173,11 @@ def _lines(rows, height, at_a, at_b, width, plan):  # type: ignore[no-untyped-de
 
 
 @serial
-def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped-def]
+def task(t, number, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped-def]
     """Task ``t``: some rows, some panels of columns, and a part of the depth of one product of the batch.
 
-    ``vectors`` holds the epilogue: addresses of scales and biases, distance of the residual, bounds.
+    ``number`` is that of the thread; ``vectors`` holds the epilogue: addresses of scales and biases, distance of the
+    residual, bounds.
     """
     m, n, k, block, split, most, mode = plan[M], plan[N], plan[K], plan[BLOCK], plan[SPLIT], plan[DEPTH], plan[MODE]
     columns, size, large = plan[TILE_COLUMNS], plan[ITEMSIZE], plan[TILE_ROWS]
@@ -192,7 +190,7 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
     height = min(block, m - row)
     tall = (height + large - 1) // large * large  # superfluous rows repeat the last one
 
-    mine = thread_id() * plan[SCRATCH]  # a panel of B, and perhaps a block of A
+    mine = number * plan[SCRATCH]  # a panel of B, and perhaps a block of A
     at_block = mine + most * columns
     rows, c_rows, depth = np.empty(tall, np.int64), np.empty(tall, np.int64), np.empty(most, np.int64)
     at_a = a.ctypes.data + starts[batch, 1] * size

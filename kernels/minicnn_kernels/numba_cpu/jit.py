@@ -24,11 +24,9 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from functools import cache, partial, wraps
 from typing import Any
 
@@ -42,6 +40,8 @@ from ..registry import kernel
 from ..threads import get_num_threads
 from .cache import KernelCache
 from .team import run_on_team as run_compiled_on_team
+from .team import share as share_compiled
+from .workers import hire
 
 JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
@@ -144,14 +144,13 @@ def _run_in_python(function: Callable[..., Any], size: int, arguments: tuple[Any
         function((number, size), *arguments)
 
 
+def _share_in_python(thread: tuple[int, int], tasks: int) -> range:
+    number, size = thread
+    return range(tasks * number // size, tasks * (number + 1) // size)
+
+
 run_on_team = run_compiled_on_team if JIT else _run_in_python
-
-
-@serial
-def share(thread, tasks):  # type: ignore[no-untyped-def]
-    """The tasks of one thread, as a range: neighbours, for they often share memory."""
-    number, threads = thread
-    return range(tasks * number // threads, tasks * (number + 1) // threads)
+share: Any = share_compiled if JIT else _share_in_python
 
 
 class _Alias:
@@ -169,51 +168,16 @@ def _writable(argument: Any) -> Any:
 
 
 _one_at_a_time = threading.RLock()
-_cut_off = False  # whether this is a forked process without the threads that its parent has
 
 
 def _forked() -> None:
-    """What is left in a child process after ``os.fork``: no threads, and perhaps a lock that nobody will release."""
-    global _cut_off, _one_at_a_time
+    """In a child process after ``os.fork``: another thread of the parent may have had the lock."""
+    global _one_at_a_time
     _one_at_a_time = threading.RLock()
-    with suppress(ValueError):  # no kernel has run yet: no threads to lose
-        _cut_off = numba.threading_layer() == "omp"
 
 
-def is_cut_off() -> bool:
-    """Whether this is a forked process without the threads that its parent has."""
-    return _cut_off
-
-
-if sys.platform == "linux":  # where Numba is built with GNU OpenMP, which kills such a process
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
-
-
-@contextmanager
-def _short_waits() -> Iterator[None]:
-    """GNU OpenMP, if it is loaded meanwhile, lets threads without work sleep soon, unless the user says how.
-
-    It reads the environment once. As a rule its threads wait busily for some milliseconds, which takes a core from
-    whoever else needs it, such as the thread that is waited for. On an idle machine the short wait costs nothing
-    (training step of the MNIST network 40 ms, one image through SqueezeNet 7 ms, either way).
-    """
-    mine = not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & set(os.environ)
-    if mine:
-        os.environ["GOMP_SPINCOUNT"] = "1000"
-    try:
-        yield
-    finally:
-        if mine:
-            del os.environ["GOMP_SPINCOUNT"]
-
-
-@cache
-def _most_threads() -> int:
-    """How many threads Numba has; it starts them here."""
-    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    with _short_waits():
-        numba.set_num_threads(most)
-    return most
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., None]:
@@ -248,7 +212,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     """What launches ``entry(threads, arguments)``, kept on disk under the name of ``function``.
 
     Launches from several Python threads wait for each other, unless ``set_num_threads`` says 1: each takes all the
-    cores. (Besides, one of the libraries that Numba may have its threads from dies when it is used twice at once.)
+    cores.
     """
     compiled = entry
     if JIT:
@@ -262,17 +226,12 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
 
     @wraps(function)
     def launch(*arguments: Any) -> None:
-        threads = min(get_num_threads(), _most_threads()) if JIT else 1
+        threads = get_num_threads() if JIT else 1
         if threads == 1:
             compiled(1, tuple(map(_writable, arguments)))
             return
-        if _cut_off:
-            raise RuntimeError(
-                "minicnn's compiled kernels have run in the parent process, and their threads did not come along with "
-                "the fork. Fix: start processes with multiprocessing.get_context('spawn'), or compute with "
-                "set_num_threads(1) or use_backend('numpy') in the forked ones"
-            )
         with _one_at_a_time:
+            hire(threads - 1)
             compiled(threads, tuple(map(_writable, arguments)))
 
     launch.compiled = compiled  # type: ignore[attr-defined]

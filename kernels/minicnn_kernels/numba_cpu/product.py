@@ -208,7 +208,7 @@ def cut_product(
 @serial
 def _tasks(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
-        task(t, c, a, b, scratch, vectors, starts, plan)
+        task(t, thread[0], c, a, b, scratch, vectors, starts, plan)
 
 
 @serial

@@ -1,14 +1,14 @@
 """Running one function on all threads: a loop over tasks in which every thread takes its share.
 
-Every thread of the *team* runs the whole function, each with another ``thread = (number, size of the team)``, and a
-loop ``for t in share(thread, tasks)`` gives each thread its own tasks. What stands before the loop is computed by every
-thread; nothing may stand behind it, for the others may still be at work. (Numba's ``prange`` takes the loop
-out of its function, as a function of its own with wrappers around it, and is slower to compile.)
+Every thread of the *team* runs the whole function, each with another ``thread = (number, size of the team, counters)``,
+and in a loop ``for t in share(thread, tasks)`` it gets its own tasks, one after the other: neighbours, for they often
+share memory. Then it gets those that are left of the others' shares. So whoever comes late, or never, or is kept
+from its core by another program, holds nobody up. To take a task is to add 1 to the counter of its share, in one
+indivisible instruction.
 
-The threads are Numba's. Whichever library it has found for them (OpenMP, TBB, or its own work queue), there is one
-function ``numba_parallel_for(f, places, sizes, steps, data, ...)``: it deals the numbers 0, 1, ..., ``sizes[0] - 1``
-to the threads and calls ``f(places + number*steps, how many numbers, steps, data)``. It was made for arrays, whose
-elements are at ``places``; here a place is the number itself.
+What stands before the loop is computed by every thread; nothing may stand behind it, for the others may still be at
+work, and there is one such loop in a run of the function. (Numba's ``prange`` takes the loop out of its function, as a
+function of its own with wrappers around it, and is slower to compile.)
 """
 
 from __future__ import annotations
@@ -19,56 +19,119 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.imputils import RefType, iternext_impl, lower_builtin
+from numba.extending import intrinsic, models, register_jitable, register_model
 
-_WORD, _BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
-_TASK = ir.FunctionType(ir.VoidType(), [_BYTES.as_pointer(), _WORD.as_pointer(), _WORD.as_pointer(), _BYTES])
-_PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [_BYTES] * 5 + [_WORD] * 3)
-_THREAD = types.UniTuple(types.int64, 2)
+from .atomics import LINE, add
+from .workers import COUNTERS, address_of_workers, lead
+
+_WORD = ir.IntType(64)
+_TASK = ir.FunctionType(ir.VoidType(), [_WORD, _WORD])
+_THREAD = types.UniTuple(types.int64, 3)
 _names = count()
 
 
-def _call(context: Any, builder: Any, function: Any, number: Any, size: Any, arguments: Any) -> None:
-    """``function((number, size), *arguments)``; ``function`` is what Numba compiled it to."""
+class _Tasks(types.SimpleIteratorType):
+    """Numba's type of what :func:`share` returns."""
+
+    def __init__(self) -> None:
+        super().__init__("Tasks", types.int64)
+
+
+_TASKS = _Tasks()
+
+
+@register_model(_Tasks)
+class _TasksModel(models.StructModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        members = [("turn", types.EphemeralPointer(types.int64)), ("thread", _THREAD), ("tasks", types.int64)]
+        super().__init__(manager, kind, members)
+
+
+@intrinsic
+def share(typing_context, thread, tasks):  # type: ignore[no-untyped-def]
+    """An iterator over the tasks that this thread gets."""
+
+    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
+        iterator = cgutils.create_struct_proxy(_TASKS)(context, builder)
+        iterator.turn = cgutils.alloca_once_value(builder, _WORD(0))
+        iterator.thread, iterator.tasks = values
+        return iterator._getvalue()
+
+    return _TASKS(_THREAD, types.int64), generate
+
+
+@register_jitable
+def _take(thread, tasks, turn):  # type: ignore[no-untyped-def]
+    """The next task, or -1 if there is none; and how many shares have no more."""
+    number, size, counters = thread
+    while turn < size:
+        owner = (number + turn) % size
+        first, end = tasks * owner // size, tasks * (owner + 1) // size
+        if first < end:
+            t = first + add(counters + owner * LINE, 1)
+            if t < end:
+                return t, turn
+        turn += 1
+    return -1, turn
+
+
+@lower_builtin("iternext", _Tasks)
+@iternext_impl(RefType.UNTRACKED)
+def _next(context, builder, signature, values, result):  # type: ignore[no-untyped-def]
+    iterator = cgutils.create_struct_proxy(_TASKS)(context, builder, value=values[0])
+    kind = types.UniTuple(types.int64, 2)(_THREAD, types.int64, types.int64)
+    given = iterator.thread, iterator.tasks, builder.load(iterator.turn)
+    task, turn = cgutils.unpack_tuple(builder, context.compile_internal(builder, _take, kind, given))
+    builder.store(turn, iterator.turn)
+    found = builder.icmp_signed(">=", task, _WORD(0))
+    result.set_valid(found)
+    with builder.if_then(found):
+        result.yield_(task)
+
+
+def _call(context: Any, builder: Any, function: Any, thread: Any, arguments: Any) -> None:
+    """``function(thread, *arguments)``; ``function`` is what Numba compiled it to."""
     context.active_code_library.add_linking_library(function.library)
     target = context.declare_function(builder.module, function.fndesc)
-    thread = context.make_tuple(builder, _THREAD, [number, size])
-    values = [thread, *cgutils.unpack_tuple(builder, arguments)]
+    values = [context.make_tuple(builder, _THREAD, thread), *cgutils.unpack_tuple(builder, arguments)]
     context.call_conv.call_function(builder, target, types.none, function.fndesc.argtypes, values)
 
 
 @intrinsic
 def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-untyped-def]
-    """``function((number, size), *arguments)`` for every number below ``size``, on as many threads."""
+    """``function((number, size, counters), *arguments)`` on up to ``size`` threads, each with another number."""
     known = function.get_call_type(typing_context, (_THREAD, *arguments.types), {})
 
     def task(context: Any, module: Any, name: str, given: Any) -> Any:
-        """What ``numba_parallel_for`` calls; ``given`` is the type of the memory with size and arguments."""
+        """``f(number, data)``; ``given`` is the type of what is at ``data``: size, counters and arguments."""
         result = ir.Function(module, _TASK, name)
         result.linkage = "internal"
         result.attributes.add("noinline")  # one copy of the code, for one thread and for several
         builder = ir.IRBuilder(result.append_basic_block())
-        places, counts, _, data = result.args
-        size, arguments = cgutils.unpack_tuple(builder, builder.load(builder.bitcast(data, given)))
-        first = builder.ptrtoint(builder.load(places), _WORD)
-        with cgutils.for_range(builder, builder.load(counts)) as loop:
-            number = builder.add(first, loop.index)
-            _call(context, builder, function.dispatcher.overloads[known.args], number, size, arguments)
+        number, data = result.args
+        given = builder.load(builder.inttoptr(data, given.as_pointer()))
+        size, counters, arguments = cgutils.unpack_tuple(builder, given)
+        found = function.dispatcher.overloads[known.args]
+        _call(context, builder, found, [number, size, counters], arguments)
         builder.ret_void()
         return result
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         _, size, arguments = values
-        given = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [size, arguments]))
-        places, sizes, steps = (cgutils.alloca_once_value(builder, n) for n in (_WORD(0), size, _WORD(1)))
-        f = task(context, builder.module, f"{builder.function.name}.task{next(_names)}", given.type)
-        pointers = [builder.bitcast(x, _BYTES) for x in (f, places, sizes, steps, given)]
-        with builder.if_else(builder.icmp_signed("==", size, _WORD(1))) as (alone, together):
-            with alone:
-                builder.call(f, [builder.bitcast(places, _BYTES.as_pointer()), sizes, steps, pointers[-1]])
-            with together:
-                run = cgutils.get_or_insert_function(builder.module, _PARALLEL_FOR, "numba_parallel_for")
-                builder.call(run, [*pointers, _WORD(0), _WORD(1), size])
+        alone = builder.icmp_signed("==", size, _WORD(1))
+        mine = cgutils.alloca_once_value(builder, _WORD(0))  # the counter of one thread
+        theirs = builder.add(address_of_workers(context, builder), _WORD(COUNTERS))
+        counters = builder.select(alone, builder.ptrtoint(mine, _WORD), theirs)
+        given = cgutils.alloca_once_value(builder, cgutils.pack_struct(builder, [size, counters, arguments]))
+        f = task(context, builder.module, f"{builder.function.name}.task{next(_names)}", given.type.pointee)
+        data = builder.ptrtoint(given, _WORD)
+        with builder.if_else(alone) as (one, several):
+            with one:
+                builder.call(f, [_WORD(0), data])
+            with several:
+                kind = types.void(types.int64, types.int64, types.int64)
+                context.compile_internal(builder, lead, kind, [builder.ptrtoint(f, _WORD), data, size])
         return context.get_dummy_value()
 
     return types.void(function, types.int64, arguments), generate

@@ -1,10 +1,6 @@
 """Running a list of stages with one launch: threads take tasks, and wait for each other between the stages.
 
-Every thread of the team runs through all stages. The tasks of a stage are cut into as many shares as there are
-threads; a thread takes the tasks of its own share, one by one, then those that are left of the others'. So neighbours
-stay in the same core's cache where both threads are on time, and a thread that comes late (it takes tens of
-microseconds to wake up), or is kept away by another program, holds nobody up. To take a task is to add 1 to the
-share's counter, in one indivisible instruction.
+Every thread of the team runs through all stages, and takes tasks of each as of any loop (``../team.py``).
 
 A stage is done when all of its tasks are, which is counted too. A thread with nothing left to do looks at that count
 until it is full. Nobody waits for a task that nobody has taken; so it does not matter how many threads there are
@@ -13,8 +9,6 @@ or whether they really run at the same time.
 
 from __future__ import annotations
 
-import ctypes
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -22,70 +16,19 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
 from numba import carray, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from ...stages import ITEMSIZE, LINE, Distance, Laid, Memories, Stage, Within, launchers
+from ...stages import ITEMSIZE, Distance, Laid, Memories, Stage, Within, launchers
 from ...threads import available_threads
 from ..addresses import HEADER, pointer
+from ..atomics import LINE, add, look
 from ..cache import KernelCache
-from ..jit import OPTIONS, in_sequence, run_on_team, serial
+from ..jit import OPTIONS, in_sequence, run_on_team, serial, share
 from ..vector.call import call
+from ..workers import wait
 
 WORD = 8
-SPINS = 2000  # looks at a count before the thread lets others run between two looks: some 50 microseconds
-_X86, _ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
-_I64 = ir.IntType(64)
 _WORDS, _NUMBERS = np.empty(0, np.int64), np.empty(0, np.float32)
-
-
-@intrinsic
-def _add(typing_context, address, number):  # type: ignore[no-untyped-def]
-    """Add to the integer at an address, and return what it was before."""
-
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        place = builder.inttoptr(values[0], _I64.as_pointer())
-        return builder.atomic_rmw("add", place, values[1], "seq_cst")
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
-def _look(typing_context, address):  # type: ignore[no-untyped-def]
-    """The integer at an address, and with it all that was written before it."""
-
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        return builder.load_atomic(builder.inttoptr(values[0], _I64.as_pointer()), "seq_cst", 8)
-
-    return types.int64(types.int64), generate
-
-
-@intrinsic
-def _pause(typing_context):  # type: ignore[no-untyped-def]
-    """Tell the core that it waits: it saves power, and the other thread of the same core runs faster."""
-
-    def generate(context, builder, signature, values):  # type: ignore[no-untyped-def]
-        machine = platform.machine().lower()
-        if machine in _X86:
-            kind = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        elif machine in _ARM:
-            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)])
-            hint = cgutils.get_or_insert_function(builder.module, kind, "llvm.aarch64.hint")
-            builder.call(hint, [ir.IntType(32)(1)])
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-@cache
-def _let_others_run() -> int:
-    """Address of the system's function by which a thread lets others have its core; 0 if there is none."""
-    with suppress(OSError, AttributeError, TypeError):
-        return ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value or 0
-    return 0
 
 
 @serial
@@ -130,40 +73,21 @@ _alive: list[Any] = []
 
 
 @serial
-def _take(stage, worker, threads, counts):  # type: ignore[no-untyped-def]
-    """The tasks of a stage that this thread gets; how many."""
-    function, tasks, words, done = stage[0], stage[1], stage[2], 0
-    for k in range(threads):
-        share = (worker + k) % threads
-        first, end = tasks * share // threads, tasks * (share + 1) // threads
-        if first == end:
-            continue
-        counter = counts + share * LINE
-        while True:
-            t = first + _add(counter, 1)
-            if t >= end:
-                break
-            call(function, (t, worker, words))
-            done += 1
-    return done
-
-
-@serial
-def _follow(thread, table, stages, counts, let_others_run):  # type: ignore[no-untyped-def]
+def _follow(thread, table, stages, counts):  # type: ignore[no-untyped-def]
     """All stages of a table: function, tasks and address of the words of each; ``counts`` has zeros."""
-    worker, threads = np.int64(thread[0]), np.int64(thread[1])
+    worker, threads, _ = thread
     for s in range(stages):
         stage, at = integers(table + s * 24, 3), counts + s * (threads + 1) * LINE
-        full = at + threads * LINE
-        done = _take(stage, worker, threads, at)
+        full, done = at + threads * LINE, 0
+        for t in share((worker, threads, at), stage[1]):
+            call(stage[0], (t, worker, stage[2]))
+            done += 1
         if done:
-            _add(full, done)
+            add(full, done)
         looks = 0
-        while _look(full) < stage[1]:
-            _pause()
+        while look(full) < stage[1]:
+            wait(looks)
             looks += 1
-            if looks > SPINS and let_others_run:
-                call(let_others_run, (0,))
 
 
 def _offset(x: Laid) -> int:
@@ -196,7 +120,7 @@ def _find_memories(first, moves, groups, ids, known, memories):  # type: ignore[
 @in_sequence
 def _launch(threads, plan):  # type: ignore[no-untyped-def]
     """What :class:`Launch` has made, given by its address: it takes Numba some microseconds to look at an array."""
-    at = integers(plan, 16)
+    at = integers(plan, 15)
     first, words, size = integers(at[0], 1), integers(at[1], at[2]), at[2]
     _find_memories(first, integers(at[3], 1), integers(at[4], 1), integers(at[5], 1), integers(at[6], 1), at[7])
     further, counts = integers(at[9], 1), integers(at[13], at[14])
@@ -208,7 +132,7 @@ def _launch(threads, plan):  # type: ignore[no-untyped-def]
                 words[further[2 * i]] += turn * further[2 * i + 1]
         for i in range(at[14]):
             counts[i] = 0
-        run_on_team(_follow, threads, (at[11], at[12], at[13], at[15]))
+        run_on_team(_follow, threads, (at[11], at[12], at[13]))
 
 
 class Launch:
@@ -261,7 +185,7 @@ class Launch:
         steps = np.array(further, np.int64)
         plan = (
             *(first, self.words, self.words.size, moved, groups, memories.ids, known, len(moves)),
-            *(turns, steps, len(further), table, len(table), counts, counts.size, _let_others_run()),
+            *(turns, steps, len(further), table, len(table), counts, counts.size),
         )
         self._arrays = [part for part in plan if isinstance(part, np.ndarray)]  # keep them alive
         self._plan = np.array([part.ctypes.data if isinstance(part, np.ndarray) else part for part in plan], np.int64)

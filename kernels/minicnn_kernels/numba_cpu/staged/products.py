@@ -48,7 +48,7 @@ def _multiply_part(task, worker, words):  # type: ignore[no-untyped-def]
     """One task of ``product.py``, by columns or of a part of the depth."""
     at = integers(words, 12)
     c, a, b, scratch = numbers(at[0], 1), numbers(at[1], 1), numbers(at[2], 1), numbers(at[3], 1)
-    product_task(task, c, a, b, scratch, at[4:9], _table(at[9], at[10]), integers(at[11], PLAN))
+    product_task(task, worker, c, a, b, scratch, at[4:9], _table(at[9], at[10]), integers(at[11], PLAN))
 
 
 @loop

@@ -18,7 +18,7 @@ from ...arrays import Array
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
 from ...memory import empty
-from ...threads import get_num_threads
+from ...threads import available_threads
 from ..jit import parallel, serial, share
 from ..layout import as_pixel_rows, channels_first, channels_last, flat
 from ..product import epilogue_words
@@ -94,11 +94,10 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
 
 
 @parallel
-def _convolve(thread, w, at, cut, workers, tasks):  # type: ignore[no-untyped-def]
-    for worker in share(thread, workers):
-        scratch = at[0].scratch + np.int64(worker) * at[0].scratch_size
-        for t in range(np.int64(worker), tasks, workers):
-            winograd_block(t, scratch, w, at[0], cut[0])
+def _convolve(thread, w, at, cut, tasks):  # type: ignore[no-untyped-def]
+    scratch = at[0].scratch + thread[0] * at[0].scratch_size
+    for t in share(thread, tasks):
+        winograd_block(t, scratch, w, at[0], cut[0])
 
 
 def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilogue: Epilogue) -> Array:
@@ -114,11 +113,10 @@ def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilo
     words, _alive = epilogue_words(y.dtype, cut.out_channels, bias, epilogue, y)
     sizes = record(cut)
     tasks = -(-cut.tiles // cut.block) * -(-cut.panels // cut.panels_per_task)
-    workers = min(get_num_threads(), tasks)
     u_size = PLANES * cut.u_plane
     size = PLANES * (cut.v_plane + cut.m_plane) + (u_size * cut.panels_per_task if cut.own_filters else 0)
     u = empty((0 if cut.own_filters else cut.panels * u_size // NUMBER,), np.float32)
-    scratch = empty((workers * size // NUMBER,), np.float32)
+    scratch = empty((available_threads() * size // NUMBER,), np.float32)  # the number in use may change meanwhile
     at = record(
         Memory(
             x=memory.ctypes.data,
@@ -137,7 +135,7 @@ def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilo
     )
     if not cut.own_filters:
         all_filters(memory_w, at, sizes)
-    _convolve(memory_w, at, sizes, workers, tasks)
+    _convolve(memory_w, at, sizes, tasks)
     return channels_first(y)
 
 
