@@ -81,6 +81,8 @@ class Function:
         ``backward`` returns parts of the gradient that it is given, which do not overlap.
     adds_up : bool
         ``backward`` adds the gradient of the first input to ``so_far``, if that is set; else it is a new array.
+    continues_sum : bool
+        The same, but the sum is a new array.
     needs_grad : tuple of bool
         For each input, whether backward must return a gradient.
     so_far : Tensor, optional
@@ -232,6 +234,10 @@ class Function:
 
     @property
     def adds_up(self) -> bool:
+        return False
+
+    @property
+    def continues_sum(self) -> bool:
         return False
 
     @property

@@ -84,16 +84,25 @@ class _Pass:
         self, node: Function, grads: list[Tensor | None], needed: tuple[bool, ...]
     ) -> tuple[Tensor | None, ...]:
         """Gradients of the node's inputs that are still to be sent."""
-        edge = node.edges[0] if node.adds_up and needed[0] else None
-        if edge is None or edge.node is None or _key(edge) not in self.sums:
+        edge = node.edges[0] if needed[0] and (node.adds_up or node.continues_sum) else None
+        arrived = None if edge is None or edge.node is None else self.pending.get(edge.node)
+        if edge is None or arrived is None or not self.may_be_added_to(node, edge, arrived[edge.index], grads[0]):
             return node.run_backward(grads, needed, self.create_graph)
-        arrived = self.pending[edge.node]
         node.so_far = arrived[edge.index]
         try:
             arrived[edge.index], *others = node.run_backward(grads, needed, self.create_graph)
         finally:
             node.so_far = None
+        self.sums.add(_key(edge))
         return None, *others
+
+    def may_be_added_to(self, node: Function, edge: Edge, before: Tensor | None, grad: Tensor | None) -> bool:
+        """Whether a node may add the gradient of its first input to what has arrived ``before`` at that edge's end."""
+        if node.adds_up:
+            return _key(edge) in self.sums
+        if before is None or grad is None or self.create_graph or node.shows_gradients:
+            return False
+        return before._form.dtype == grad._form.dtype and not is_anomaly_enabled()
 
     def unseen(self, node: Function, grad: Tensor | None) -> bool:
         """Whether the gradient of a node's only result has been given to nobody but the node."""

@@ -81,7 +81,7 @@ def _conv(x: Any, w: Any, bias: Any, window: Window2d, groups: int, *_: Any) -> 
 def _conv_gradient(which: int) -> Callable[..., Counterpart | None]:
     """Of the input (0) or of the weight (1)."""
 
-    def find(grad_y: Any, other: Any, window: Window2d, groups: int) -> Counterpart | None:
+    def find(grad_y: Any, other: Any, window: Window2d, groups: int, residual: Any = None) -> Counterpart | None:
         import torch
 
         pads = _symmetric(window)
@@ -95,7 +95,8 @@ def _conv_gradient(which: int) -> Callable[..., Counterpart | None]:
             w = other.new_empty((grad_y.shape[1], other.shape[1] // groups, *window.kernel_size))
         settings = None, window.stride, pads, window.dilation, False, (0, 0), groups, (which == 0, which == 1, False)
         back = torch.ops.aten.convolution_backward
-        return Counterpart("torch.ops.aten.convolution_backward", lambda: back(grad_y, x, w, *settings)[which])
+        more = 0 if residual is None else residual
+        return Counterpart("torch.ops.aten.convolution_backward", lambda: back(grad_y, x, w, *settings)[which] + more)
 
     return find
 

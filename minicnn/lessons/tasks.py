@@ -79,7 +79,7 @@ TASKS = [
     Task("im2col", ("columns",), "Every patch under the window as a column of a matrix."),
     Task("col2im", ("x",), "The way back: every entry is added to where it came from."),
     Task("conv2d.forward", ("y",), "Convolution: the sum of w*x under the window, plus the bias.", _PLAIN, 5),
-    Task("conv2d.grad_input", ("grad_x",), "Every input collects from the outputs it went into.", _PLAIN),
+    Task("conv2d.grad_input", ("grad_x",), "Every input collects from the outputs it went into.", _PLAIN, 4),
     Task("conv2d.grad_weight", ("grad_w",), "Every weight collects from all places it was used at.", _PLAIN),
     Task("max_pool2d.forward", ("y", "taps"), "The largest value under each window, and which tap saw it."),
     Task("max_pool2d.grad_input", ("grad_x",), "Each gradient is added where the winning tap looks."),

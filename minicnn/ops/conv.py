@@ -21,6 +21,7 @@ from minicnn_kernels.geometry import Window2d
 from minicnn_kernels.registry import call
 
 from ..core.function import Function
+from ..core.grad_mode import is_fusion_enabled
 from ..core.tensor import Tensor
 from .deferrable import Deferrable
 
@@ -40,10 +41,14 @@ class Conv2d(Deferrable, _Convolution):
         shape = (len(x), len(w), *self.window.output_size)
         return "conv2d.forward", (x, w, bias, self.window, self.groups), shape
 
+    @property
+    def continues_sum(self) -> bool:
+        return is_fusion_enabled()
+
     def backward(self, grad_y: Tensor) -> Any:
         x, w = self.saved
         grads = (
-            ConvGradInput(self.window, self.groups)(grad_y, w) if self.needs_grad[0] else None,
+            ConvGradInput(self.window, self.groups, self.so_far)(grad_y, w) if self.needs_grad[0] else None,
             ConvGradWeight(self.window, self.groups)(grad_y, x) if self.needs_grad[1] else None,
         )
         if len(self.needs_grad) == 2:
@@ -52,11 +57,18 @@ class Conv2d(Deferrable, _Convolution):
 
 
 class ConvGradInput(_Convolution):
-    """What a convolution's input receives: grad_y spread by the window it was gathered with."""
+    """What a convolution's input receives: grad_y spread by the window it was gathered with.
+
+    It is added to ``so_far``, if that is given, while it is at hand. That is not differentiated.
+    """
+
+    def __init__(self, window: Window2d, groups: int, so_far: Tensor | None = None) -> None:
+        super().__init__(window, groups)
+        self._more = () if so_far is None else (so_far._array,)
 
     def forward(self, grad_y: Any, w: Any) -> Any:
         self.save(grad_y if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
-        return call("conv2d.grad_input", grad_y, w, self.window, self.groups)
+        return call("conv2d.grad_input", grad_y, w, self.window, self.groups, *self._more)
 
     def backward(self, grad_x: Tensor) -> Any:
         grad_y, w = self.saved

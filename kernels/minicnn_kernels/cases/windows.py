@@ -45,7 +45,8 @@ def _(d: Draw) -> tuple[Any, ...]:
 @row("conv2d.grad_input")
 def _(d: Draw) -> tuple[Any, ...]:
     x, w, window, groups = convolution(d)
-    return d.array(len(x), len(w), *window.output_size), w, window, groups
+    residual = d.maybe(len(x), w.shape[1] * groups, *window.input_size)
+    return d.array(len(x), len(w), *window.output_size), w, window, groups, *d.one((), (residual,))
 
 
 @row("conv2d.grad_weight")

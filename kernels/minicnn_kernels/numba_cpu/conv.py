@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..addition import add
 from ..arrays import Array
 from ..conv_algorithms import choose
 from ..epilogue import NONE, Epilogue
@@ -158,15 +159,22 @@ def _reach(axis: list[Phase], length: int) -> tuple[int, int]:
 
 
 @numba_kernel("conv2d.grad_input", _told(_grad_input_algorithm))
-def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
-    """``dx[n, c, h, w] = sum of dy[n, o, oh, ow] * w[o, c, kh, kw]`` over all windows that saw the pixel."""
+def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None = None) -> Array:
+    """``dx[n, c, h, w] = sum of dy[n, o, oh, ow] * w[o, c, kh, kw]`` over all windows that saw the pixel.
+
+    ``residual`` is added to it.
+    """
     algorithm, _ = _grad_input_algorithm(grad_y, w, window, groups)
     if algorithm == "winograd":
-        return winograd_grad_input(grad_y, w, window)
-    if algorithm == "im2col":
-        return im2col_grad_input(grad_y, w, window, groups)
-    if is_depthwise(w.shape[0], w.shape[1], groups):
-        return depthwise_grad_input(grad_y, w, window, groups)
+        return winograd_grad_input(grad_y, w, window, residual)
+    if algorithm == "direct" and not is_depthwise(w.shape[0], w.shape[1], groups):
+        return _gather(grad_y, w, window, groups, residual)
+    kernel = im2col_grad_input if algorithm == "im2col" else depthwise_grad_input
+    grad_x = kernel(grad_y, w, window, groups)
+    return grad_x if residual is None else add(grad_x, residual, grad_x)
+
+
+def _gather(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None) -> Array:
     n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]
     og, c = o // groups, cg * groups
     axes = [
@@ -180,6 +188,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
     _, gh, gw, _ = gp.shape
     grad_x = empty((n, h, wd, c), grad_y.dtype)
     weights, (wo, wc, wh, ww) = flat(w)
+    epilogue = NONE if residual is None else Epilogue(residual=channels_last(residual))
     for rows in axes[0]:
         for columns in axes[1]:
             corner = ((rows.shift + pads[0][0]) * gw + columns.shift + pads[1][0]) * o
@@ -194,6 +203,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
                 a_strides=(gh * gw * o, gw * o, o, rows.spread * gw * o, columns.spread * o, 1),
                 b_strides=(-rows.step * wh, -columns.step * ww, wo, wc),
                 c_strides=(h * wd * c, window.stride[0] * wd * c, window.stride[1] * c, 1),
+                epilogue=epilogue,
                 starts=tuple((target + i * cg, corner + i * og, first + i * og * wo, 0) for i in range(groups)),
             )
     return channels_first(grad_x)

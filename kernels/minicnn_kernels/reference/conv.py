@@ -60,12 +60,17 @@ def conv2d_forward(
 
 
 @kernel("conv2d.grad_input", backend="reference")
-def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
-    """Return grad_x (N, C, H, W): every input collects from the outputs it went into."""
+def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None = None) -> Array:
+    """Return grad_x (N, C, H, W): every input collects from the outputs it went into.
+
+    ``residual``, the gradient that the input has from elsewhere, is added to it.
+    """
     grads, weights = doubles(grad_y), doubles(w)
     grad_x = np.zeros((len(grad_y), w.shape[1] * groups, *window.input_size))
     for at_y, at_w, at_x in products(len(grad_y), w.shape, window, groups):
         grad_x[at_x] += grads[at_y] * weights[at_w]
+    if residual is not None:
+        grad_x += residual
     return grad_x.astype(grad_y.dtype)
 
 

@@ -59,8 +59,8 @@ def conv2d_forward(
 
 
 @kernel("conv2d.grad_input", backend="numpy")
-def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
-    """Return grad_x (N, C, H, W): back through the matrix product, then col2im."""
+def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None = None) -> Array:
+    """Return grad_x (N, C, H, W): back through the matrix product, then col2im; ``residual`` is added to it."""
     padded = np.zeros((len(grad_y), w.shape[1] * groups, *padded_size(window)), wide(w).dtype, like=w)
     w_columns = weight_rows(w, groups).swapaxes(1, 2)  # (G, C/G*KH*KW, O/G)
     windows = sliding_windows(padded, window)
@@ -69,7 +69,10 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) ->
         # with one output channel per group (depthwise) the product is an outer one, and "*" is faster than BLAS
         grad_columns = w_columns * grad_rows if len(w) == groups else w_columns @ grad_rows
         add_columns(windows[samples, ..., rows, :], grad_columns)
-    return np.ascontiguousarray(crop(padded, window), grad_y.dtype, like=grad_y)
+    grad_x = np.ascontiguousarray(crop(padded, window), grad_y.dtype, like=grad_y)
+    if residual is not None:
+        grad_x += residual
+    return grad_x
 
 
 @kernel("conv2d.grad_weight", backend="numpy")

@@ -130,8 +130,15 @@ def taps(w: Array) -> Array:
 
 
 @launcher("conv2d.grad_input", "conv2d.grad_input.tf32.4", details=_grad_input_told)
-def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
-    """``grad_x (N, C, H, W)``, gathered."""
+def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None = None) -> Array:
+    """``grad_x (N, C, H, W)``, gathered; ``residual`` is added to it."""
+    grad_x = _gathered(grad_y, w, window, groups)
+    if residual is not None:
+        grad_x += residual
+    return grad_x
+
+
+def _gathered(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     shape = (len(grad_y), w.shape[1] * groups, *window.input_size)
     how = algorithm(grad_y, w.shape, window, groups)
     if how == "im2col":

@@ -146,10 +146,13 @@ def winograd_forward(x: Array, w: Array, bias: Array | None, window: Window2d, e
     return _run(x, cut, w, False, bias, epilogue)
 
 
-def winograd_grad_input(grad_y: Array, w: Array, window: Window2d) -> Array:
-    """``dx[n, c] = sum over o of dy[n, o] (*) w[o, c]`` turned by 180 degrees; padding at most ``r - 1``."""
+def winograd_grad_input(grad_y: Array, w: Array, window: Window2d, residual: Array | None = None) -> Array:
+    """``dx[n, c] = sum over o of dy[n, o] (*) w[o, c]`` turned by 180 degrees, and ``residual``.
+
+    The padding is at most ``r - 1``.
+    """
     o, c, r, _ = w.shape
     (top, bottom), (left, right) = window.padding
     pads = (r - 1 - top, r - 1 - bottom), (r - 1 - left, r - 1 - right)
     cut = cut_convolution(len(grad_y), o, c, window, window.output_size, window.input_size, pads)
-    return _run(grad_y, cut, w, True, None, NONE)
+    return _run(grad_y, cut, w, True, None, NONE if residual is None else Epilogue(residual=residual))
