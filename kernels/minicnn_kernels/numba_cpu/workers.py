@@ -43,7 +43,8 @@ AWAKE = 2 * LOOKS  # looks at the gate, before a worker sleeps: some 100 microse
 GATE, DONE, ASLEEP, FUNCTION, DATA, SIZE, SYSTEM, MEMORY, COUNTERS = (i * LINE for i in range(9))
 HANDLE, WAIT, POST, LET_OTHERS_RUN, CLOSED = (SYSTEM + 8 * i for i in range(5))
 
-_memory = np.zeros((COUNTERS // LINE + (os.cpu_count() or 1) + 1) * LINE // 8, np.int64)
+MOST = max(64, os.cpu_count() or 1)  # threads
+_memory = np.zeros((COUNTERS + (MOST + 1) * LINE) // 8, np.int64)
 _address = -(-_memory.ctypes.data // LINE) * LINE
 _words = _memory[(_address - _memory.ctypes.data) // 8 :]
 llvmlite.binding.add_symbol("minicnn_workers", _address)
