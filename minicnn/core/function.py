@@ -27,7 +27,6 @@ import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
-from minicnn_kernels.arrays import as_array
 
 from . import capture, grad_mode
 from . import device as devices
@@ -170,11 +169,12 @@ class Function:
         """Become a node of the graph: know where gradients go, keep what backward needs, be the results' history."""
         self.sequence = next(_sequence)
         self.edges = edges
-        self.outputs = tuple([(t._form.shape, t._form.dtype) for t in outputs])
+        forms = [t._form for t in outputs]
+        self.outputs = tuple([(form.shape, form.dtype) for form in forms])
         self.hooks, self.retained = {}, {}
-        for index, t in enumerate(outputs):
-            if t.is_floating_point():
-                t._set_history(self, index)
+        for index, form in enumerate(forms):
+            if form.dtype.kind == "f":
+                outputs[index]._set_history(self, index)
         self._saved = tuple([_NOTHING if a is None else self._keep(a, inputs, outputs) for a in self._to_save])
         self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
 
@@ -262,7 +262,7 @@ class Function:
                 f"backward through {self.operation} a second time: its saved arrays were freed by the first. "
                 "Fix: backward(retain_graph=True) the first time, or compute the loss again"
             )
-        return tuple(self._unpack(s) for s in self._saved)
+        return tuple([self._unpack(s) for s in self._saved])
 
     def _unpack(self, saved: _Saved) -> Any:
         if saved.versions is not None and saved.versions.count != saved.version:
@@ -285,12 +285,13 @@ class Function:
 
     def release(self) -> None:
         """Let go of the saved arrays: backward through this node is over."""
-        if self._saved and any(s.array is not None for s in self._saved):
-            self._saved = None
+        for saved in self._saved or ():
+            if saved.array is not None:
+                self._saved = None
+                break
         for step in self.passed_over:  # they have no other user
             step.release()
 
-    @np.errstate(all="ignore")
     def run_backward(
         self, grads: list[Tensor | None], needed: tuple[bool, ...], create_graph: bool
     ) -> tuple[Tensor | None, ...]:
@@ -319,8 +320,10 @@ class Function:
             self.needs_grad = before
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
-            g if g is None or isinstance(g, Tensor) else Tensor._wrap(as_array(g)) if need else None
-            for g, need in zip(inputs, needed, strict=True)
+            [
+                g if g is None or isinstance(g, Tensor) else Tensor._wrap(g) if need else None
+                for g, need in zip(inputs, needed, strict=True)
+            ]
         )
         if grad_mode.is_anomaly_enabled():
             self._check_nan("backward", [g._array for g in wrapped if g is not None])

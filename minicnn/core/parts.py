@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 if TYPE_CHECKING:
     from .function import Function
@@ -19,7 +18,7 @@ class Size(tuple[int, ...]):
 
     def numel(self) -> int:
         """Number of elements of a tensor of this shape."""
-        return int(np.prod(self, dtype=np.int64))
+        return prod(self)
 
     def __getitem__(self, key: Any) -> Any:
         item = tuple.__getitem__(self, key)

@@ -349,6 +349,21 @@ def test_copies_of_tensors() -> None:
         copy.deepcopy(x * 2)
 
 
+def test_a_deep_copy_has_its_own_attributes_and_no_hooks() -> None:
+    import copy
+
+    x = leaf(1, 2)
+    x.name = ["w"]
+    x.register_hook(lambda grad: grad * 2)
+    x.register_post_accumulate_grad_hook(lambda leaf: leaf.grad.mul_(10))
+    y = copy.deepcopy(x)
+    assert y.name == ["w"]
+    assert y.name is not x.name
+    (x + y).sum().backward()
+    assert x.grad.tolist() == [20, 20]
+    assert y.grad.tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("switch", [minicnn.set_grad_enabled, minicnn.set_fusion_enabled])
 def test_a_switch_takes_true_or_false(switch) -> None:
     with pytest.raises(TypeError, match=rf"{switch.__name__}: expected True or False, as in .*; got 'off'"):
