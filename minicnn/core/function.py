@@ -70,6 +70,9 @@ class Function:
         False: ``backward`` takes and returns arrays. True: it takes and
         returns tensors, built of differentiable operations, so that
         gradients of gradients work (``create_graph=True``).
+    on_arrays : bool
+        A differentiable ``backward`` that does nothing but call other steps: in a pass that nobody differentiates it
+        gets arrays, and of the steps only ``forward`` is run.
     is_view : bool
         The result shares the input's memory.
     inplace : bool
@@ -87,6 +90,7 @@ class Function:
     """
 
     differentiable = False
+    on_arrays = False
     is_view = False
     inplace = False
     shows_gradients = False
@@ -101,6 +105,7 @@ class Function:
     retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
     so_far: Tensor | None = None
     uses = 0  # how many edges lead here
+    _plain = False  # ``backward`` is at work on arrays
     passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
     _passed_by: weakref.ref[Function] | None = None  # the node that has this one in ``passed_over``
     _to_save: tuple[Any, ...]
@@ -117,7 +122,10 @@ class Function:
     # ------------------------------------------------------------------ forward
 
     def __call__(self, *inputs: Tensor | None) -> Any:
-        """Run forward on tensors, and record this node if a gradient will be needed."""
+        """Run forward on tensors, and record this node if a gradient will be needed. (Arrays: see ``on_arrays``.)"""
+        if inputs and isinstance(inputs[0], np.ndarray):
+            self.needs_grad = (False,) * len(inputs)
+            return self.forward(*inputs)
         if "sequence" in self.__dict__:
             raise AutogradError(
                 f"{self.operation}: this object is a node of a graph already, and made for one call. "
@@ -271,7 +279,7 @@ class Function:
                 f"since: it is at version {saved.versions.count}, expected version {saved.version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
-        if not self.differentiable or saved.array is None:
+        if not self.differentiable or self._plain or saved.array is None:
             return saved.array
         node, index, leaf = saved.edge or Edge(self if saved.output is not None else None, saved.output or 0, None)
         if leaf is not None:
@@ -311,13 +319,14 @@ class Function:
         try:
             if self.passed_over:
                 result = self.backward_of_all(*[None if g is None else g._array for g in filled])
-            elif self.differentiable:
+            elif self.differentiable and (create_graph or not self.on_arrays or devices.in_use or records.open):
                 with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
                     result = self.backward(*filled)
             else:
+                self._plain = True
                 result = self.backward(*[None if g is None else g._array for g in filled])
         finally:
-            self.needs_grad = before
+            self.needs_grad, self._plain = before, False
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
             [
