@@ -194,10 +194,11 @@ class _Pass:
         return grad
 
     @np.errstate(all="ignore")
-    def deliver(self, targets: Sequence[Tensor]) -> None:
-        """Add what has arrived for the targets to their ``.grad``."""
-        for t in targets:
-            if (grad := self.found.get(_key(t._edge()))) is not None:
+    def deliver(self, targets: Sequence[Tensor] | None) -> None:
+        """Add what has arrived for the targets, or for all leaves, to their ``.grad``."""
+        places = {(id(leaf), -1): leaf for leaf, _ in self.leaves.values()}
+        for place, t in places.items() if targets is None else [(_key(t._edge()), t) for t in targets]:
+            if (grad := self.found.get(place)) is not None:
                 with devices.beside(t._array):
                     self.accumulate(t, grad)
                 if capture.recording is not None:
@@ -337,7 +338,7 @@ def backward(
         if not t.requires_grad:
             raise AutogradError(f"backward: inputs[{position}] does not require a gradient. Fix: x.requires_grad_()")
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
-    state.deliver([leaf for leaf, _ in state.leaves.values()] if targets is None else targets)
+    state.deliver(targets)
 
 
 def grad(

@@ -100,9 +100,8 @@ class Versions:
         readers = self._readers
         if readers is None:
             readers = self._readers = []
-        elif len(readers) > 16:
-            for gone in [r for r in readers if r() is None]:
-                readers.remove(gone)
+        elif len(readers) >= 16 and not len(readers) & (len(readers) - 1):  # sometimes: at 16, 32, 64 ...
+            readers[:] = [r for r in readers if r() is not None]
         readers.append(reader)
 
     def before_change(self) -> None:
