@@ -140,13 +140,15 @@ class Exchange:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if self.grad_fn is not None:
             raise AutogradError("deepcopy: only leaves can be copied deeply; this is a result. Fix: x.detach().clone()")
+        from .tensor import Tensor
+
         other: Any = type(self).__new__(type(self))
         other._set_array(self._array.copy())
         memo[id(self)] = other
-        known = set(other.__dict__)
+        added = {k: v for k, v in self.__dict__.items() if k not in other.__dict__ and not hasattr(Tensor, k)}
         other.requires_grad = self._requires_grad
         other.grad = copy.deepcopy(self.grad, memo)
-        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in self.__dict__.items() if k not in known})
+        other.__dict__.update({k: copy.deepcopy(v, memo) for k, v in added.items()})
         return other
 
     def __reduce__(self) -> Any:

@@ -27,7 +27,6 @@ import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
-from minicnn_kernels.arrays import as_array
 
 from . import capture, grad_mode
 from . import device as devices
@@ -71,6 +70,9 @@ class Function:
         False: ``backward`` takes and returns arrays. True: it takes and
         returns tensors, built of differentiable operations, so that
         gradients of gradients work (``create_graph=True``).
+    on_arrays : bool
+        A differentiable ``backward`` that does nothing but call other steps: in a pass that nobody differentiates it
+        gets arrays, and of the steps only ``forward`` is run.
     is_view : bool
         The result shares the input's memory.
     inplace : bool
@@ -90,6 +92,7 @@ class Function:
     """
 
     differentiable = False
+    on_arrays = False
     is_view = False
     inplace = False
     shows_gradients = False
@@ -104,6 +107,7 @@ class Function:
     retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
     so_far: Tensor | None = None
     uses = 0  # how many edges lead here
+    _plain = False  # ``backward`` is at work on arrays
     passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
     _passed_by: weakref.ref[Function] | None = None  # the node that has this one in ``passed_over``
     _to_save: tuple[Any, ...]
@@ -120,7 +124,10 @@ class Function:
     # ------------------------------------------------------------------ forward
 
     def __call__(self, *inputs: Tensor | None) -> Any:
-        """Run forward on tensors, and record this node if a gradient will be needed."""
+        """Run forward on tensors, and record this node if a gradient will be needed. (Arrays: see ``on_arrays``.)"""
+        if inputs and isinstance(inputs[0], np.ndarray):
+            self.needs_grad = (False,) * len(inputs)
+            return self.forward(*inputs)
         if "sequence" in self.__dict__:
             raise AutogradError(
                 f"{self.operation}: this object is a node of a graph already, and made for one call. "
@@ -172,11 +179,12 @@ class Function:
         """Become a node of the graph: know where gradients go, keep what backward needs, be the results' history."""
         self.sequence = next(_sequence)
         self.edges = edges
-        self.outputs = tuple([(t._form.shape, t._form.dtype) for t in outputs])
+        forms = [t._form for t in outputs]
+        self.outputs = tuple([(form.shape, form.dtype) for form in forms])
         self.hooks, self.retained = {}, {}
-        for index, t in enumerate(outputs):
-            if t.is_floating_point():
-                t._set_history(self, index)
+        for index, form in enumerate(forms):
+            if form.dtype.kind == "f":
+                outputs[index]._set_history(self, index)
         self._saved = tuple([_NOTHING if a is None else self._keep(a, inputs, outputs) for a in self._to_save])
         self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
 
@@ -268,7 +276,7 @@ class Function:
                 f"backward through {self.operation} a second time: its saved arrays were freed by the first. "
                 "Fix: backward(retain_graph=True) the first time, or compute the loss again"
             )
-        return tuple(self._unpack(s) for s in self._saved)
+        return tuple([self._unpack(s) for s in self._saved])
 
     def _unpack(self, saved: _Saved) -> Any:
         if saved.versions is not None and saved.versions.count != saved.version:
@@ -277,7 +285,7 @@ class Function:
                 f"since: it is at version {saved.versions.count}, expected version {saved.version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
-        if not self.differentiable or saved.array is None:
+        if not self.differentiable or self._plain or saved.array is None:
             return saved.array
         node, index, leaf = saved.edge or Edge(self if saved.output is not None else None, saved.output or 0, None)
         if leaf is not None:
@@ -291,12 +299,13 @@ class Function:
 
     def release(self) -> None:
         """Let go of the saved arrays: backward through this node is over."""
-        if self._saved and any(s.array is not None for s in self._saved):
-            self._saved = None
+        for saved in self._saved or ():
+            if saved.array is not None:
+                self._saved = None
+                break
         for step in self.passed_over:  # they have no other user
             step.release()
 
-    @np.errstate(all="ignore")
     def run_backward(
         self, grads: list[Tensor | None], needed: tuple[bool, ...], create_graph: bool
     ) -> tuple[Tensor | None, ...]:
@@ -316,17 +325,20 @@ class Function:
         try:
             if self.passed_over:
                 result = self.backward_of_all(*[None if g is None else g._array for g in filled])
-            elif self.differentiable:
+            elif self.differentiable and (create_graph or not self.on_arrays or devices.in_use or records.open):
                 with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
                     result = self.backward(*filled)
             else:
+                self._plain = True
                 result = self.backward(*[None if g is None else g._array for g in filled])
         finally:
-            self.needs_grad = before
+            self.needs_grad, self._plain = before, False
         inputs = result if isinstance(result, tuple) else (result,)
         wrapped = tuple(
-            g if g is None or isinstance(g, Tensor) else Tensor._wrap(as_array(g)) if need else None
-            for g, need in zip(inputs, needed, strict=True)
+            [
+                g if g is None or isinstance(g, Tensor) else Tensor._wrap(g) if need else None
+                for g, need in zip(inputs, needed, strict=True)
+            ]
         )
         if grad_mode.is_anomaly_enabled():
             self._check_nan("backward", [g._array for g in wrapped if g is not None])

@@ -45,6 +45,7 @@ class _Pass:
         self.held: set[int] = set()  # arrays that somebody else has or may have
         self.sums: set[Key] = set()  # where a gradient is, so far, in memory that nobody else has: it may grow in place
 
+    @np.errstate(all="ignore")  # infinities and NaN are values
     def run(self, retain_graph: bool) -> None:
         """Go from node to node until every gradient has arrived."""
         while self.heap:
@@ -61,11 +62,11 @@ class _Pass:
             else:
                 self.go_through(node, grads, is_sum, retain_graph)
         for leaf, grad in self.leaves.values():
-            self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad)
+            self.found[id(leaf), -1] = self.through_hooks(leaf._hooks, grad) if leaf._hooks else grad
 
     def go_through(self, node: Function, grads: list[Tensor | None], is_sum: bool, retain_graph: bool) -> None:
         """Compute the gradients of a node's inputs, and send them on; ``is_sum``: nobody else has theirs."""
-        needed = tuple(self.leads_on(edge) for edge in node.edges)
+        needed = tuple([self.leads_on(edge) for edge in node.edges])
         cut_own = is_sum and node.cuts and self.unseen(node, grads[0])
         input_grads = self.run_backward(node, grads, needed)
         if node.shows_gradients:
@@ -77,7 +78,9 @@ class _Pass:
             if needed[position] and grad is not None:
                 _check_shape(node, position, edge, grad)  # type: ignore[arg-type]
                 arriving.append((edge, grad))  # type: ignore[arg-type]
-        for edge, grad in arriving if len(arriving) < 2 or self.create_graph else self.add_neighbours(arriving):
+        if not self.create_graph and len([edge for edge, _ in arriving if edge.node in self.pending]) > 1:
+            arriving = self.add_neighbours(arriving)
+        for edge, grad in arriving:
             self.send(edge, grad, cut_own or (node.adds_up and edge is node.edges[0]))
 
     def run_backward(
@@ -134,7 +137,6 @@ class _Pass:
         else:
             grads[index] = self.add(before, grad, (id(node), index))
 
-    @np.errstate(all="ignore")
     def add_neighbours(self, arriving: list[tuple[Edge, Tensor]]) -> list[tuple[Edge, Tensor]]:
         """Add what are parts of a larger gradient to parts of another one, all at once; return what is left to send."""
         left, pairs = [], [self.pair(edge, grad) for edge, grad in arriving]
@@ -160,7 +162,6 @@ class _Pass:
             return None
         return before._array, grad._array
 
-    @np.errstate(all="ignore")  # infinities and NaN are values
     def add(self, a: Tensor, b: Tensor, place: Key) -> Tensor:
         """``a + b``, where ``a`` is what had arrived at ``place`` before."""
         if self.create_graph:
@@ -202,6 +203,16 @@ class _Pass:
         return grad
 
     @np.errstate(all="ignore")
+    def deliver(self, targets: Sequence[Tensor] | None) -> None:
+        """Add what has arrived for the targets, or for all leaves, to their ``.grad``."""
+        places = {(id(leaf), -1): leaf for leaf, _ in self.leaves.values()}
+        for place, t in places.items() if targets is None else [(_key(t._edge()), t) for t in targets]:
+            if (grad := self.found.get(place)) is not None:
+                with devices.beside(t._array):
+                    self.accumulate(t, grad)
+                if capture.recording is not None:
+                    capture.recording.arrives_at(t)
+
     def accumulate(self, t: Tensor, grad: Tensor) -> None:
         """Add ``grad`` to ``t.grad``, whose memory belongs to it alone."""
         if t.grad is None:
@@ -211,7 +222,7 @@ class _Pass:
         else:
             total = t.grad._to_change()
             np.add(total, grad._array, out=total, casting="same_kind")
-        for hook in list(t._post_hooks.values()):
+        for hook in list((t._post_hooks or {}).values()):
             hook(t)
 
     def owned(self, grad: Tensor, like: Any) -> Tensor:
@@ -336,12 +347,7 @@ def backward(
         if not t.requires_grad:
             raise AutogradError(f"backward: inputs[{position}] does not require a gradient. Fix: x.requires_grad_()")
     state = _go_back(tensors, grad_tensors, retain_graph, create_graph, targets)
-    for t in [leaf for leaf, _ in state.leaves.values()] if targets is None else targets:
-        if (grad := state.found.get(_key(t._edge()))) is not None:
-            with devices.beside(t._array):
-                state.accumulate(t, grad)
-            if capture.recording is not None:
-                capture.recording.arrives_at(t)
+    state.deliver(targets)
 
 
 def grad(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 if TYPE_CHECKING:
     from .function import Function
@@ -19,7 +18,7 @@ class Size(tuple[int, ...]):
 
     def numel(self) -> int:
         """Number of elements of a tensor of this shape."""
-        return int(np.prod(self, dtype=np.int64))
+        return prod(self)
 
     def __getitem__(self, key: Any) -> Any:
         item = tuple.__getitem__(self, key)
@@ -101,9 +100,8 @@ class Versions:
         readers = self._readers
         if readers is None:
             readers = self._readers = []
-        elif len(readers) > 16:
-            for gone in [r for r in readers if r() is None]:
-                readers.remove(gone)
+        elif len(readers) >= 16 and not len(readers) & (len(readers) - 1):  # sometimes: at 16, 32, 64 ...
+            readers[:] = [r for r in readers if r() is not None]
         readers.append(reader)
 
     def before_change(self) -> None:

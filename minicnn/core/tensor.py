@@ -53,13 +53,16 @@ class Tensor(Facts, Exchange):
 
     __array_priority__ = 1000  # NumPy leaves `array * tensor` to the tensor
 
-    grad: Tensor | None
-    grad_fn: Function | None
-    _output_index: int
+    grad: Tensor | None = None
+    grad_fn: Function | None = None
+    _requires_grad = False
+    _output_index = 0
     _versions: Versions
-    _base: Tensor | None
-    _view_steps: tuple[Function, ...]
-    _seen: int
+    _base: Tensor | None = None
+    _view_steps: tuple[Function, ...] = ()
+    _seen = 0  # of a base: how often its history was replaced; of a view: how often when it was made
+    _hooks: dict[int, Callable[[Tensor], Tensor | None]] | None = None
+    _post_hooks: dict[int, Callable[[Tensor], None]] | None = None
     retains_grad = False
     _reshaped = 0  # of a base: the count of ``_seen`` when its shape was last changed in place
 
@@ -107,16 +110,7 @@ class Tensor(Facts, Exchange):
             self._wait(array)
         else:
             self._array = array if isinstance(array, np.ndarray) else arrived(array)
-        self._requires_grad = False
-        self.grad = None
-        self.grad_fn = None
-        self._output_index = 0
         self._versions = Versions()
-        self._base = None
-        self._view_steps = ()
-        self._seen = 0  # of a base: how often its history was replaced; of a view: how often when it was made
-        self._hooks: dict[int, Callable[[Tensor], Tensor | None]] = {}
-        self._post_hooks: dict[int, Callable[[Tensor], None]] = {}
 
     def _hold(self, result: Any) -> None:
         """From now on hold ``result``, an array or a Deferred."""
@@ -222,6 +216,7 @@ class Tensor(Facts, Exchange):
         if not self.requires_grad:
             raise AutogradError("register_hook: this tensor does not require a gradient. Fix: x.requires_grad_()")
         if self.grad_fn is None:
+            self._hooks = self._hooks or {}
             return RemovableHandle(self._hooks, hook)
         self.grad_fn.show()
         return RemovableHandle(self.grad_fn.hooks.setdefault(self._output_index, {}), hook)
@@ -232,6 +227,7 @@ class Tensor(Facts, Exchange):
             raise AutogradError(
                 "register_post_accumulate_grad_hook: only leaves accumulate gradients; this is a result"
             )
+        self._post_hooks = self._post_hooks or {}
         return RemovableHandle(self._post_hooks, hook)
 
     def retain_grad(self) -> None:

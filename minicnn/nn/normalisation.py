@@ -79,7 +79,10 @@ class _RunningNorm(_Affine):
         super().reset_parameters()
 
     def _check(self, x: Any) -> None:
-        if isinstance(x, Tensor) and (x.ndim not in self.dims or x.shape[1] != self.num_features):
+        if not isinstance(x, Tensor):
+            return
+        shape = x._form.shape
+        if len(shape) not in self.dims or shape[1] != self.num_features:
             raise ShapeError(
                 f"{type(self).__name__}({self.num_features}): expected an input of shape {self.shapes} "
                 f"with C={self.num_features}; got {tuple(x.shape)}. Fix: {self._fitting(x)}"

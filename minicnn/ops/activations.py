@@ -29,7 +29,7 @@ SECOND_DERIVATIVES: dict[str, Any] = {  # of what forward saved; the others are 
 class Activation(Function):
     """``kind.forward`` and ``kind.grad``, with a derivative that is a function of the input."""
 
-    differentiable = True
+    differentiable = on_arrays = True
 
     def __init__(self, kind: str, *settings: Any) -> None:
         self.kind, self.settings = kind, settings

@@ -27,7 +27,7 @@ from .deferrable import Deferrable
 
 
 class _Convolution(Function):
-    differentiable = True
+    differentiable = on_arrays = True
 
     def __init__(self, window: Window2d, groups: int) -> None:
         self.window, self.groups = window, groups

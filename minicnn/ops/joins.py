@@ -21,7 +21,9 @@ them anew for backward; here they do not exist.
 from __future__ import annotations
 
 import weakref
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -122,6 +124,7 @@ class Sum:
     def __init__(self, array: Any, join: Join, mean: Any) -> None:
         self.whole, self.mean = array, mean
         self._parts = join.arguments[0]
+        self._firsts = list(accumulate((x.shape[1] for x in self._parts[:-1]), initial=0))  # channels
         self.slope, self.offset = np.zeros((2, len(mean)))
         me = weakref.ref(self)
         for memory in join.memories:
@@ -133,15 +136,15 @@ class Sum:
 
     def columns(self, start: int, stop: int) -> Any:
         """The gradient of some channels."""
-        first = 0
-        for x in self._parts:
-            last = first + x.shape[1]
-            begin, end = max(first, start), min(last, stop)
-            if begin < end and (self.slope[begin:end].any() or self.offset[begin:end].any()):
+        i = bisect_right(self._firsts, start) - 1
+        while i < len(self._parts) and (first := self._firsts[i]) < stop:
+            x = self._parts[i]
+            begin, end = max(first, start), min(first + x.shape[1], stop)
+            if self.slope[begin:end].any() or self.offset[begin:end].any():
                 numbers = (v[begin:end] for v in (self.mean, self.slope, self.offset))
                 call("batch_norm.add_line", self.whole[:, begin:end], x[:, begin - first : end - first], *numbers)
                 self.slope[begin:end] = self.offset[begin:end] = 0
-            first = last
+            i += 1
         return self.whole[:, start:stop]
 
 

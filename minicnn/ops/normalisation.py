@@ -220,12 +220,12 @@ class LocalResponseNorm(Function):
         return call("local_response_norm.grad", grad_y, x, scale, self.size, self.alpha, self.beta)
 
 
-def update_running(running: Tensor, batch: Any, momentum: float) -> None:
-    """``running = (1 - momentum)*running + momentum*batch``, in place and outside the graph."""
+def update_running(running: Tensor, batch: Any, momentum: float, correction: float = 1.0) -> None:
+    """``running = (1 - momentum)*running + momentum*correction*batch``, in place and outside the graph."""
     array = running._to_change()
     with devices.beside(array):
         array *= 1 - momentum
-        array += momentum * batch
+        array += batch * (momentum * correction)
 
 
 def batch_norm(
@@ -250,8 +250,8 @@ def batch_norm(
     if running_mean is not None:
         update_running(running_mean, function.mean, momentum)
     if running_var is not None:
-        count = x.numel() // x.shape[1]
-        update_running(running_var, function.var * (count / max(count - 1, 1)), momentum)
+        count = x.numel() // len(function.var)
+        update_running(running_var, function.var, momentum, count / max(count - 1, 1))
     return y
 
 

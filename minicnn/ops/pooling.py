@@ -22,7 +22,7 @@ class MaxPool2d(Function):
     What is kept is the number of the tap that saw it: one byte per output.
     """
 
-    differentiable = True
+    differentiable = on_arrays = True
 
     def __init__(self, window: Window2d, with_indices: bool = False) -> None:
         self.window, self.with_indices = window, with_indices

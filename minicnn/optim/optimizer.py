@@ -131,7 +131,7 @@ class Optimizer:
         for group in self.param_groups:
             ready = [param for param in group["params"] if param.grad is not None]
             for param in ready:
-                if param.grad.shape != param.shape:
+                if param.grad._array.shape != param._array.shape:
                     raise ShapeError(
                         f"{type(self).__name__}: a parameter of shape {tuple(param.shape)} has a gradient of shape "
                         f"{tuple(param.grad.shape)}; they must be equal"

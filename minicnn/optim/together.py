@@ -42,7 +42,7 @@ class Together(Optimizer):
         if type(self).update is not Optimizer.update:
             super()._update_group(params, group)
             return
-        batches: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        batches: defaultdict[Any, list[tuple[Tensor, dict[str, Any]]]] = defaultdict(list)
         for param in params:
             state = self.state[param]
             known = len(state)
@@ -51,11 +51,12 @@ class Together(Optimizer):
             if capture.recording is not None and len(state) != known:
                 self.state.pop(param)
                 raise first_step(self)
-            names = tuple(name for name, value in state.items() if name != "step" and value is not None)
+            names = tuple([name for name, value in state.items() if name != "step" and value is not None])
             where = _checked_device(param, state) if devices.in_use else devices.CPU
-            batches[param._array.dtype, step, names, where].append(param)
-        for (_, step, names, _), batch in batches.items():
-            arrays = {name: [self.state[param][name]._array for param in batch] for name in names}
+            batches[param._array.dtype, step, names, where].append((param, state))
+        for (_, step, names, where), members in batches.items():
+            batch = [param for param, _ in members]
+            arrays = {name: [state[name]._array for _, state in members] for name in names}
             grads = [param.grad._array for param in batch]  # type: ignore[union-attr]
             call = self.kernel_call([param._to_change() for param in batch], grads, arrays, step, group)
             with devices.on(where.index):

@@ -349,6 +349,44 @@ def test_copies_of_tensors() -> None:
         copy.deepcopy(x * 2)
 
 
+def test_steps_of_a_backward_pass_that_works_on_arrays() -> None:
+    from minicnn.core import record
+
+    conv = minicnn.nn.Conv2d(2, 3, 3, padding=1).double()
+    x = minicnn.randn(2, 2, 6, 6, dtype=minicnn.float64, requires_grad=True)
+    inputs = [x, conv.weight, conv.bias]
+
+    def loss() -> Any:
+        return (minicnn.nn.functional.max_pool2d(minicnn.sigmoid(conv(x)), 2) ** 2).sum()
+
+    plain = grad(loss(), inputs)
+    recorded = grad(loss(), inputs, create_graph=True)
+    for a, b in zip(plain, recorded, strict=True):
+        assert not a.requires_grad
+        assert b.requires_grad
+        np.testing.assert_array_equal(a.numpy(), b.detach().numpy())
+    y = loss()
+    with record() as steps:
+        y.backward()
+    assert {"ConvGradInput", "ConvGradWeight", "MaxPoolGrad", "sigmoid.grad"} <= {s.function.operation for s in steps}
+    np.testing.assert_array_equal(x.grad.numpy(), plain[0].numpy())
+
+
+def test_a_deep_copy_has_its_own_attributes_and_no_hooks() -> None:
+    import copy
+
+    x = leaf(1, 2)
+    x.name = ["w"]
+    x.register_hook(lambda grad: grad * 2)
+    x.register_post_accumulate_grad_hook(lambda leaf: leaf.grad.mul_(10))
+    y = copy.deepcopy(x)
+    assert y.name == ["w"]
+    assert y.name is not x.name
+    (x + y).sum().backward()
+    assert x.grad.tolist() == [20, 20]
+    assert y.grad.tolist() == [1, 1]
+
+
 @pytest.mark.parametrize("switch", [minicnn.set_grad_enabled, minicnn.set_fusion_enabled])
 def test_a_switch_takes_true_or_false(switch) -> None:
     with pytest.raises(TypeError, match=rf"{switch.__name__}: expected True or False, as in .*; got 'off'"):

@@ -20,6 +20,7 @@ product of its own.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from ..addition import add
 from ..arrays import Array
@@ -150,6 +151,18 @@ def conv2d_grad_weight(grad_y: Array, x: Array, window: Window2d, groups: int) -
     return grad_w
 
 
+@lru_cache(4096)
+def _phases(window: Window2d) -> tuple[list[list[Phase]], list[tuple[int, int]]]:
+    """The phases along both axes, and the zero padding around ``dy`` that they need."""
+    axes = [
+        phases(size, kernel, stride, pads[0], dilation)
+        for size, kernel, stride, pads, dilation in zip(
+            window.input_size, window.kernel_size, window.stride, window.padding, window.dilation, strict=True
+        )
+    ]
+    return axes, [_reach(axis, length) for axis, length in zip(axes, window.output_size, strict=True)]
+
+
 def _reach(axis: list[Phase], length: int) -> tuple[int, int]:
     """How much zero padding before and after ``dy`` the phases need along one axis."""
     used = [p for p in axis if p.taps]
@@ -177,13 +190,7 @@ def conv2d_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int, re
 def _gather(grad_y: Array, w: Array, window: Window2d, groups: int, residual: Array | None) -> Array:
     n, (h, wd), (o, cg) = len(grad_y), window.input_size, w.shape[:2]
     og, c = o // groups, cg * groups
-    axes = [
-        phases(size, kernel, stride, pads[0], dilation)
-        for size, kernel, stride, pads, dilation in zip(
-            window.input_size, window.kernel_size, window.stride, window.padding, window.dilation, strict=True
-        )
-    ]
-    pads = [_reach(axis, length) for axis, length in zip(axes, window.output_size, strict=True)]
+    axes, pads = _phases(window)
     gp = padded(grad_y, *pads)
     _, gh, gw, _ = gp.shape
     grad_x = empty((n, h, wd, c), grad_y.dtype)

@@ -15,6 +15,7 @@ writes it: the list is halved until no two in a launch do, and each half sees wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,12 @@ def _launch_checked(
         grads = [grads[0].copy()]  # it may be the memory of its parameter
     given = tuple(state is not None for state in states)
     rows, sizes, alive = [], [], []
+    written = [params, *(state for state in states if state is not None)]
+    check_writeable(*chain.from_iterable(written))
     copies: list[tuple[Array, Array]] = []  # to be written back
-    for param, grad, *state in zip(params, grads, *(state for state in states if state is not None), strict=True):
+    for grad, param, *state in zip(grads, *written, strict=True):
         if param.size == 0:
             continue
-        check_writeable(param, *state)
         like = param if dense(param) else empty_like(param)
         row = [x if _same_order(x, like) else _ordered(x, like) for x in (param, *state, grad)]
         copies += [(x, y) for x, y in zip((param, *state), row, strict=False) if x is not y]

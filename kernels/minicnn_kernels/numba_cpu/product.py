@@ -344,7 +344,7 @@ def product(
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
     m, k = cut.m, cut.k
-    packed = target = empty((0,), dtype)
+    packed = target = neutral(0, 0, dtype)
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
     places = table
@@ -352,7 +352,8 @@ def product(
         target = empty((len(table) * cut.split * m * n,), dtype)
         places = table.copy()
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
-    words, _alive = epilogue_words(dtype, int(table[:, 3].max()) + n, bias, epilogue, c)
+    columns = n if plain else n + int(table[:, 3].max())
+    words, _alive = epilogue_words(dtype, columns, bias, epilogue, c)
     scratch = empty((available_threads() * cut.scratch,), dtype)  # the number in use may change meanwhile
     chunk = max(1, min(128, -(-m // TASKS)))
     _product(c, a, b, packed, target, scratch, words, table, places, cut.plan, cut.panels, cut.tasks, chunk)

@@ -60,14 +60,15 @@ def batch_norm(
             [ 1.0000]])
     """
     x = floating("batch_norm", input)
-    if x.ndim < 2:
+    shape = x._form.shape
+    if len(shape) < 2:
         raise ShapeError(f"batch_norm: expected an input of shape (N, C) or (N, C, *); got {tuple(x.shape)}")
-    weight, bias = same_dtype("batch_norm", x, weight=weight, bias=bias)
-    mean, var = same_dtype("batch_norm", x, running_mean=running_mean, running_var=running_var)
-    per_channel("batch_norm", x.shape[1], running_mean=mean, running_var=var, weight=weight, bias=bias)
+    weight, bias, mean, var = same_dtype(
+        "batch_norm", x, weight=weight, bias=bias, running_mean=running_mean, running_var=running_var
+    )
+    per_channel("batch_norm", shape[1], running_mean=mean, running_var=var, weight=weight, bias=bias)
     if training:
-        count = x.numel() // max(x.shape[1], 1)
-        if count == 1:
+        if shape[1] and shape[0] * math.prod(shape[2:]) == 1:
             raise ShapeError(
                 f"batch_norm: training needs more than 1 value per channel; the input {tuple(x.shape)} has one, "
                 "so its variance is 0. Fix: a larger batch (drop_last=True leaves out a last batch of one), "
