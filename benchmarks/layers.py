@@ -36,6 +36,11 @@ class Row:
     flops: float
     moved: float  # bytes
 
+    def __add__(self, other: Row) -> Row:
+        """The calls of both."""
+        sums = (getattr(self, name) + getattr(other, name) for name in ("calls", "seconds", "flops", "moved"))
+        return Row(self.operation, self.what, *sums)
+
 
 @dataclasses.dataclass(frozen=True)
 class Profile:

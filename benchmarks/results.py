@@ -169,8 +169,11 @@ def _cell(row: Row | None, peak: Peak) -> str:
 def layers(profile: Profile, peak: Peak) -> str:
     """Kernels of one training step with their share of the machine's limits."""
     parts = ("forward", "grad_input", "grad_weight")
-    found = {(row.operation, row.what): row for row in profile.rows}
-    filters = list(dict.fromkeys(row.what for row in profile.rows if row.operation == "conv2d.forward"))
+    found: dict[tuple[str, str], Row] = {}
+    for row in profile.rows:  # a convolution that normalises what it loads is one like others
+        key = row.operation.removesuffix("_normalized"), row.what
+        found[key] = found[key] + row if key in found else row
+    filters = list(dict.fromkeys(what for operation, what in found if operation == "conv2d.forward"))
     convolutions: list[tuple[str, ...]] = [
         (
             *(what, f"{found['conv2d.forward', what].calls:.0f}"),
@@ -179,7 +182,7 @@ def layers(profile: Profile, peak: Peak) -> str:
         for what in filters
     ]
     of_filters = {f"conv2d.{part}" for part in parts}
-    others = [row for row in profile.rows if row.operation not in of_filters]
+    others = [row for (operation, _), row in found.items() if operation not in of_filters]
     large = [row for row in others if row.seconds >= SMALL * profile.step]
     rest = sum(row.seconds for row in others) - sum(row.seconds for row in large)
     kernels = sum(row.seconds for row in profile.rows)

@@ -200,7 +200,7 @@ class Function:
 
     def _keep(self, array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
         for index, t in enumerate(outputs):
-            if t._deferred is None and array is t._array:  # the tensor itself would be a cycle: it points to this node
+            if array is (t._array if t._deferred is None else t._deferred):  # the tensor itself would be a cycle
                 return _Saved(array, None, index, t._versions, t._versions.count)
         for t, edge in zip(inputs, self.edges, strict=True):
             if t is not None and array is (t._array if t._deferred is None else t._deferred):

@@ -15,6 +15,7 @@ from ..core.function import Function
 from ..core.tensor import Tensor
 from .deferrable import edges_before
 from .indexing import write
+from .loading import rectified
 from .operands import as_tensor, cast, normalize_axis, promoted
 
 SECOND_DERIVATIVES: dict[str, Any] = {  # of what forward saved; the others are straight lines between kinks
@@ -61,9 +62,9 @@ BOUNDS = {"relu": (0.0, inf), "relu6": (0.0, 6.0)}
 class Rectifier(ActivationOfOutput):
     """``relu`` or ``relu6``: cuts to the bounds; the gradient passes strictly between them, as the result tells.
 
-    If the input waits (:mod:`minicnn.core.deferred`), the cut becomes the end of its kernel call. Then after a batch
-    norm its gradient is done together with that of the batch norm and of the sum between them, in the passes over
-    memory that the batch norm needs anyway.
+    If the input waits (:mod:`minicnn.core.deferred`), the cut becomes the end of its kernel call, or waits with it
+    (:mod:`minicnn.ops.loading`). Then after a batch norm its gradient is done together with that of the batch norm and
+    of the sum between them, in the passes over memory that the batch norm needs anyway.
     """
 
     _steps: tuple[Function, ...] = ()  # that waited
@@ -72,7 +73,8 @@ class Rectifier(ActivationOfOutput):
         deferred = waiting(inputs[0])  # type: ignore[arg-type]
         if deferred is None:
             return super().evaluate(inputs, recording)
-        y = deferred.clamped(*BOUNDS[self.kind])
+        bounds = BOUNDS[self.kind]
+        y = rectified(deferred, *bounds, recording) or deferred.clamped(*bounds)
         self.save(y)
         if recording:
             self._steps = deferred.steps
@@ -96,7 +98,7 @@ class Rectifier(ActivationOfOutput):
         with_residual = bool(total) and self.needs_grad[-1]
         norm.so_far = self.so_far
         try:
-            grads = norm.gradients(grad_y, y._array, *BOUNDS[self.kind], with_residual, not total)  # type: ignore[attr-defined]
+            grads = norm.gradients(grad_y, y, *BOUNDS[self.kind], with_residual, not total)  # type: ignore[attr-defined]
         finally:
             norm.so_far = None
         return grads if total else grads[:-1]

@@ -20,10 +20,12 @@ from typing import Any
 from minicnn_kernels.geometry import Window2d
 from minicnn_kernels.registry import call
 
+from ..core.deferred import Deferred, may_wait
 from ..core.function import Function
 from ..core.grad_mode import is_fusion_enabled
 from ..core.tensor import Tensor
 from .deferrable import Deferrable
+from .loading import before_convolution, kernel_that_loads, loaded
 
 
 class _Convolution(Function):
@@ -35,6 +37,22 @@ class _Convolution(Function):
 
 class Conv2d(Deferrable, _Convolution):
     """y = w * x + bias (cross-correlation)."""
+
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        before_convolution(inputs[0])  # type: ignore[arg-type]
+        before = loaded(inputs[0])  # type: ignore[arg-type]
+        if before is None or not may_wait(inputs):
+            return super().evaluate(inputs, recording)
+        (x, parts, prologue), others = before, [t for t in inputs[1:] if t is not None]
+        w, bias, *_ = *[t._array for t in others], None
+        arguments = parts, w, bias, self.window, self.groups, prologue
+        kernel = kernel_that_loads("conv2d.forward_normalized", arguments)
+        if kernel is None:
+            return super().evaluate(inputs, recording)
+        self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
+        shape = len(parts[0]), len(w), *self.window.output_size
+        memories = (*x.memories, *[t._versions.memory for t in others])
+        return Deferred(kernel.operation, arguments, shape, x.dtype, memories, (self,), kernel=kernel.function)
 
     def prepare(self, x: Any, w: Any, bias: Any = None) -> Any:
         self.save(x if self.needs_grad[1] else None, w if self.needs_grad[0] else None)
@@ -80,6 +98,17 @@ class ConvGradInput(_Convolution):
 
 class ConvGradWeight(_Convolution):
     """What a convolution's weight receives: grad_y correlated with the input."""
+
+    def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
+        grad_y, x = inputs
+        before = None if recording else loaded(x)  # type: ignore[arg-type]
+        if before is not None:
+            _, parts, prologue = before
+            arguments = grad_y._array, parts, self.window, self.groups, prologue  # type: ignore[union-attr]
+            kernel = kernel_that_loads("conv2d.grad_weight_normalized", arguments)
+            if kernel is not None:
+                return kernel.function(*arguments)
+        return super().evaluate(inputs, recording)
 
     def forward(self, grad_y: Any, x: Any) -> Any:
         self.save(grad_y if self.needs_grad[1] else None, x if self.needs_grad[0] else None)

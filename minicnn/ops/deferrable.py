@@ -18,6 +18,8 @@ from ..core.tensor import Tensor
 class Deferrable(Function):
     """A step of one kernel call, to which more can be added before it is made."""
 
+    computes_again = False  # whether its gradient after a rectifier does not need the rectifier's result
+
     def prepare(self, *arrays: Any) -> tuple[str, tuple[Any, ...], tuple[int, ...]]:
         """The kernel call: operation and arguments, and the shape of its result."""
         raise TypeError(f"{self.operation} must define prepare")

@@ -32,10 +32,13 @@ from ..core.tensor import Tensor
 from .deferrable import Deferrable
 from .joins import Join, add_up, normalized_join, waiting_join
 
+CONVOLUTIONS = ("conv2d.forward", "conv2d.forward_normalized")  # whose bias is the last of what they read
+
 
 class BatchNorm(Deferrable):
     """Normalise each channel by the batch's own mean and variance, which are kept as ``mean`` and ``var``."""
 
+    computes_again = True
     _joined = False  # whether the input is a concatenation that waits
 
     def __init__(self, eps: float) -> None:
@@ -67,34 +70,26 @@ class BatchNorm(Deferrable):
     def backward(self, grad_y: Any) -> Any:
         return self.gradients(grad_y)[:-1]
 
-    def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
-        """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
+    def gradients(self, grad_y: Any, y: Tensor | None = None, *clamp: Any) -> tuple[Any, ...]:
+        """Those of the inputs, and of a residual; ``y`` and the kernel's next arguments if a clamp came after."""
         x, weight = self.saved
+        clamped: tuple[Any, ...] = ()
+        if y is not None:  # what still waits is computed again from x
+            clamped = None if y._deferred is not None else y._array, *clamp, self.bias
         if self._joined:
             return self._gradients_of_join(grad_y, x, weight, *clamped)
-        bias = (self.bias,) if clamped else ()
         constants = self.mean, self.var, weight, self.eps
-        return call("batch_norm.grad", grad_y, x, *constants, False, *clamped, *bias)  # type: ignore[no-any-return]
+        return call("batch_norm.grad", grad_y, x, *constants, False, *clamped)  # type: ignore[no-any-return]
 
-    def _gradients_of_join(
-        self,
-        grad_y: Any,
-        join: Join,
-        weight: Any,
-        y: Any = None,
-        low: float = -inf,
-        high: float = inf,
-        residual: bool = False,
-        plain: bool = True,
-    ) -> tuple[Any, ...]:
+    def _gradients_of_join(self, grad_y: Any, join: Join, weight: Any, *clamped: Any) -> tuple[Any, ...]:
         """The same; that of the input is added to the one ``so_far``."""
+        _, low, high, _, plain, _ = clamped or (None, -inf, inf, False, True, None)
         so_far, constants = self.so_far, (self.mean, self.var, weight)
         if join.parts is not None and plain and (so_far is None or so_far._form.dtype == grad_y.dtype):
             settings = *constants, self.bias, self.eps, low, high
             compute = partial(call, "batch_norm.grad_joined", grad_y, join.parts, *settings)
             return *add_up(so_far, join, self.mean, compute), None
-        rest = (y, low, high, residual, plain, self.bias) if y is not None else ()
-        grad_x, *others = call("batch_norm.grad", grad_y, join.array(), *constants, self.eps, False, *rest)
+        grad_x, *others = call("batch_norm.grad", grad_y, join.array(), *constants, self.eps, False, *clamped)
         return grad_x if so_far is None else add(so_far._array, grad_x), *others
 
 
@@ -114,7 +109,7 @@ class BatchNormFixed(Deferrable):
             arrays = [None if t is None else t._array for t in constants]
             return normalized_join(join, arrays[:2], constants[2:], self.eps, self)
         before = waiting(x)  # type: ignore[arg-type]
-        if recording or before is None or before.operation != "conv2d.forward" or before.epilogue is not NONE:
+        if recording or before is None or before.operation not in CONVOLUTIONS or before.epilogue is not NONE:
             return super().evaluate(inputs, recording)
         if before.dtype.itemsize < 4 or not may_wait(constants):  # a scale in float16 would be too coarse
             return super().evaluate(inputs, recording)
@@ -127,9 +122,10 @@ class BatchNormFixed(Deferrable):
     def backward(self, grad_y: Any) -> Any:
         return self.gradients(grad_y)[:-1]
 
-    def gradients(self, grad_y: Any, *clamped: Any) -> tuple[Any, ...]:
-        """Those of the inputs, and of a residual; ``clamped`` are the kernel's arguments if a clamp came after."""
+    def gradients(self, grad_y: Any, y: Tensor | None = None, *clamp: Any) -> tuple[Any, ...]:
+        """Those of the inputs, and of a residual; ``y`` and the kernel's next arguments if a clamp came after."""
         x, mean, var, weight = self.saved
+        clamped = () if y is None else (y._array, *clamp)
         gradients = call("batch_norm.grad", grad_y, x, mean, var, weight, self.eps, True, *clamped)
         grad_x, grad_weight, grad_bias, grad_residual = gradients
         return grad_x, None, None, grad_weight, grad_bias, grad_residual
@@ -141,7 +137,8 @@ def folded(convolution: Deferred, constants: Sequence[Tensor | None], eps: float
     A small network at batch 1 would spend a tenth of its time on these few numbers otherwise.
     """
     arrays = (convolution.arguments[2], *[None if t is None else t._array for t in constants])
-    memories = (*convolution.memories[2:], *[t._versions.memory for t in constants if t is not None])
+    own = convolution.memories[-1:] if arrays[0] is not None else ()
+    memories = (*own, *[t._versions.memory for t in constants if t is not None])
     state = (*memories, *[memory.writes for memory in memories], eps, convolution.dtype)
     owner = constants[1]._versions  # type: ignore[union-attr]
     known = owner.derived

@@ -70,7 +70,8 @@ def test_inference() -> None:
 def test_layers() -> None:
     peak = Peak(flops=100e9, read=30e9, triad=20e9)
     rows = [
-        Row("conv2d.forward", "3x3 8->8 at 9x9", 2, 0.02, 1e9, 1e6),
+        Row("conv2d.forward", "3x3 8->8 at 9x9", 1, 0.01, 5e8, 5e5),
+        Row("conv2d.forward_normalized", "3x3 8->8 at 9x9", 1, 0.01, 5e8, 5e5),
         Row("relu.forward", "16x8x9x9", 4, 0.01, 0, 1e8),
         Row("conv2d.grad_weight", "3x3 8->8 at 9x9", 2, 0.04, 1e9, 1e6),
         Row("sgd.step", "9 arrays", 1, 1e-6, 0, 1e3),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llvmlite import binding
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.numba_cpu import product
-from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, target, tile, transpose
+from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, normalize, target, tile, transpose
 
 WIDTHS = [(16, 4), (8, 4), (4, 4), (8, 8), (4, 8), (2, 8)]  # lanes and bytes of a number
 ENGINES = []
@@ -159,6 +159,28 @@ def test_runs_are_copied_one_under_the_other(lanes, itemsize, count):
     for row, start in zip(block, (5, 100, 2), strict=True):
         np.testing.assert_array_equal(row[:count], x[start : start + count])
         assert (row[count:] == -1).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("count", [0, 1, 3, 16, 37])
+@pytest.mark.parametrize("rows", [0, 1, 4, 7])
+def test_rows_are_normalised_and_nothing_else_is_touched(lanes, itemsize, count, rows):
+    rng, kind, before = np.random.default_rng(0), kind_of(itemsize), 2  # columns before those that are meant
+    x = np.full((8, count + 5), np.nan, kind)
+    x[:rows, 3 : 3 + count] = rng.standard_normal((rows, count))
+    constants = rng.standard_normal((3, before + count)).astype(kind)
+    words = table(*constants.ctypes.data + np.arange(3) * constants.strides[0], 0, 0)
+    bounds = words.view(kind)
+    bounds[24 // itemsize], bounds[32 // itemsize] = -0.5, 1.5
+    block = np.full((8, count + 2), 7, kind)
+    numbers = words.ctypes.data, before * itemsize
+    run = load_once(normalize.emit, itemsize, lanes)
+    run(x[:, 3:].ctypes.data, x.strides[0], block.ctypes.data, block.strides[0], rows, count, *numbers)
+    mean, scale, shift = constants[:, before:]
+    expected = np.clip((x[:rows, 3 : 3 + count] - mean) * scale + shift, -0.5, 1.5)
+    np.testing.assert_allclose(block[:rows, :count], expected, **close(itemsize))
+    assert (block[:, count:] == 7).all()
+    assert (block[rows:] == 7).all()
 
 
 @pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)

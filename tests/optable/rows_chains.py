@@ -53,6 +53,20 @@ def _dense(library: Any) -> Callable[..., Any]:
     return Dense()
 
 
+def _bottleneck(library: Any) -> Callable[..., Any]:
+    """A batch norm between two convolutions, of which the second may normalise what it loads."""
+    F = library.nn.functional
+
+    class Bottleneck(library.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any, w: Any, scale: Any, shift: Any, w2: Any, b2: Any, join: bool, end: str | None) -> Any:
+            x, w, scale, shift, w2, b2 = (None if t is None else t.clone() for t in (x, w, scale, shift, w2, b2))
+            y = F.conv2d(x, w, padding=1)
+            y = F.batch_norm(library.cat([x, y], 1) if join else y, None, None, scale, shift, training=True)
+            return F.conv2d(getattr(F, end)(y) if end else y, w2, b2)
+
+    return Bottleneck()
+
+
 @dataclass(frozen=True)
 class ChainOp(Op):
     """A row whose function is one of the modules above."""
@@ -92,10 +106,21 @@ def _draw_dense(s: Source) -> Case:
     return Case((s.normal(n, c, 4, 3), *layers), {"end": s.choice(("relu", None))})
 
 
+def _draw_bottleneck(s: Source) -> Case:
+    n, c, inner, o = (s.integer(2, 3) if s.batch is None else s.batch), *(s.integer(1, 4) for _ in range(3))
+    join = s.boolean()
+    wide = inner + c if join else inner
+    affine = (s.normal(wide), s.normal(wide)) if s.boolean() else (None, None)
+    bias = s.normal(o) if s.boolean() else None
+    inputs = s.normal(n, c, 4, 3), s.normal(inner, c, 3, 3), *affine, s.normal(o, wide, 1, 1), bias
+    return Case(inputs, {"join": join, "end": s.choice(("relu", "relu6", None))})
+
+
 ROWS = [
     ChainOp("conv_then_rectifier", _draw(True, None), ""),
     ChainOp("conv_then_norm_of_the_batch", _draw(True, "training"), "", empty=False, float32_tolerance=1e-3),
     ChainOp("conv_then_frozen_norm", _draw(True, "evaluation"), ""),
     ChainOp("norm_of_the_batch_then_rectifier", _draw(False, "training"), "", empty=False, float32_tolerance=1e-3),
     ChainOp("dense_block", _draw_dense, "", empty=False, float32_tolerance=1e-3, module=_dense),
+    ChainOp("bottleneck", _draw_bottleneck, "", empty=False, float32_tolerance=1e-3, module=_bottleneck),
 ]

@@ -39,7 +39,8 @@ def _(d: Draw) -> tuple[Any, ...]:
     arguments = d.array(*shape), d.array(*shape), d.array(4), d.positive(4), d.maybe(4), 1e-3, d.one(True, False)
     low, high = d.one((0.0, np.inf), (-0.5, 0.5))
     clamped = d.place(np.clip(d.array(*shape), low, high)), low, high
-    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), (*clamped, True, False, d.maybe(4)))
+    with_residual, again = (*clamped, True, False, d.maybe(4)), (None, low, high, False, True, d.maybe(4))
+    return *arguments, *d.one((), (None, -np.inf, np.inf, True), (*clamped, False), with_residual, again)
 
 
 @row("batch_norm.normalize_joined")

@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import Array
 from ..epilogue import Epilogue
 from ..geometry import Window2d, conv_window, pool_window, unfold_window
+from ..prologue import Prologue
 from ..registry import call, use_backend
 from .draw import Draw, row
 
@@ -53,6 +54,30 @@ def _(d: Draw) -> tuple[Any, ...]:
 def _(d: Draw) -> tuple[Any, ...]:
     x, w, window, groups = convolution(d)
     return d.array(len(x), len(w), *window.output_size), x, window, groups
+
+
+def normalized(d: Draw) -> tuple[tuple[Array, ...], Array, Window2d, Prologue]:
+    """Parts, w, window and the batch norm before a convolution, of which most are 1x1 and nothing else."""
+    plane, channels = d.ints(2, 5), d.ints(1, 20, d.one(1, 3))
+    kernel, stride, padding = d.one(((1, 1), 1, 0), ((1, 1), 1, 0), ((1, 1), 1, 0), ((2, 1), 2, 1))
+    parts, c = tuple(d.array(d.batch, n, *plane) for n in channels), sum(channels)
+    w = d.array(d.one(1, 4, 40), c, *kernel)
+    window = conv_window((d.batch, c, *plane), w.shape, stride, padding)
+    low, high = d.one((-np.inf, np.inf), (0.0, np.inf), (-0.5, 0.5))
+    return parts, w, window, Prologue(d.array(c), d.positive(c), d.maybe(c), d.maybe(c), 1e-3, low, high)
+
+
+@row("conv2d.forward_normalized")
+def _(d: Draw) -> tuple[Any, ...]:
+    parts, w, window, prologue = normalized(d)
+    steps = epilogue(d, (d.batch, len(w), *window.output_size), d.maybe(len(w)))
+    return parts, w, d.maybe(len(w)), window, 1, prologue, *d.one((), (steps,))
+
+
+@row("conv2d.grad_weight_normalized")
+def _(d: Draw) -> tuple[Any, ...]:
+    parts, w, window, prologue = normalized(d)
+    return d.array(d.batch, len(w), *window.output_size), parts, window, 1, prologue
 
 
 @row("conv2d.grad_bias")

@@ -81,13 +81,16 @@ def batch_norm_grad(
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a residual, its gradient.
 
     ``fixed`` statistics do not depend on x; ``y`` is the result, if it was clamped to ``low`` and ``high``. It is not
-    read if it is ``plain``, nothing but x, normalised and clamped: to compute that again is cheaper.
+    read, and need not be given, if it is ``plain``, nothing but x, normalised and clamped: to compute that again is
+    cheaper.
     """
     g, rows = _one_sample(grad_y), _one_sample(x)
     m = max(rows.shape[1], 1)
     rstd, scale = weight_times_rstd(None, var, eps), weight_times_rstd(weight, var, eps)
     where = EVERYTHING
-    if y is not None and plain and not fixed:
+    if y is None and plain and fixed:
+        y = batch_norm_normalize(x, mean, var, weight, bias, eps, Epilogue(None, None, low, high))
+    if plain and not fixed:
         where = Mask(low, high, None, scale, or_default(bias, 0))
     elif y is not None:
         where = Mask(low, high, _one_sample(y))

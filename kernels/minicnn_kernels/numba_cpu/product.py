@@ -14,6 +14,7 @@ This file decides how the work is cut into tasks; ``blocks.py`` is a task, ``vec
 decisions depend on the sizes only, never on the number of threads, so the result does not either:
 
 - B is *packed* before, once for all tasks, if many tasks use it; else each packs what it needs;
+- a factor may be normalised while it is copied (``loading.py``);
 - a small C over a great depth (the gradient of a convolution's weights) makes few tasks: then ranges of ``k`` are
   summed apart, and the partial sums added in order.
 """
@@ -31,15 +32,18 @@ from ..errors import DTypeError
 from ..memory import empty
 from ..threads import available_threads
 from . import blocks
-from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
+from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, NORMALIZED, pack, task
 from .jit import in_sequence, run_on_team, serial, share, unsigned
+from .loading import A, B, Loading
 from .vector.copy import copy
+from .vector.normalize import normalize
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
 from .vector.transpose import transpose, transpose_scattered
 
 TASKS = 16  # wanted at least, so that the threads finish at about the same time
 CACHE = 384 * 1024  # bytes of A in one task: they stay in the L2 cache while the panels pass
+LOADED_CACHE = 192 * 1024  # the same of an A that is normalised: the next block comes to the cache meanwhile
 PANEL = 640 * 1024  # bytes of a panel of B
 LEAST_RUN = 4  # numbers of B in a row that are worth a transposition
 FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it needs
@@ -150,13 +154,14 @@ def cut_product(
     batches: int,
     itemsize: int,
     plain: bool,
+    loaded: str | None = None,
 ) -> _Cut:
     m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
     columns, rows = tile_columns(itemsize), tile_rows()
     if m == 0 or n == 0 or batches == 0:
         return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
     panels = -(-n // columns)
-    mode = _mode(a_sizes, a_strides, k, panels, itemsize)
+    mode = NORMALIZED if loaded == A else _mode(a_sizes, a_strides, k, panels, itemsize)
     parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
     if mode == BY_COLUMNS:
         depth = min(k, COPIED_DEPTH)
@@ -166,7 +171,8 @@ def cut_product(
         depth = min(k, PANEL // (columns * itemsize))
         if panels > 1:
             depth = min(depth, max(256, CACHE // (8 * rows * itemsize)))
-        block = max(CACHE // (max(depth, 1) * itemsize) // rows, 4) * rows
+        cache = LOADED_CACHE if loaded == A else CACHE
+        block = max(cache // (max(depth, 1) * itemsize) // rows, 4) * rows
         block, row_blocks = _equal_blocks(m, block, rows)
         # enough tasks: first by columns, of which each task has a few panels at least, then by depth, then by rows
         groups, split = min(max(panels // FEW_PANELS, 1), -(-TASKS // (batches * row_blocks))), 1
@@ -177,7 +183,7 @@ def cut_product(
             groups = min(panels, max(groups, TASKS // batches))
         while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
             block, row_blocks = _equal_blocks(m, block // 2, rows)
-    packed = row_blocks > 1 and mode != BY_COLUMNS
+    packed = row_blocks > 1 and mode != BY_COLUMNS and loaded != B
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
     scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
@@ -195,6 +201,10 @@ def cut_product(
     pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
     if mode == BY_COLUMNS and any(pitches):
         plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
+    if loaded is not None:
+        plan[blocks.NORMALIZE] = normalize(itemsize)
+    if mode == NORMALIZED and 0 < k == depth and groups == split == 1:
         plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
@@ -277,7 +287,7 @@ def _product(threads, c, a, b, packed, target, scratch, vectors, starts, places,
         run_on_team(_add_parts, threads, (c, parts, starts[i, 0], split, m, n, chunk, sizes, strides))
 
 
-_NO_WORDS = np.zeros(5, np.int64)
+_NO_WORDS = np.zeros(blocks.EPILOGUE, np.int64)
 
 
 @lru_cache(256)
@@ -296,7 +306,7 @@ def epilogue_words(
         raise DTypeError(f"the residual must have the result's type, {dtype}; it is {residual.dtype}")
     scale = neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
     shift = neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
-    words = np.empty(5, np.int64)
+    words = np.empty(blocks.EPILOGUE, np.int64)
     words[0], words[1] = scale.ctypes.data, shift.ctypes.data
     words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
     bounds = words.view(dtype)
@@ -317,6 +327,7 @@ def product(
     bias: Array | None = None,
     epilogue: Epilogue = NONE,
     starts: tuple[tuple[int, ...], ...] | Array = ((0, 0, 0, 0),),
+    loading: Loading | None = None,
 ) -> None:
     """``C = epilogue(A @ B)`` for every row of ``starts``; all arrays are flat memory, no overlap with ``c``.
 
@@ -336,10 +347,14 @@ def product(
         Its residual lies in memory as ``c`` does. Only where the columns of C are neighbours (stride 1).
     starts : tuples of (c, a, b, bias), or an int64 array of such rows
         Where each of a batch of products begins in the four memories.
+    loading : Loading, optional
+        Where the numbers of A or of B come from, and how they are normalised: then ``a`` or ``b`` is not read. Only for
+        a single product.
     """
     dtype = c.dtype
     plain = bias is None and epilogue is NONE
-    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
+    loaded = None if loading is None else loading.factor
+    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain, loaded)
     if cut.tasks == 0:
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
@@ -354,6 +369,8 @@ def product(
         places[:, 0] = np.arange(len(table)) * (cut.split * m * n)
     columns = n if plain else n + int(table[:, 3].max())
     words, _alive = epilogue_words(dtype, columns, bias, epilogue, c)
+    if loading is not None:
+        words = np.concatenate((words, loading.words))
     scratch = empty((available_threads() * cut.scratch,), dtype)  # the number in use may change meanwhile
     chunk = max(1, min(128, -(-m // TASKS)))
     _product(c, a, b, packed, target, scratch, words, table, places, cut.plan, cut.panels, cut.tasks, chunk)

@@ -93,9 +93,12 @@ def batch_norm_grad(
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
     ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]; no gradient passes where
-    it was cut. ``plain``: it is nothing but x, normalised and clamped, which a backend may compute again with ``bias``.
+    it was cut. ``plain``: it is nothing but x, normalised and clamped, which a backend may compute again with ``bias``;
+    then it need not be given.
     """
     grads, values = doubles(flat_planes(grad_y)), doubles(flat_planes(x))
+    if y is None and plain:
+        y = batch_norm_normalize(x, mean, var, weight, bias, eps, Epilogue(None, None, low, high))
     if y is not None:
         results = flat_planes(y)
         for position in np.ndindex(grads.shape):

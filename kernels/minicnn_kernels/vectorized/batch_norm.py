@@ -89,8 +89,10 @@ def batch_norm_grad(
     """Return grad_x, grad_weight (C,), grad_bias (C,) and, if there was a ``residual``, its gradient.
 
     ``fixed``: mean and var do not depend on x. ``y``: the result, clamped to [low, high]. If it is
-    ``plain``, nothing but x, normalised and clamped, another backend may compute it again with ``bias``.
+    ``plain``, nothing but x, normalised and clamped, it need not be given: it can be computed again with ``bias``.
     """
+    if y is None and plain:
+        y = batch_norm_normalize(x, mean, var, weight, bias, eps, Epilogue(None, None, low, high))
     if y is not None:
         grad_y = np.where(passes(y, low, high), grad_y, grad_y.dtype.type(0))
     grads, count = wide(grad_y), values_per_channel(x)

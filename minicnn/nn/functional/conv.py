@@ -71,7 +71,7 @@ def conv2d(
     """
     x, added = image("conv2d", input)
     w, b = same_dtype("conv2d", x, weight=weight, bias=bias)
-    window = geometry.conv_window(x._array.shape, _shape(w), stride, padding, dilation, groups, _shape(b))
+    window = geometry.conv_window(x._form.shape, _shape(w), stride, padding, dilation, groups, _shape(b))
     y = ops.conv2d(x, w, b, window, groups)  # type: ignore[arg-type]
     return y.squeeze(0) if added else y
 
