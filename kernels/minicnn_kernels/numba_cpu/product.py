@@ -46,6 +46,7 @@ FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it n
 MOST_PART = 512 * 1024  # numbers of a partial sum
 COPIED_ROWS = 24  # tiles of rows in a block that is copied by columns: with COPIED_DEPTH, 172 KiB
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
+CLOSE_DEPTH = 1024  # of a block whose numbers lie close together: as long as its panels stay in the L2 cache
 ROW_GAP = 16  # numbers between rows of a copied block
 
 
@@ -120,6 +121,16 @@ def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
     return block, -(-m // block)
 
 
+def _close(sizes: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether neighbours along the depth lie less than a line of the cache apart.
+
+    So it is in the gradient of the weights of a network's first convolution, whose image has few channels: a line that
+    is read serves several ``k``, and all rows are in the same few lines. There is nothing to copy together then.
+    """
+    nearest = next((abs(s) for n, s in zip(sizes[::-1], strides[::-1], strict=True) if n > 1), 0)
+    return nearest * itemsize < blocks.LINE
+
+
 def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool) -> tuple[int, int, int]:
     """Rows of a task, groups of panels and parts of the depth, so that a product by columns copies least.
 
@@ -158,8 +169,11 @@ def cut_product(
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
     parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
-    if mode == BY_COLUMNS:
-        depth = min(k, COPIED_DEPTH)
+    by_columns = mode == BY_COLUMNS
+    if by_columns:
+        if _close(a_sizes[3:], a_strides[3:], itemsize):
+            mode = IN_PLACE
+        depth = min(k, CLOSE_DEPTH if mode == IN_PLACE else COPIED_DEPTH)
         block, groups, split = _least_copied(m, n, k, panels, batches, parts)
         block, row_blocks = _equal_blocks(m, block, rows)
     else:
@@ -177,7 +191,7 @@ def cut_product(
             groups = min(panels, max(groups, TASKS // batches))
         while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
             block, row_blocks = _equal_blocks(m, block // 2, rows)
-    packed = row_blocks > 1 and mode != BY_COLUMNS
+    packed = row_blocks > 1 and not by_columns
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
     scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
