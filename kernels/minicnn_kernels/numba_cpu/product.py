@@ -59,6 +59,7 @@ class _Cut(NamedTuple):
     tasks: int
     panels: int  # of one product of the batch
     packed: bool
+    lies_packed: bool  # B is one panel as it lies in memory
     scratch: int  # elements per thread
     split: int
     apart: bool  # results are computed elsewhere and then put where C is
@@ -165,7 +166,7 @@ def cut_product(
     m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
     columns, rows = tile_columns(itemsize), tile_rows()
     if m == 0 or n == 0 or batches == 0:
-        return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
+        return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, False, 0, 1, False)
     panels = -(-n // columns)
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
     parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
@@ -191,12 +192,15 @@ def cut_product(
             groups = min(panels, max(groups, TASKS // batches))
         while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
             block, row_blocks = _equal_blocks(m, block // 2, rows)
-    packed = row_blocks > 1 and not by_columns
+    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
+    lies_packed = batches == 1 and n == columns == pitches[1] and b_strides[3] == 1
+    packed = row_blocks > 1 and not by_columns and not lies_packed
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
     scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
     plan = np.zeros(blocks.PLAN, np.int64)
-    plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
+    plan[:10] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group
+    plan[blocks.PACKED] = packed or lies_packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
     lanes, sizes = host().lanes(itemsize), (rows, (rows + 2) // 2, rows // 3)
     plan[30:43] = (
@@ -206,7 +210,6 @@ def cut_product(
     )  # fmt: skip
     if 0 < n % columns <= lanes:
         plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
-    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
     if mode == BY_COLUMNS and any(pitches):
         plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
         plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
@@ -216,7 +219,7 @@ def cut_product(
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
-    return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
+    return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, lies_packed, scratch, split, apart)
 
 
 @serial
@@ -359,6 +362,8 @@ def product(
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
     m, k = cut.m, cut.k
     packed = target = empty((0,), dtype)
+    if cut.lies_packed:
+        b = b[table[0, 2] :]
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
     places = table
