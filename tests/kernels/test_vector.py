@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llvmlite import binding
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.numba_cpu import product
-from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, normalize, target, tile, transpose
+from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, max_pooling, normalize, target, tile, transpose
 
 WIDTHS = [(16, 4), (8, 4), (4, 4), (8, 8), (4, 8), (2, 8)]  # lanes and bytes of a number
 ENGINES = []
@@ -195,6 +195,48 @@ def test_dot_products_of_rows(lanes, itemsize, k):
     run(x.ctypes.data, w.ctypes.data, w.strides[0], k, y.ctypes.data, y.strides[0])
     np.testing.assert_allclose(y[:, 0], w @ x, **close(itemsize))
     assert (y[:, 1] == 7).all()
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("tap_type", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 16, 45])
+def test_the_first_maximum_of_a_window_and_its_gradient(lanes, itemsize, tap_type, channels):
+    """Two windows of three pixels each, the second one two pixels after the first; all among sevens."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-2, 2, (5, channels)).astype(kind_of(itemsize))
+    x[rng.random(x.shape) < 0.1] = np.nan
+    tap_size, size = np.dtype(tap_type).itemsize, channels * itemsize
+    numbers = np.array([1, 5, 200], tap_type)
+    taps = table(*[(i * size, number) for i, number in enumerate(numbers)])
+    y, winner = np.full((3, channels), 7, x.dtype), np.full((3, channels), 7, tap_type)
+    run = load_once(max_pooling.emit_largest, itemsize, tap_size, lanes)
+    run(x.ctypes.data, 2 * size, taps.ctypes.data, 3, 2, y.ctypes.data, winner.ctypes.data, channels)
+    for window in range(2):
+        seen = x[2 * window : 2 * window + 3]
+        missing = np.isnan(seen)
+        first = np.where(missing.any(axis=0), 2 - missing[::-1].argmax(axis=0), seen.argmax(axis=0))
+        np.testing.assert_array_equal(y[window], np.take_along_axis(seen, first[None], axis=0)[0])
+        np.testing.assert_array_equal(winner[window], numbers[first])
+    assert (y[2] == 7).all()
+    assert (winner[2] == 7).all()
+
+    g, gx = rng.standard_normal((2, channels)).astype(x.dtype), np.full((6, channels), 7, x.dtype)
+    seen_by = [
+        [(0, 0)],
+        [(0, 1)],
+        [(0, 2), (1, 0)],
+        [],
+        [(1, 2)],
+    ]  # of each pixel: window and tap
+    windows = table(*[(window * channels, numbers[tap]) for pairs in seen_by for window, tap in pairs])
+    ends = table(*np.cumsum([len(pairs) for pairs in seen_by]))
+    run = load_once(max_pooling.emit_gather, itemsize, tap_size, lanes)
+    tables = g.ctypes.data, winner.ctypes.data, windows.ctypes.data, ends.ctypes.data
+    run(*tables, 5, gx.ctypes.data, channels)
+    for pixel, pairs in enumerate(seen_by):
+        parts = [np.where(winner[window] == numbers[tap], g[window], 0) for window, tap in pairs]
+        np.testing.assert_allclose(gx[pixel], sum(parts, np.zeros(channels)), **close(itemsize))
+    assert (gx[5] == 7).all()
 
 
 def test_the_registers_of_processors():

@@ -89,6 +89,35 @@ def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
     return out
 
 
+@serial_no_alias
+def zeros(out, p, count):  # type: ignore[no-untyped-def]
+    for j in range(unsigned(p), unsigned(p + count)):
+        out[j] = 0
+
+
+@serial_no_alias
+def run_of_numbers(out, x, p, q, count):  # type: ignore[no-untyped-def]
+    p, q = unsigned(p), unsigned(q)
+    for j in range(unsigned(count)):
+        out[p + j] = x[q + j]
+
+
+@serial_no_alias
+def three_planes(out, a, b, c, pixels):  # type: ignore[no-untyped-def]
+    """Pixels of three colours that lie in a plane each."""
+    for j in range(unsigned(pixels)):
+        p = unsigned(j * 3)
+        out[p], out[p + unsigned(1)], out[p + unsigned(2)] = a[j], b[j], c[j]
+
+
+@serial_no_alias
+def any_order(out, x, p, q, pixels, channels, sw, sc):  # type: ignore[no-untyped-def]
+    channels = unsigned(channels)
+    for j in range(unsigned(pixels)):
+        for k in range(channels):
+            out[unsigned(p) + j * channels + k] = x[unsigned(q + np.int64(j) * sw + np.int64(k) * sc)]
+
+
 @serial
 def _pad_row(out, x, t, plan):  # type: ignore[no-untyped-def]
     """Row ``t`` of the padded images: zeros, ``w`` pixels of ``c`` channels, zeros; or zeros alone."""
@@ -96,23 +125,18 @@ def _pad_row(out, x, t, plan):  # type: ignore[no-untyped-def]
     top, bottom, left, right = plan[7], plan[8], plan[9], plan[10]
     n, i = t // (top + h + bottom), t % (top + h + bottom) - top
     p, q = t * (left + w + right) * c, n * sn + i * sh
-    end = p + (left + w + right) * c
-    inner = end
-    if 0 <= i < h:
-        inner = p + left * c
-    for j in range(p, inner):
-        out[j] = 0
-    if inner == end:
+    if not 0 <= i < h:
+        zeros(out, p, (left + w + right) * c)
         return
-    if sc == 1 and sw == c:
-        for j in range(w * c):
-            out[inner + j] = x[q + j]
+    zeros(out, p, left * c)
+    p += left * c
+    if sw == c and (sc == 1 or c == 1):
+        run_of_numbers(out, x, p, q, w * c)
+    elif c == 3 and sw == 1:
+        three_planes(out[p:], x[q:], x[q + sc :], x[q + 2 * sc :], w)
     else:
-        for j in range(w):
-            for k in range(c):
-                out[inner + j * c + k] = x[q + j * sw + k * sc]
-    for j in range(inner + w * c, end):
-        out[j] = 0
+        any_order(out, x, p, q, w, c, sw, sc)
+    zeros(out, p + w * c, right * c)
 
 
 @parallel

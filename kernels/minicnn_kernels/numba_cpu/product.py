@@ -50,6 +50,7 @@ FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it n
 MOST_PART = 512 * 1024  # numbers of a partial sum
 COPIED_ROWS = 24  # tiles of rows in a block that is copied by columns: with COPIED_DEPTH, 172 KiB
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
+CLOSE_DEPTH = 1024  # of a block whose numbers lie close together: as long as its panels stay in the L2 cache
 ROW_GAP = 16  # numbers between rows of a copied block
 
 
@@ -62,6 +63,7 @@ class _Cut(NamedTuple):
     tasks: int
     panels: int  # of one product of the batch
     packed: bool
+    lies_packed: bool  # B is one panel as it lies in memory
     scratch: int  # elements per thread
     split: int
     apart: bool  # results are computed elsewhere and then put where C is
@@ -124,6 +126,16 @@ def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
     return block, -(-m // block)
 
 
+def _close(sizes: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    """Whether neighbours along the depth lie less than a line of the cache apart.
+
+    So it is in the gradient of the weights of a network's first convolution, whose image has few channels: a line that
+    is read serves several ``k``, and all rows are in the same few lines. There is nothing to copy together then.
+    """
+    nearest = next((abs(s) for n, s in zip(sizes[::-1], strides[::-1], strict=True) if n > 1), 0)
+    return nearest * itemsize < blocks.LINE
+
+
 def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool) -> tuple[int, int, int]:
     """Rows of a task, groups of panels and parts of the depth, so that a product by columns copies least.
 
@@ -159,12 +171,15 @@ def cut_product(
     m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
     columns, rows = tile_columns(itemsize), tile_rows()
     if m == 0 or n == 0 or batches == 0:
-        return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, 0, 1, False)
+        return _Cut(m, k, np.zeros(blocks.PLAN, np.int64), 0, 0, False, False, 0, 1, False)
     panels = -(-n // columns)
     mode = NORMALIZED if loaded == A else _mode(a_sizes, a_strides, k, panels, itemsize)
     parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
-    if mode == BY_COLUMNS:
-        depth = min(k, COPIED_DEPTH)
+    by_columns = mode == BY_COLUMNS
+    if by_columns:
+        if _close(a_sizes[3:], a_strides[3:], itemsize):
+            mode = IN_PLACE
+        depth = min(k, CLOSE_DEPTH if mode == IN_PLACE else COPIED_DEPTH)
         block, groups, split = _least_copied(m, n, k, panels, batches, parts)
         block, row_blocks = _equal_blocks(m, block, rows)
     else:
@@ -183,12 +198,15 @@ def cut_product(
             groups = min(panels, max(groups, TASKS // batches))
         while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
             block, row_blocks = _equal_blocks(m, block // 2, rows)
-    packed = row_blocks > 1 and mode != BY_COLUMNS and loaded != B
+    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
+    lies_packed = batches == 1 and n == columns == pitches[1] and b_strides[3] == 1 and loaded != B
+    packed = row_blocks > 1 and not by_columns and not lies_packed and loaded != B
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
     scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
     plan = np.zeros(blocks.PLAN, np.int64)
-    plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
+    plan[:10] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group
+    plan[blocks.PACKED] = packed or lies_packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
     lanes, sizes = host().lanes(itemsize), (rows, (rows + 2) // 2, rows // 3)
     plan[30:43] = (
@@ -198,7 +216,6 @@ def cut_product(
     )  # fmt: skip
     if 0 < n % columns <= lanes:
         plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
-    pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
     if mode == BY_COLUMNS and any(pitches):
         plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
         plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
@@ -212,7 +229,7 @@ def cut_product(
     apart = split > 1 or c_strides[3] != 1
     if apart:  # the parts lie one after the other, in rows of n
         plan[blocks.C_STRIDES : blocks.C_STRIDES + 3] = a_sizes[1] * a_sizes[2] * n, a_sizes[2] * n, n
-    return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, scratch, split, apart)
+    return _Cut(m, k, plan, batches * split * row_blocks * groups, panels, packed, lies_packed, scratch, split, apart)
 
 
 @serial
@@ -360,6 +377,8 @@ def product(
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
     m, k = cut.m, cut.k
     packed = target = neutral(0, 0, dtype)
+    if cut.lies_packed:
+        b = b[table[0, 2] :]
     if cut.packed and k:
         packed = empty((len(table) * cut.panels * k * tile_columns(dtype.itemsize),), dtype)
     places = table

@@ -12,40 +12,12 @@ from ...geometry import Pads, Window2d
 from ...stages import Laid, Stages, contiguous_numbers, staged
 from ..columnwise import or_default
 from ..jit import serial_no_alias, unsigned
+from ..layout import any_order, run_of_numbers, three_planes, zeros
 from ..max_pooling import spans
 from .launch import integers, loop, numbers
 
 TASK = 16384  # numbers in one task of a loop over pixels, about
 NO_PADS = ((0, 0), (0, 0))
-
-
-@serial_no_alias
-def _zeros(out, p, count):  # type: ignore[no-untyped-def]
-    for j in range(unsigned(p), unsigned(p + count)):
-        out[j] = 0
-
-
-@serial_no_alias
-def _run_of_numbers(out, x, p, q, count):  # type: ignore[no-untyped-def]
-    p, q = unsigned(p), unsigned(q)
-    for j in range(unsigned(count)):
-        out[p + j] = x[q + j]
-
-
-@serial_no_alias
-def _three_planes(out, a, b, c, pixels):  # type: ignore[no-untyped-def]
-    """Pixels of three colours that lie in a plane each."""
-    for j in range(unsigned(pixels)):
-        p = unsigned(j * 3)
-        out[p], out[p + unsigned(1)], out[p + unsigned(2)] = a[j], b[j], c[j]
-
-
-@serial_no_alias
-def _any_order(out, x, p, q, pixels, channels, sw, sc):  # type: ignore[no-untyped-def]
-    channels = unsigned(channels)
-    for j in range(unsigned(pixels)):
-        for k in range(channels):
-            out[unsigned(p) + j * channels + k] = x[unsigned(q + np.int64(j) * sw + np.int64(k) * sc)]
 
 
 @loop
@@ -57,19 +29,19 @@ def _pad(task, worker, words):  # type: ignore[no-untyped-def]
     n, i = task // (top + h + bottom), task % (top + h + bottom) - top
     p, q = task * (left + w + right) * c, n * sn + i * sh
     if not 0 <= i < h:
-        _zeros(out, p, (left + w + right) * c)
+        zeros(out, p, (left + w + right) * c)
         return
-    _zeros(out, p, left * c)
+    zeros(out, p, left * c)
     p += left * c
-    if sc == 1 and sw == c:
-        _run_of_numbers(out, x, p, q, w * c)
+    if sw == c and (sc == 1 or c == 1):
+        run_of_numbers(out, x, p, q, w * c)
     elif c == 3 and sw == 1:
         planes = at[1] + q * 4
         second, third = numbers(planes + sc * 4, 1), numbers(planes + sc * 8, 1)
-        _three_planes(numbers(at[0] + p * 4, 1), numbers(planes, 1), second, third, w)
+        three_planes(numbers(at[0] + p * 4, 1), numbers(planes, 1), second, third, w)
     else:
-        _any_order(out, x, p, q, w, c, sw, sc)
-    _zeros(out, p + w * c, right * c)
+        any_order(out, x, p, q, w, c, sw, sc)
+    zeros(out, p + w * c, right * c)
 
 
 def padded(stages: Stages, x: Laid, pads: Pads = NO_PADS, contiguous: bool = False) -> Laid:

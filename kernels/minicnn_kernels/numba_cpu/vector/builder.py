@@ -19,6 +19,12 @@ _FLOATS = {4: ir.FloatType(), 8: ir.DoubleType()}
 Value = Any  # an llvmlite value: typed, but by LLVM
 
 
+def _bits(kind: ir.VectorType) -> int:
+    """Bits of one lane."""
+    element = kind.element
+    return element.width if isinstance(element, ir.IntType) else 8 * {v: k for k, v in _FLOATS.items()}[element]
+
+
 class Code:
     """The body of one function ``void name(int64, ...)`` that computes with vectors of ``lanes`` numbers.
 
@@ -71,15 +77,17 @@ class Code:
     def constant(self, value: float) -> Value:
         return ir.Constant(self.vector, [float(value)] * self.lanes)
 
-    def _pointer(self, address: Value) -> Value:
-        return self.ir.inttoptr(address, self.vector.as_pointer())
+    def integers(self, size: int) -> ir.VectorType:
+        """The type of a vector of ``lanes`` integers of ``size`` bytes, unsigned."""
+        return ir.VectorType(ir.IntType(8 * size), self.lanes)
 
-    def load(self, address: Value) -> Value:
-        """Read a vector."""
-        return self.ir.load(self._pointer(address), align=self.itemsize)
+    def load(self, address: Value, kind: Any = None) -> Value:
+        """Read a vector; of numbers, or of another ``kind``."""
+        kind = kind or self.vector
+        return self.ir.load(self.ir.inttoptr(address, kind.as_pointer()), align=_bits(kind) // 8)
 
     def store(self, vector: Value, address: Value) -> None:
-        self.ir.store(vector, self._pointer(address), align=self.itemsize)
+        self.ir.store(vector, self.ir.inttoptr(address, vector.type.as_pointer()), align=_bits(vector.type) // 8)
 
     def load_number(self, address: Value) -> Value:
         """Read one number into all lanes."""
@@ -98,6 +106,10 @@ class Code:
             x = self.add(x, self.ir.shuffle_vector(x, x, ir.Constant(ir.VectorType(I32, self.lanes), upper)))
         return self.ir.extract_element(x, ir.Constant(I32, 0))
 
+    def spread_integer(self, value: Value, kind: ir.VectorType) -> Value:
+        """An integer of 8 bytes, cut down to the size of ``kind``, in all lanes."""
+        return self._spread(value if kind.element == I64 else self.ir.trunc(value, kind.element), kind)
+
     def _spread(self, scalar: Value, kind: ir.VectorType) -> Value:
         undefined = ir.Constant(kind, ir.Undefined)
         first = self.ir.insert_element(undefined, scalar, ir.Constant(I32, 0))
@@ -108,23 +120,30 @@ class Code:
         kind = ir.VectorType(I64, self.lanes)
         return self.ir.icmp_signed("<", ir.Constant(kind, list(range(self.lanes))), self._spread(count, kind))
 
-    def _intrinsic(self, name: str, result: Any, arguments: Sequence[Any]) -> Any:
-        suffix = f"v{self.lanes}f{8 * self.itemsize}"
+    def _intrinsic(self, name: str, kind: ir.VectorType, result: Any, arguments: Sequence[Any]) -> Any:
+        suffix = f"v{self.lanes}{'i' if isinstance(kind.element, ir.IntType) else 'f'}{_bits(kind)}"
         full = f"llvm.{name}.{suffix}" + (".p0" if name.startswith("masked") else "")
         known = self.module.globals.get(full)
         return known or ir.Function(self.module, ir.FunctionType(result, arguments), full)
 
-    def load_masked(self, address: Value, mask: Value) -> Value:
-        """Read the lanes of the mask; the others are 0, and their memory is not touched."""
-        pointer = self._pointer(address)
-        load = self._intrinsic("masked.load", self.vector, [pointer.type, I32, mask.type, self.vector])
-        return self.ir.call(load, [pointer, ir.Constant(I32, self.itemsize), mask, self.constant(0)])
+    def load_masked(self, address: Value, mask: Value | None, kind: Any = None) -> Value:
+        """Read the lanes of the mask; the others are 0, and their memory is not touched. No mask: all lanes."""
+        if mask is None:
+            return self.load(address, kind)
+        kind = kind or self.vector
+        pointer = self.ir.inttoptr(address, kind.as_pointer())
+        load = self._intrinsic("masked.load", kind, kind, [pointer.type, I32, mask.type, kind])
+        return self.ir.call(load, [pointer, ir.Constant(I32, _bits(kind) // 8), mask, ir.Constant(kind, None)])
 
-    def store_masked(self, vector: Value, address: Value, mask: Value) -> None:
-        """Write the lanes of the mask and nothing else."""
-        pointer = self._pointer(address)
-        store = self._intrinsic("masked.store", ir.VoidType(), [self.vector, pointer.type, I32, mask.type])
-        self.ir.call(store, [vector, pointer, ir.Constant(I32, self.itemsize), mask])
+    def store_masked(self, vector: Value, address: Value, mask: Value | None) -> None:
+        """Write the lanes of the mask and nothing else. No mask: all lanes."""
+        if mask is None:
+            self.store(vector, address)
+            return
+        pointer = self.ir.inttoptr(address, vector.type.as_pointer())
+        arguments = [vector.type, pointer.type, I32, mask.type]
+        store = self._intrinsic("masked.store", vector.type, ir.VoidType(), arguments)
+        self.ir.call(store, [vector, pointer, ir.Constant(I32, _bits(vector.type) // 8), mask])
 
     def prefetch(self, address: Value, to_write: bool = False, near: int = 3) -> None:
         """Begin to fetch a cache line; nobody waits for it, and the address may be any. ``near=2``: not into L1."""
@@ -135,7 +154,7 @@ class Code:
 
     def fma(self, x: Value, y: Value, z: Value) -> Value:
         """``x*y + z``, rounded once."""
-        return self.ir.call(self._intrinsic("fma", self.vector, [self.vector] * 3), [x, y, z])
+        return self.ir.call(self._intrinsic("fma", self.vector, self.vector, [self.vector] * 3), [x, y, z])
 
     def add(self, x: Value, y: Value) -> Value:
         return self.ir.fadd(x, y)
