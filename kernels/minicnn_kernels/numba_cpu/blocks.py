@@ -41,8 +41,9 @@ RUNS, RUNS_START = 43, 54  # how B lies in memory: see _pack_runs
 NARROW = 55  # the three tiles for a panel with half the columns at most
 C_PLACES = 58  # strides of C, where a task writes elsewhere
 A_PITCH, B_PITCH = 62, 63  # by columns: distance from one k to the next, if it is the same everywhere, else 0
-FETCHING = 64  # by columns: three tiles that fetch what is read next, and three for a panel with half the columns
-PLAN = 70
+FETCHING = 64  # three tiles that fetch what is read next, and three for a panel with half the columns
+AHEAD = 70  # in place, where A has no gaps: bytes from what a tile reads to what it fetches, else 0
+PLAN = 71
 
 LINE = 64  # bytes of a line of the caches
 
@@ -176,6 +177,20 @@ def _lines(rows, height, at_a, at_b, width, plan):  # type: ignore[no-untyped-de
 
 
 @serial
+def _tiles_ahead(rows, tiles, plan):  # type: ignore[no-untyped-def]
+    """The tiles of A further on, which lie one after the other, as ``_lines`` has it: the first panel's fetch them.
+
+    A tile reads 14 rows at a time, and the processor does not see that they are one piece of memory. (The gradient of
+    the input of a 1x1 convolution from 24 channels to 144 at 56x56 took 2.1 ms, and takes 1.2.)
+    """
+    soon = np.empty((tiles, 2), np.int64)
+    large, size = plan[TILE_ROWS], plan[ITEMSIZE]
+    for i in range(tiles):
+        soon[i, 0], soon[i, 1] = rows[i * large] + plan[AHEAD], min(large * size, LINE)
+    return soon
+
+
+@serial
 def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped-def]
     """Task ``t``: some rows, some panels of columns, and a part of the depth of one product of the batch.
 
@@ -219,6 +234,8 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
         at_b = b.ctypes.data + (starts[batch, 2] + first_panel * columns) * size
         soon = _lines(rows, height, at_a, at_b, min(n, last_panel * columns) - first_panel * columns, plan)
         soon[:, 0] += soon[:, 1] * begin
+    elif plan[AHEAD]:
+        soon = _tiles_ahead(rows, tiles, plan)
     while True:
         deep = min(most, end - first)
         offsets(depth, first, deep, a_sizes[3:], a_strides[3:], 0, size)
@@ -238,9 +255,10 @@ def task(t, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no-untyped
                 a_rows[i] = block_at + place // large * next_tile + place % large * across
         if not plan[PACKED]:
             offsets(b_depth, first, deep, a_sizes[3:], plan[B_STRIDES : B_STRIDES + 3], 0, size)
-        soon[:, 0] += soon[:, 1] * deep
-        if first + deep == end:
-            soon = soon[:0]
+        if mode == BY_COLUMNS:  # what the next block reads, if there is one
+            soon[:, 0] += soon[:, 1] * deep
+            if first + deep == end:
+                soon = soon[:0]
         epilogue = words.ctypes.data if first + deep == end and vectors[0] != 0 else 0
         for panel in range(first_panel, last_panel):
             column = panel * columns

@@ -46,6 +46,7 @@ FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it n
 MOST_PART = 512 * 1024  # numbers of a partial sum
 COPIED_ROWS = 24  # tiles of rows in a block that is copied by columns: with COPIED_DEPTH, 172 KiB
 COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
+AHEAD = 8 * 1024  # bytes of A, at least, from what a tile reads in place to what it fetches
 ROW_GAP = 16  # numbers between rows of a copied block
 
 
@@ -195,6 +196,10 @@ def cut_product(
     pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
     if mode == BY_COLUMNS and any(pitches):
         plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
+    if mode == IN_PLACE and 0 < depth == k and split == 1 and _run(a_sizes, a_strides) == m * k:
+        whole = rows * k * itemsize  # bytes of A in a tile
+        plan[blocks.AHEAD] = -(-AHEAD // whole) * whole
         plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
