@@ -33,6 +33,7 @@ from ..threads import available_threads
 from . import blocks
 from .blocks import BY_COLUMNS, BY_ROWS, IN_PLACE, pack, task
 from .jit import in_sequence, run_on_team, serial, share, unsigned
+from .streaming import STREAMED, fence, whole_lines
 from .vector.copy import copy
 from .vector.target import host
 from .vector.tile import tile, tile_columns, tile_rows
@@ -151,6 +152,7 @@ def cut_product(
     batches: int,
     itemsize: int,
     plain: bool,
+    streamed: bool = False,
 ) -> _Cut:
     m, k = a_sizes[0] * a_sizes[1] * a_sizes[2], a_sizes[3] * a_sizes[4] * a_sizes[5]
     columns, rows = tile_columns(itemsize), tile_rows()
@@ -186,21 +188,26 @@ def cut_product(
     plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
     lanes, sizes = host().lanes(itemsize), (rows, (rows + 2) // 2, rows // 3)
+    streamed = streamed and depth == k and split == 1 and columns * itemsize % blocks.LINE == 0  # all lines at once
+
+    def tiles(vectors: int, fetching: bool = False) -> list[int]:
+        return [tile(size, itemsize, vectors, fetching, streamed) for size in sizes]
+
     plan[30:43] = (
-        rows, columns, lanes, itemsize, *(tile(size, itemsize) for size in sizes),
+        rows, columns, lanes, itemsize, *tiles(2),
         transpose(itemsize), transpose_scattered(itemsize), copy(itemsize), scratch, ROW_GAP,
         _run(a_sizes[3:], b_strides[:3]) == k,
     )  # fmt: skip
     if 0 < n % columns <= lanes:
-        plan[blocks.NARROW : blocks.NARROW + 3] = [tile(size, itemsize, 1) for size in sizes]
+        plan[blocks.NARROW : blocks.NARROW + 3] = tiles(1)
     pitches = _pitch(a_sizes[3:], a_strides[3:]), _pitch(a_sizes[3:], b_strides[:3])
     if mode == BY_COLUMNS and any(pitches):
         plan[blocks.A_PITCH], plan[blocks.B_PITCH] = pitches
-        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = tiles(2, True) + tiles(1, True)
     if mode == IN_PLACE and 0 < depth == k and split == 1 and _run(a_sizes, a_strides) == m * k:
         whole = rows * k * itemsize  # bytes of A in a tile
         plan[blocks.AHEAD] = -(-AHEAD // whole) * whole
-        plan[blocks.FETCHING : blocks.FETCHING + 6] = [tile(s, itemsize, v, True) for v in (2, 1) for s in sizes]
+        plan[blocks.FETCHING : blocks.FETCHING + 6] = tiles(2, True) + tiles(1, True)
     if b_strides[3] != 1:
         plan[blocks.RUNS : blocks.RUNS_START + 1] = _runs(a_sizes[3:], b_strides[:3])
     plan[blocks.C_PLACES : blocks.C_PLACES + 4] = c_strides
@@ -214,6 +221,7 @@ def cut_product(
 def _tasks(thread, c, a, b, scratch, vectors, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
         task(t, c, a, b, scratch, vectors, starts, plan)
+    fence()
 
 
 @serial
@@ -344,7 +352,9 @@ def product(
     """
     dtype = c.dtype
     plain = bias is None and epilogue is NONE
-    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain)
+    large = c.nbytes >= STREAMED and c_strides[3] == 1
+    streamed = large and whole_lines(c, n, *c_strides[:3], *(start[0] for start in starts))
+    cut = cut_product(n, a_sizes, a_strides, b_strides, c_strides, len(starts), dtype.itemsize, plain, streamed)
     if cut.tasks == 0:
         return
     table = starts if isinstance(starts, np.ndarray) else _table(starts)
