@@ -45,8 +45,9 @@ PANEL = 640 * 1024  # bytes of a panel of B
 LEAST_RUN = 4  # numbers of B in a row that are worth a transposition
 FEW_PANELS = 4  # in one task: fewer, and reading A again takes longer than it needs
 MOST_PART = 512 * 1024  # numbers of a partial sum
-COPIED_ROWS = 24  # tiles of rows in a block that is copied by columns: with COPIED_DEPTH, 172 KiB
-COPIED_DEPTH = 128  # of a block copied by columns: 14 rows and a panel fit the L1 cache together
+SHORT_ROWS = 24  # tiles of rows in a block that is read by columns, at most
+SHORT_DEPTH = 256  # of such a block: with 128, transposed matrices of 2048 rows take a tenth longer than with copies
+LEAST_PART = 512  # of the depth, that is summed apart
 AHEAD = 8 * 1024  # bytes of A, at least, from what a tile reads in place to what it fetches
 ROW_GAP = 16  # numbers between rows of a copied block
 
@@ -89,7 +90,7 @@ def _pitch(sizes: tuple[int, ...], strides: tuple[int, ...]) -> int:
 
 
 def _mode(a_sizes: tuple[int, ...], a_strides: tuple[int, ...], k: int, panels: int, itemsize: int) -> int:
-    """Whether A is read where it lies, or copied block by block first."""
+    """How A is read: ``blocks.py`` tells."""
     along_depth, along_rows = _run(a_sizes[3:], a_strides[3:]), _run(a_sizes[:3], a_strides[:3])
     if k == 0:
         return IN_PLACE
@@ -122,22 +123,22 @@ def _equal_blocks(m: int, block: int, rows: int) -> tuple[int, int]:
     return block, -(-m // block)
 
 
-def _least_copied(m: int, n: int, k: int, panels: int, batches: int, parts: bool) -> tuple[int, int, int]:
-    """Rows of a task, groups of panels and parts of the depth, so that a product by columns copies least.
+def _least_moved(m: int, n: int, k: int, panels: int, batches: int, parts: bool) -> tuple[int, int, int]:
+    """Rows of a task, groups of panels and parts of the depth, so that a product by columns moves least.
 
-    Each task copies its part of A and of B. So A is copied once for each group of panels, B once for each block of
-    rows; and each part of the depth has a C of its own, which is written and read again.
+    Each task reads its part of A and copies its part of B. So A is read once for each group of panels, B once for each
+    block of rows; and each part of the depth has a C of its own, which is written and read again.
     """
     rows = tile_rows()
-    most, splits = COPIED_ROWS * rows, max(1, k // (4 * COPIED_DEPTH)) if parts else 1
+    most, splits = SHORT_ROWS * rows, max(1, k // LEAST_PART) if parts else 1
     tasks, fewest = -(-TASKS // batches), -(-m // most)
     choices = []
     for row_blocks in range(fewest, max(fewest, min(-(-m // (4 * rows)), tasks)) + 1):
         for groups in range(1, min(panels, tasks) + 1):
             split = min(-(-tasks // (row_blocks * groups)), splits)
             missing = max(0, tasks - row_blocks * groups * split)
-            copied = m * k * groups + k * n * row_blocks + 2 * m * n * split
-            choices.append((missing, copied, row_blocks, groups, split))
+            moved = m * k * groups + k * n * row_blocks + 2 * m * n * split
+            choices.append((missing, moved, row_blocks, groups, split))
     _, _, row_blocks, groups, split = min(choices)
     return -(-m // row_blocks), groups, split
 
@@ -162,8 +163,8 @@ def cut_product(
     mode = _mode(a_sizes, a_strides, k, panels, itemsize)
     parts = plain and batches == 1 and m * n <= MOST_PART  # of the depth may be summed apart
     if mode == BY_COLUMNS:
-        depth = min(k, COPIED_DEPTH)
-        block, groups, split = _least_copied(m, n, k, panels, batches, parts)
+        depth = min(k, SHORT_DEPTH)
+        block, groups, split = _least_moved(m, n, k, panels, batches, parts)
         block, row_blocks = _equal_blocks(m, block, rows)
     else:
         depth = min(k, PANEL // (columns * itemsize))
@@ -174,8 +175,8 @@ def cut_product(
         # enough tasks: first by columns, of which each task has a few panels at least, then by depth, then by rows
         groups, split = min(max(panels // FEW_PANELS, 1), -(-TASKS // (batches * row_blocks))), 1
         made = batches * row_blocks * groups
-        if parts and made < TASKS and k >= 8 * COPIED_DEPTH:
-            split = min(-(-TASKS // made), k // (4 * COPIED_DEPTH))
+        if parts and made < TASKS and k >= 2 * LEAST_PART:
+            split = min(-(-TASKS // made), k // LEAST_PART)
         if row_blocks == 1 and split == 1:
             groups = min(panels, max(groups, TASKS // batches))
         while batches * row_blocks * groups * split < TASKS and block > 4 * rows:
@@ -183,9 +184,9 @@ def cut_product(
     packed = row_blocks > 1 and mode != BY_COLUMNS
     per_group = -(-panels // groups)
     groups = -(-panels // per_group)
-    scratch = depth * columns + (0 if mode == IN_PLACE else (depth + ROW_GAP) * (block + rows)) + 64
+    scratch = depth * columns + ((depth + ROW_GAP) * block if mode == BY_ROWS else 0) + 64
     plan = np.zeros(blocks.PLAN, np.int64)
-    plan[:11] = m, n, k, block, split, m * n, depth, mode, _run(a_sizes[:3], a_strides[:3]), per_group, packed
+    plan[:10] = m, n, k, block, split, m * n, depth, mode, per_group, packed
     plan[11:30] = *a_sizes, *a_strides, *b_strides, *c_strides[:3]
     lanes, sizes = host().lanes(itemsize), (rows, (rows + 2) // 2, rows // 3)
     streamed = streamed and depth == k and split == 1 and columns * itemsize % blocks.LINE == 0  # all lines at once
