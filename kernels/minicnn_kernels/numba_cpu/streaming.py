@@ -15,8 +15,8 @@ from ..arrays import Array
 from .fetching import LINE
 from .jit import JIT
 
-# Bytes of a result that is streamed. A training step of MobileNetV2 takes 2 % less time so than without streaming, and
-# as much as from 3 MB on; from 16 MB on it gains half of that.
+# Bytes of a result that is streamed, at least. A training step of MobileNetV2 takes 2 % less time so than without
+# streaming; with 3 MB it gains about as much, with 16 MB half of that.
 STREAMED = 8_000_000
 
 
