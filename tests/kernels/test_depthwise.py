@@ -123,3 +123,21 @@ def test_the_number_of_threads_changes_nothing(monkeypatch):
             threads.set_num_threads(1)
             np.testing.assert_array_equal(run(), most)
             threads.set_num_threads(threads.available_threads())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [16, 32, 208])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_what_is_streamed_is_the_same_to_the_last_digit(monkeypatch, stride, channels, kind):
+    window = conv_window((1, channels, 29, 31), (channels, 1, 3, 3), stride, 1, 1, channels)
+    forget()
+    results = []
+    for least in (1 << 60, 0):
+        monkeypatch.setattr(depthwise, "STREAMED", least)
+        with use_backend("numba"):
+            forward, grad_input, _ = arguments(window, 2, channels, kind)
+            results.append((call("conv2d.forward", *forward), call("conv2d.grad_input", *grad_input)))
+    for ordinary, streamed in zip(*results, strict=True):
+        np.testing.assert_array_equal(ordinary, streamed)
+    plans = depthwise.depthwise_plan.cache_info().currsize
+    assert plans == (4 if target.host().vector_bytes == depthwise.LINE else 2)  # of both ways

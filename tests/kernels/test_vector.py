@@ -15,6 +15,7 @@ from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.numba_cpu import product
 from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, max_pooling, normalize, target, tile, transpose
 
+LINE = 64  # bytes of a line of the caches
 WIDTHS = [(16, 4), (8, 4), (4, 4), (8, 8), (4, 8), (2, 8)]  # lanes and bytes of a number
 ENGINES = []
 NUMBERS = itertools.count()
@@ -97,6 +98,39 @@ def test_a_tile_of_one_vector_computes_half_of_the_columns(lanes, itemsize, rows
         a_rows, c_rows = (table(*(x.ctypes.data + i * x.strides[0] for i in range(rows))) for x in (a, c))
         run(a_rows.ctypes.data, depth.ctypes.data, 9, b.ctypes.data, c_rows.ctypes.data, 0, 0, n, 0)
         np.testing.assert_allclose(c[:, :n], (a @ b)[:, :n], **close(itemsize))
+        assert (c[:, n:] == 7).all()
+
+
+def in_whole_lines(rows, n, kind):
+    """Zeros whose rows begin with a line of the caches, with a line of sevens behind each."""
+    step = -(-n * kind().itemsize // LINE) * LINE + LINE
+    memory = np.full(rows * step + LINE, 0, np.uint8)
+    start = -memory.ctypes.data % LINE
+    c = memory[start : start + rows * step].view(kind).reshape(rows, step // kind().itemsize)
+    c[:, n:] = 7
+    return c
+
+
+@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
+@pytest.mark.parametrize("rows", [14, 6, 1])
+@pytest.mark.parametrize("vectors", [2, 1])
+@pytest.mark.parametrize("fetching", [False, True])
+def test_a_streaming_tile_writes_the_same(lanes, itemsize, rows, vectors, fetching):
+    rng, kind, n = np.random.default_rng(0), kind_of(itemsize), vectors * lanes
+    soon = (8, 1 << 20) if fetching else ()
+    a, b = rng.standard_normal((rows, 9)).astype(kind), rng.standard_normal((9, 2 * lanes)).astype(kind)
+    scale, bias = rng.standard_normal((2, n)).astype(kind)
+    words = table(scale.ctypes.data, bias.ctypes.data, 0, 0, 0)
+    words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = -0.5, 1.5
+    depth = table(*(i * itemsize for i in range(9)))
+    run = load_once(tile.emit, rows, vectors, itemsize, lanes, fetching, True)
+    for epilogue in (0, words.ctypes.data):
+        c = in_whole_lines(rows, n, kind)
+        a_rows, c_rows = (table(*(x.ctypes.data + i * x.strides[0] for i in range(rows))) for x in (a, c))
+        run(*(t.ctypes.data for t in (a_rows, depth)), 9, b.ctypes.data, c_rows.ctypes.data, 0, 0, n, epilogue, *soon)
+        product = (a @ b)[:, :n]
+        expected = np.clip(product * scale + bias, -0.5, 1.5) if epilogue else product
+        np.testing.assert_allclose(c[:, :n], expected, **close(itemsize))
         assert (c[:, n:] == 7).all()
 
 
@@ -269,6 +303,25 @@ def test_without_a_place_for_files_micro_kernels_are_compiled_all_the_same(tmp_p
     (tmp_path / "a file").write_text("")
     monkeypatch.setattr(compiled, "directory", lambda: None if place is None else tmp_path / place / "below")
     assert compiled.address("nowhere", lambda: transpose.emit("nowhere", 4, 4))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [8, 16, 24, 32, 48, 112, 144])
+@pytest.mark.parametrize("k", [1, 37, 2000])
+def test_a_product_that_is_streamed_is_the_same_to_the_last_digit(monkeypatch, kind, n, k):
+    rng, m = np.random.default_rng(n), 501
+    a, b = rng.standard_normal((m, k)).astype(kind), rng.standard_normal((k, n)).astype(kind)
+    sizes = {"n": n, "a_sizes": (1, 1, m, 1, 1, k), "a_strides": (0, 0, k, 0, 0, 1), "b_strides": (0, 0, n, 1)}
+    results = []
+    for least in (1 << 60, 0):
+        monkeypatch.setattr(product, "STREAMED", least)
+        c = in_whole_lines(m, n, kind)
+        rows = c.strides[0] // c.itemsize
+        product.product(c.reshape(-1), a.reshape(-1), b.reshape(-1), c_strides=(0, 0, rows, 1), **sizes)
+        assert (c[:, n:] == 7).all()
+        results.append(c)
+    np.testing.assert_allclose(results[0][:, :n], a @ b, rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(*results)
 
 
 def strides_of(x):

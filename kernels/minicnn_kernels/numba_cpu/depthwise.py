@@ -19,11 +19,14 @@ from ..arrays import Array
 from ..epilogue import NONE, Epilogue
 from ..geometry import Window2d
 from ..memory import empty
+from .fetching import LINE
 from .jit import parallel, serial, share
 from .layout import channels_first, channels_last
 from .phases import phases
+from .streaming import STREAMED, fence, whole_lines
 from .vector.call import call
 from .vector.depthwise import MOST_TAPS, correlation, window_rows, window_sums
+from .vector.target import host
 
 CACHED = 1 << 18  # bytes of image and gradient that stay in the second cache while the rows of the window pass
 CHANNELS = 192  # at most so many at a time (about): what eight pixels touch, and the weights, stay in the first cache
@@ -65,6 +68,7 @@ def _correlate(thread, y, x, w, bias, bounds, offsets, rows, columns, n, sizes):
         to, source, weights = np.int64(y.ctypes.data), np.int64(x.ctypes.data), np.int64(w.ctypes.data)
         ends = np.int64(bias.ctypes.data), np.int64(bounds.ctypes.data)
         correlate_row(np.int64(t), to, source, weights, *ends, offsets, rows, columns, sizes)
+    fence()
 
 
 class _Line(NamedTuple):
@@ -109,7 +113,7 @@ def _gradient_lines(window: Window2d) -> list[list[_Line]]:
 
 
 @lru_cache(maxsize=512)
-def depthwise_plan(window: Window2d, channels: int, itemsize: int, gradient: bool) -> _Plan:
+def depthwise_plan(window: Window2d, channels: int, itemsize: int, gradient: bool, streamed: bool = False) -> _Plan:
     """Decide all that depends on the sizes alone."""
     outputs, inputs = window.output_size, window.input_size
     if gradient:
@@ -122,7 +126,7 @@ def depthwise_plan(window: Window2d, channels: int, itemsize: int, gradient: boo
     for line in columns:
         taps = len(line.taps)
         spelt, groups = (taps, 1) if 0 < taps <= MOST_TAPS else (1, taps)
-        kernel = correlation(spelt, line.step, line.spread if spelt > 1 else 1, itemsize)
+        kernel = correlation(spelt, line.step, line.spread if spelt > 1 else 1, itemsize, streamed)
         plan = pixel, line.outputs, width, line.shift, groups, line.spread
         steps = line.stride * pixel, rows[0].spread * x_row, later, ZEROS.ctypes.data
         table.append((kernel, line.first * pixel, line.shift * pixel, taps * pixel, *plan, *steps))
@@ -143,11 +147,13 @@ def depthwise_windows(w: Array, plan: _Plan) -> Array:
     return np.concatenate([numbers[r.taps][:, c.taps].reshape(-1) for r in rows for c in columns])
 
 
-def _correlation(x: Array, w: Array, bias: Array, low: float, high: float, plan: _Plan) -> Array:
+def _correlation(x: Array, w: Array, bias: Array, low: float, high: float, window: Window2d, gradient: bool) -> Array:
     """``clamp(x (*) w + bias, low, high)`` for ``x (N, C, H, W)`` and ``w (C, 1, KH, KW)``, in channels-last memory."""
-    height, _, row, _, channels, _, itemsize = plan.sizes
-    y = empty((len(x), height, row // (channels * itemsize), channels), x.dtype)
+    channels = len(w)
+    y = empty((len(x), *(window.input_size if gradient else window.output_size), channels), x.dtype)
     if y.size:
+        streamed = y.nbytes >= STREAMED and host().vector_bytes == LINE and whole_lines(y, channels)
+        plan = depthwise_plan(window, channels, x.itemsize, gradient, streamed)
         source, weights, bounds = channels_last(x), depthwise_windows(w[:, 0], plan), np.array((low, high), x.dtype)
         memories = y.reshape(-1), source.reshape(-1), weights, bias, bounds
         _correlate(*memories, plan.offsets, plan.rows, plan.columns, len(y), plan.sizes)
@@ -164,15 +170,13 @@ def depthwise_forward(
         return epilogue._replace(scale=None).apply(y, None)
     weights = w if epilogue.scale is None else w * epilogue.scale.reshape(-1, 1, 1, 1)
     start = np.zeros(groups, x.dtype) if bias is None else np.ascontiguousarray(bias, x.dtype)
-    return _correlation(
-        x, weights, start, epilogue.low, epilogue.high, depthwise_plan(window, groups, x.itemsize, False)
-    )
+    return _correlation(x, weights, start, epilogue.low, epilogue.high, window, gradient=False)
 
 
 def depthwise_grad_input(grad_y: Array, w: Array, window: Window2d, groups: int) -> Array:
     """``dx[n, c, h, w]``: gathered by input rows."""
     zeros = np.zeros(groups, w.dtype)
-    return _correlation(grad_y, w, zeros, NONE.low, NONE.high, depthwise_plan(window, groups, w.itemsize, True))
+    return _correlation(grad_y, w, zeros, NONE.low, NONE.high, window, gradient=True)
 
 
 @serial

@@ -18,8 +18,9 @@ from ...threads import available_threads
 from .. import blocks
 from ..blocks import BY_COLUMNS, BY_ROWS, IN_PLACE
 from ..blocks import task as product_task
+from ..cut import ROW_GAP, TASKS, cut_product
 from ..jit import serial
-from ..product import ROW_GAP, TASKS, add_parts_of_rows, cut_product, neutral, pack_panel
+from ..product import add_parts_of_rows, neutral, pack_panel
 from ..vector.call import call
 from ..vector.tile import tile_columns, tile_rows
 from .launch import integers, loop, numbers
@@ -191,7 +192,7 @@ def product(
     stages.prepare(_pack(), len(starts) * cut.panels, packed, b, cut.panels, table, len(table), plan)
     mode, depth = int(plan[blocks.MODE]), int(plan[blocks.DEPTH])
     if mode == BY_COLUMNS and cut.split == 1 and depth == cut.k:
-        # so little depth, as of a first layer's 5x5 windows, is read where it is: 9.2 us with copies, 5.1 without
+        # so little depth, as of a first layer's 5x5 windows, is no block of several: the tables are made once, below
         mode = plan[blocks.MODE] = IN_PLACE
     words = epilogue_words(y, max(start[3] for start in starts) + n, bias, epilogue)
     if cut.split > 1 or mode == BY_COLUMNS:

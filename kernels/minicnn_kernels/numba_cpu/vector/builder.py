@@ -89,6 +89,11 @@ class Code:
     def store(self, vector: Value, address: Value) -> None:
         self.ir.store(vector, self.ir.inttoptr(address, vector.type.as_pointer()), align=_bits(vector.type) // 8)
 
+    def stream(self, vector: Value, address: Value) -> None:
+        """Write past the caches; the address must be a multiple of the vector's width."""
+        written = self.ir.store(vector, self.ir.inttoptr(address, vector.type.as_pointer()), align=self.width)
+        written.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(I32, 1)]))
+
     def load_number(self, address: Value) -> Value:
         """Read one number into all lanes."""
         number = self.ir.load(self.ir.inttoptr(address, self.number.as_pointer()), align=self.itemsize)

@@ -77,7 +77,9 @@ def _inside(code: Code, where: Value, size: Value, at: Value, zeros: Value) -> V
     return code.ir.select(code.ir.icmp_unsigned("<", where, size), at, zeros)  # unsigned: what is negative is large
 
 
-def emit_correlation(name: str, taps: int, step: int, spread: int, itemsize: int, lanes: int) -> str:
+def emit_correlation(
+    name: str, taps: int, step: int, spread: int, itemsize: int, lanes: int, streaming: bool = False
+) -> str:
     """LLVM text of the correlation, as documented at :func:`correlation`."""
     code = Code(name, 8, itemsize, lanes)
     y, x, w, rows, channels, bias, bounds, plan = code.arguments
@@ -113,7 +115,11 @@ def emit_correlation(name: str, taps: int, step: int, spread: int, itemsize: int
         begin = [_load(code, code.at(bias, offset), mask)] * pixels
         for p, total in enumerate(code.loop(zero, rows, 1, [start, code.at(w, offset), *begin], row)[2:]):
             place = code.at(code.at(y, offset), code.ir.mul(code.at(u, p), y_pixel))
-            _store(code, code.at_most(code.at_least(total, low), high), place, mask)
+            result = code.at_most(code.at_least(total, low), high)
+            if streaming and mask is None:
+                code.stream(result, place)
+            else:
+                _store(code, result, place, mask)
 
     def run(pixels: int, last: Value) -> Turn:
         """``pixels`` from ``u`` on, or those up to ``last`` if there are fewer: some are then computed twice."""
@@ -138,7 +144,7 @@ def emit_correlation(name: str, taps: int, step: int, spread: int, itemsize: int
 
 
 @cache
-def correlation(taps: int, step: int, spread: int, itemsize: int) -> int:
+def correlation(taps: int, step: int, spread: int, itemsize: int, streaming: bool = False) -> int:
     """Return the address of a micro-kernel that correlates a window with a row of pixels, for some channels.
 
     ::
@@ -152,10 +158,12 @@ def correlation(taps: int, step: int, spread: int, itemsize: int) -> int:
     ``u``; the columns of the image, and which of them ``x`` is at (it may be negative); groups of ``taps`` columns
     that the window is made of, and their ``distance``; bytes of ``y`` from pixel to pixel, of ``x`` from row to row,
     and of ``x`` from here to what will be needed later; and the address of a vector of zeros.
+
+    If it is ``streaming`` it writes whole vectors past the caches; they must start at multiples of their width.
     """
     lanes = host().lanes(itemsize)
-    name = f"correlation_{taps}_{step}_{spread}_{lanes}_{8 * itemsize}"
-    return address(name, lambda: emit_correlation(name, taps, step, spread, itemsize, lanes))
+    name = f"correlation_{taps}_{step}_{spread}_{lanes}_{8 * itemsize}" + ("_streaming" if streaming else "")
+    return address(name, lambda: emit_correlation(name, taps, step, spread, itemsize, lanes, streaming))
 
 
 def emit_window_sums(name: str, deep: int, taps: int, step: int, spread: int, itemsize: int, lanes: int) -> str:

@@ -52,7 +52,9 @@ def tile_columns(itemsize: int) -> int:
     return TILE_VECTORS * host().lanes(itemsize)
 
 
-def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int, fetching: bool = False) -> str:
+def emit(
+    name: str, rows: int, vectors: int, itemsize: int, lanes: int, fetching: bool = False, streaming: bool = False
+) -> str:
     """LLVM text of the tile product, as documented at :func:`tile`."""
     code = Code(name, 11 if fetching else 9, itemsize, lanes)
     a_rows, depth, k, b, c_rows, c_offset, accumulate, columns, epilogue = code.arguments[:9]
@@ -88,7 +90,7 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int, fetching
         starts = [code.at(code.load_integer(code.at(c_rows, 8 * i)), c_offset) for i in range(rows)]
         return [code.at(start, j * width) for start in starts for j in range(vectors)]
 
-    for address_of_c in places():  # comes while k runs: a 1x1 convolution of 64 channels takes a fifth less time
+    for address_of_c in [] if streaming else places():  # comes while k runs: 64 channels at 1x1 take a fifth less time
         code.prefetch(address_of_c, to_write=True)
 
     def fetch_residual() -> list[Value]:
@@ -135,24 +137,31 @@ def emit(name: str, rows: int, vectors: int, itemsize: int, lanes: int, fetching
             added = code.choose(code.nonzero(residual), add_residual, lambda: scaled)
             return [code.at_most(code.at_least(y, low), high) for y in added]
 
-        sums = code.choose(code.nonzero(accumulate), add_stored, lambda: c)
+        sums = c if streaming else code.choose(code.nonzero(accumulate), add_stored, lambda: c)
         for q, y in enumerate(code.choose(code.nonzero(epilogue), with_epilogue, lambda: sums)):
             if masked:
                 code.store_masked(y, place[q], masks[q % vectors])
+            elif streaming:
+                code.stream(y, place[q])
             else:
                 code.store(y, place[q])
         return []
 
+    if streaming:
+        finish(masked=False)
+        return code.finish()
     enough = code.ir.icmp_signed(">=", columns, code.integer(vectors * lanes))
     code.choose(enough, lambda: finish(masked=False), lambda: finish(masked=True))
     return code.finish()
 
 
 @cache
-def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS, fetching: bool = False) -> int:
+def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS, fetching: bool = False, streaming: bool = False) -> int:
     """Return the address of a micro-kernel that computes ``rows`` x ``tile_columns`` numbers of a matrix product.
 
-    With ``vectors=1`` it computes the first half of the columns only, in half the time.
+    With ``vectors=1`` it computes the first half of the columns only, in half the time. If it is ``streaming`` it
+    writes C past the caches; then all columns must exist, vectors of C start at multiples of their width, and
+    ``accumulate`` is not looked at.
 
     It takes nine integers, if it is ``fetching`` eleven:
 
@@ -172,5 +181,9 @@ def tile(rows: int, itemsize: int, vectors: int = TILE_VECTORS, fetching: bool =
       the same line again and again makes Winograd's gradient of the weights a fifth to a third slower.
     """
     lanes = host().lanes(itemsize)
-    name = f"tile_{rows}x{vectors * lanes}_{8 * itemsize}" + ("_fetching" if fetching else "")
-    return address(name, lambda: emit(name, rows, vectors, itemsize, lanes, fetching))
+    name = (
+        f"tile_{rows}x{vectors * lanes}_{8 * itemsize}"
+        + ("_fetching" if fetching else "")
+        + ("_streaming" if streaming else "")
+    )
+    return address(name, lambda: emit(name, rows, vectors, itemsize, lanes, fetching, streaming))
