@@ -30,6 +30,7 @@ import numpy as np
 
 from . import capture, grad_mode
 from . import device as devices
+from .deferred import Deferred
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
 from .parts import AccumulateGrad, Edge
@@ -73,6 +74,8 @@ class Function:
     on_arrays : bool
         A differentiable ``backward`` that does nothing but call other steps: in a pass that nobody differentiates it
         gets arrays, and of the steps only ``forward`` is run.
+    takes_waiting : bool
+        It takes what it has saved as it is, also if that still waits.
     is_view : bool
         The result shares the input's memory.
     inplace : bool
@@ -93,6 +96,7 @@ class Function:
 
     differentiable = False
     on_arrays = False
+    takes_waiting = False
     is_view = False
     inplace = False
     shows_gradients = False
@@ -285,6 +289,8 @@ class Function:
                 f"since: it is at version {saved.versions.count}, expected version {saved.version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
+        if self.differentiable and self._plain and not self.takes_waiting and isinstance(saved.array, Deferred):
+            return saved.array.array()
         if not self.differentiable or self._plain or saved.array is None:
             return saved.array
         node, index, leaf = saved.edge or Edge(self if saved.output is not None else None, saved.output or 0, None)

@@ -38,9 +38,11 @@ class _Convolution(Function):
 class Conv2d(Deferrable, _Convolution):
     """y = w * x + bias (cross-correlation)."""
 
+    takes_waiting = True
+
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         before_convolution(inputs[0])  # type: ignore[arg-type]
-        before = loaded(inputs[0])  # type: ignore[arg-type]
+        before = loaded(inputs[0]._deferred)  # type: ignore[union-attr]
         if before is None or not may_wait(inputs):
             return super().evaluate(inputs, recording)
         (x, parts, prologue), others = before, [t for t in inputs[1:] if t is not None]
@@ -101,16 +103,25 @@ class ConvGradWeight(_Convolution):
 
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         grad_y, x = inputs
-        before = None if recording else loaded(x)  # type: ignore[arg-type]
-        if before is not None:
-            _, parts, prologue = before
-            arguments = grad_y._array, parts, self.window, self.groups, prologue  # type: ignore[union-attr]
-            kernel = kernel_that_loads("conv2d.grad_weight_normalized", arguments)
-            if kernel is not None:
-                return kernel.function(*arguments)
-        return super().evaluate(inputs, recording)
+        found = None if recording else self._loading(grad_y._array, x._deferred)  # type: ignore[union-attr]
+        return super().evaluate(inputs, recording) if found is None else found
+
+    def _loading(self, grad_y: Any, x: Deferred | None) -> Any:
+        """The result without the numbers of ``x``, which waits; None if that is not possible."""
+        before = loaded(x)
+        if before is None:
+            return None
+        _, parts, prologue = before
+        arguments = grad_y, parts, self.window, self.groups, prologue
+        kernel = kernel_that_loads("conv2d.grad_weight_normalized", arguments)
+        return None if kernel is None else kernel.function(*arguments)
 
     def forward(self, grad_y: Any, x: Any) -> Any:
+        if isinstance(x, Deferred):
+            found = self._loading(grad_y, x)
+            if found is not None:
+                return found
+            x = x.array()
         self.save(grad_y if self.needs_grad[1] else None, x if self.needs_grad[0] else None)
         return call("conv2d.grad_weight", grad_y, x, self.window, self.groups)
 

@@ -67,9 +67,8 @@ def _may_load(deferred: Deferred) -> bool:
     return registry.backend_for(deferred.arguments) == LOADS and not registry.any_replaced()
 
 
-def loaded(t: Tensor) -> tuple[Deferred, tuple[Any, ...], Prologue] | None:
-    """What ``t`` waits for, the arrays and the steps that make it, if a convolution might do that."""
-    deferred = t._deferred
+def loaded(deferred: Deferred | None) -> tuple[Deferred, tuple[Any, ...], Prologue] | None:
+    """What waits, the arrays and the steps that make it, if a convolution might do that."""
     if deferred is None or deferred._array is not None or not _may_load(deferred):
         return None
     x, mean, var, weight, bias, eps = deferred.arguments
