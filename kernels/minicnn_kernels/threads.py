@@ -17,7 +17,7 @@ _chosen: int | None = None
 def available_threads() -> int:
     """The most threads the kernels can use: the cores this process may run on, capped by ``NUMBA_NUM_THREADS``.
 
-    Both are read once, as Numba does, which starts its threads once.
+    Both are read once.
 
     Raises
     ------

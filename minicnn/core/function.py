@@ -74,6 +74,8 @@ class Function:
     on_arrays : bool
         A differentiable ``backward`` that does nothing but call other steps: in a pass that nobody differentiates it
         gets arrays, and of the steps only ``forward`` is run.
+    takes_arrays : bool
+        A step of such a ``backward``: called with arrays, it runs ``forward`` and nothing else.
     takes_waiting : bool
         It takes what it has saved as it is, also if that still waits.
     is_view : bool
@@ -96,6 +98,7 @@ class Function:
 
     differentiable = False
     on_arrays = False
+    takes_arrays = False
     takes_waiting = False
     is_view = False
     inplace = False
@@ -128,8 +131,8 @@ class Function:
     # ------------------------------------------------------------------ forward
 
     def __call__(self, *inputs: Tensor | None) -> Any:
-        """Run forward on tensors, and record this node if a gradient will be needed. (Arrays: see ``on_arrays``.)"""
-        if inputs and isinstance(inputs[0], np.ndarray):
+        """Run forward on tensors, and record this node if a gradient will be needed. (Arrays: see ``takes_arrays``.)"""
+        if self.takes_arrays and isinstance(inputs[0], np.ndarray):
             self.needs_grad = (False,) * len(inputs)
             return self.forward(*inputs)
         if "sequence" in self.__dict__:

@@ -25,9 +25,8 @@ from .function import Function
 from .grad_mode import is_anomaly_enabled
 from .neighbours import apart, runs, together
 from .parts import Edge
+from .paths import Key, key, on_the_way
 from .tensor import Tensor
-
-Key = tuple[int, int]  # of an edge: its end, and which result of it; -1 for a leaf
 
 
 class _Pass:
@@ -35,14 +34,15 @@ class _Pass:
 
     def __init__(self, starts: Sequence[Edge], create_graph: bool, inputs: Sequence[Tensor] | None) -> None:
         self.create_graph = create_graph
-        self.wanted = None if inputs is None else {_key(t._edge()) for t in inputs}
+        self.wanted = None if inputs is None else {key(t._edge()) for t in inputs}
         self.one_by_one = create_graph or is_anomaly_enabled()
-        self.useful = set() if self.wanted is None else _on_the_way(starts, self.wanted, self.one_by_one)
+        self.useful = set() if self.wanted is None else on_the_way(starts, self.wanted, self.one_by_one)
         self.heap: list[tuple[int, Function]] = []
         self.pending: dict[Function, list[Tensor | None]] = {}  # gradients of a node's results, so far
         self.leaves: dict[int, tuple[Tensor, Tensor]] = {}  # leaf, its gradient so far
         self.found: dict[Key, Tensor] = {}
         self.held: set[int] = set()  # arrays that somebody else has or may have
+        self.warnings = np.geterr()  # of whoever goes back
         self.sums: set[Key] = set()  # where a gradient is, so far, in memory that nobody else has: it may grow in place
 
     @np.errstate(all="ignore")  # infinities and NaN are values
@@ -96,13 +96,13 @@ class _Pass:
             arrived[edge.index], *others = node.run_backward(grads, needed, self.create_graph)
         finally:
             node.so_far = None
-        self.sums.add(_key(edge))
+        self.sums.add(key(edge))
         return None, *others
 
     def may_be_added_to(self, node: Function, edge: Edge, before: Tensor | None, grad: Tensor | None) -> bool:
         """Whether a node may add the gradient of its first input to what has arrived ``before`` at that edge's end."""
         if node.adds_up:
-            return _key(edge) in self.sums
+            return key(edge) in self.sums
         if before is None or grad is None or self.create_graph or node.shows_gradients:
             return False
         return before._form.dtype == grad._form.dtype and not is_anomaly_enabled()
@@ -115,7 +115,7 @@ class _Pass:
 
     def leads_on(self, edge: Edge | None) -> bool:
         """Whether a gradient that takes this edge gets to where one is wanted."""
-        return edge is not None and (self.wanted is None or edge.node in self.useful or _key(edge) in self.wanted)
+        return edge is not None and (self.wanted is None or edge.node in self.useful or key(edge) in self.wanted)
 
     def send(self, edge: Edge, grad: Tensor, own: bool = False) -> None:
         """Add ``grad`` to what has arrived at the edge's end; ``own``: nobody else has its memory."""
@@ -146,11 +146,11 @@ class _Pass:
                 continue
             befores, grads = zip(*[pairs[i] for i in run], strict=True)  # type: ignore[misc]
             edges = [arriving[i][0] for i in run]
-            own = self.sums.issuperset(map(_key, edges))
+            own = self.sums.issuperset(map(key, edges))
             a = together(befores, axis)
             total = add(a, together(grads, axis), a if own else None)
             if not own:
-                self.sums.update(map(_key, edges))
+                self.sums.update(map(key, edges))
                 for edge, part in zip(edges, apart(total, befores, axis), strict=True):
                     self.pending[edge.node][edge.index] = Tensor._wrap(part)  # type: ignore[index]
         return left
@@ -190,7 +190,8 @@ class _Pass:
         """The gradient after the hooks; what a hook returns replaces it."""
         for hook in list(hooks.values()):
             self.held.add(id(grad._array))
-            changed = hook(grad)
+            with np.errstate(**self.warnings):
+                changed = hook(grad)
             if changed is None:
                 continue
             if not isinstance(changed, Tensor) or changed._array.shape != grad._array.shape:
@@ -206,7 +207,7 @@ class _Pass:
     def deliver(self, targets: Sequence[Tensor] | None) -> None:
         """Add what has arrived for the targets, or for all leaves, to their ``.grad``."""
         places = {(id(leaf), -1): leaf for leaf, _ in self.leaves.values()}
-        for place, t in places.items() if targets is None else [(_key(t._edge()), t) for t in targets]:
+        for place, t in places.items() if targets is None else [(key(t._edge()), t) for t in targets]:
             if (grad := self.found.get(place)) is not None:
                 with devices.beside(t._array):
                     self.accumulate(t, grad)
@@ -241,10 +242,6 @@ def _device(grads: Sequence[Tensor | None]) -> int | None:
     return next((device_index(g._array) for g in grads if g is not None and g._deferred is None), None)
 
 
-def _key(edge: Edge) -> Key:
-    return (id(edge.leaf), -1) if edge.node is None else (id(edge.node), edge.index)
-
-
 def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> None:
     expected = edge.leaf._array.shape if edge.leaf is not None else edge.node.outputs[edge.index][0]  # type: ignore[union-attr]
     if grad._form.shape != expected:
@@ -252,25 +249,6 @@ def _check_shape(node: Function, position: int, edge: Edge, grad: Tensor) -> Non
             f"backward of {node.operation} returned a gradient of shape {grad._array.shape} for input {position}, "
             f"whose shape is {expected}. Fix: sum it over the dimensions along which forward repeated the input"
         )
-
-
-def _on_the_way(starts: Sequence[Edge], wanted: set[Key], one_by_one: bool) -> set[Function]:
-    """The nodes that must be gone through to reach one of the wanted edges."""
-    met = {edge.node for edge in starts if edge.node is not None}
-    waiting = list(met)
-    while waiting:
-        node = waiting.pop()
-        if one_by_one:
-            node.one_by_one()
-        for edge in node.edges:
-            if edge is not None and edge.node is not None and edge.node not in met:
-                met.add(edge.node)
-                waiting.append(edge.node)
-    useful: set[Function] = set()
-    for node in sorted(met, key=lambda node: node.sequence):  # inputs come before those who use them
-        if any(e is not None and (_key(e) in wanted or e.node in useful) for e in node.edges):
-            useful.update((node, *node.passed_over))  # a hook may yet make it give its shortcut up
-    return useful
 
 
 def _listed(tensors: Tensor | Sequence[Any]) -> list[Any]:
@@ -395,7 +373,7 @@ def grad(
         if not t.requires_grad:
             raise AutogradError(f"grad: inputs[{position}] does not require a gradient. Fix: x.requires_grad_()")
     state = _go_back(outputs, grad_outputs, retain_graph, create_graph, targets)
-    results = [state.found.get(_key(t._edge())) for t in targets]
+    results = [state.found.get(key(t._edge())) for t in targets]
     for position, result in enumerate(results):
         if result is None and materialize_grads:
             results[position] = Tensor._wrap(np.zeros_like(targets[position]._array))

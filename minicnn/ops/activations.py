@@ -121,6 +121,7 @@ class RectifierInPlace(Rectifier):
 class ActivationGrad(Function):
     """``kind.grad``: grad_y times the derivative, as a function of both."""
 
+    takes_arrays = True
     differentiable = True
 
     def __init__(self, kind: str, *settings: Any) -> None:

@@ -82,6 +82,8 @@ class ConvGradInput(_Convolution):
     It is added to ``so_far``, if that is given, while it is at hand. That is not differentiated.
     """
 
+    takes_arrays = True
+
     def __init__(self, window: Window2d, groups: int, so_far: Tensor | None = None) -> None:
         super().__init__(window, groups)
         self._more = () if so_far is None else (so_far._array,)
@@ -100,6 +102,8 @@ class ConvGradInput(_Convolution):
 
 class ConvGradWeight(_Convolution):
     """What a convolution's weight receives: grad_y correlated with the input."""
+
+    takes_arrays = True
 
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         grad_y, x = inputs
@@ -136,6 +140,7 @@ class ConvGradWeight(_Convolution):
 class ConvGradBias(Function):
     """What a bias receives: the sum over batch and positions."""
 
+    takes_arrays = True
     differentiable = True
 
     def forward(self, grad_y: Any) -> Any:

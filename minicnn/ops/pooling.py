@@ -40,6 +40,7 @@ class MaxPool2d(Function):
 class MaxPoolGrad(Function):
     """Add each value where the winning tap of its window looks (gradient of taking it from there)."""
 
+    takes_arrays = True
     differentiable = True
 
     def __init__(self, window: Window2d) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from minicnn_kernels import threads
 from minicnn_kernels.numba_cpu import jit
+from minicnn_kernels.numba_cpu.atomics import APART
 from minicnn_kernels.numba_cpu.semaphore import semaphore
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def test_a_thread_takes_its_own_share_and_then_what_is_left_of_the_others() -> N
                     break
 
     launch = jit.in_sequence(some)
-    counters = np.zeros(24, np.int64)
+    counters = np.zeros(3 * APART // 8, np.int64)
 
     def take(number: int, most: int) -> list[int]:
         got = np.full(10, -1)
@@ -136,6 +137,68 @@ from minicnn_kernels.numba_cpu import jit
 jit.hire = lambda count: None  # so that there are none
 for _ in range(20):
     check()
+"""
+    )
+
+
+def test_computing_goes_on_where_the_system_starts_no_more_threads() -> None:
+    run_python(
+        """
+import threading, warnings
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    check(); check()
+(warning,) = caught
+assert "1 threads instead of 3" in str(warning.message) and "Fix: raise its limit of threads" in str(warning.message)
+"""
+    )
+
+
+def test_a_task_without_memory_is_an_error_of_the_launch() -> None:
+    run_python(
+        """
+import warnings
+from minicnn_kernels.numba_cpu import jit
+warnings.simplefilter("ignore")  # a function that is in no file cannot be kept on disk
+def hungry(thread, out, size):
+    scratch = np.empty(size, np.float64)
+    for t in jit.share(thread, len(out)):
+        scratch[0] = t
+        out[t] = scratch[0]
+launch = jit.parallel(hungry)
+out = np.zeros(5)
+for number in (1, 3):
+    threads.set_num_threads(number)
+    try:
+        launch(out, 1 << 58)
+    except MemoryError as error:
+        assert "hungry: there was no memory" in str(error)
+    else:
+        raise AssertionError("no error")
+    launch(out, 10)
+    assert out.tolist() == [0, 1, 2, 3, 4]
+"""
+    )
+
+
+def test_no_more_threads_are_woken_up_than_are_wanted() -> None:
+    run_python(
+        """
+check()
+wait_until(lambda: asleep() == 2)
+threads.set_num_threads(2)
+import warnings
+from minicnn_kernels.numba_cpu import jit
+warnings.simplefilter("ignore")
+def slow(thread, out):
+    for t in jit.share(thread, len(out)):
+        for _ in range(300_000_000 // len(out)):
+            out[t] = 0.5 * out[t] + 1
+jit.parallel(slow)(np.zeros(40))
+assert asleep() >= 1
 """
     )
 

@@ -10,7 +10,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LINE = 64  # bytes between integers that different threads change: a line of the caches belongs to one core at a time
+# Bytes between integers that different threads change: a line of the caches belongs to one core at a time, and some
+# processors fetch two at once.
+APART = 128
 LOOKS = 2000  # at an integer, before the thread lets others run between two looks: some 50 microseconds
 _X86, _ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
 _I64 = ir.IntType(64)

@@ -8,9 +8,8 @@ from memory, a task walks through its rows and columns in blocks (Goto & van de 
             for tile of 14 rows:      its rows of A were just used by the panel before: L2 cache
                 C tile += A tile @ panel
 
-A is read where it lies, in one of three ways:
+A is read where it lies, *in place*, unless it lies badly or is not there yet:
 
-- *in place*;
 - *by rows*: rows a multiple of 2 KiB apart fall into the same few places of the L1 cache and drive each other out;
   their numbers are copied to rows that are a little longer;
 - *by columns*: where the numbers along a row are far apart and those along a column are neighbours (A is a transposed
@@ -46,7 +45,7 @@ C_PLACES = 58  # strides of C, where a task writes elsewhere
 A_PITCH, B_PITCH = 62, 63  # by columns: distance from one k to the next, if it is the same everywhere, else 0
 FETCHING = 64  # three tiles that fetch what is read next, and three for a panel with half the columns; 0: none
 NORMALIZE = 70  # the micro-kernel that normalises A, where the mode says so, or else B; 0: none
-AHEAD = 71  # in place, where A has no gaps: bytes from what a tile reads to what it fetches, else 0
+DISTANCE = 71  # in place, where A has no gaps: bytes from what a tile reads to what it fetches, else 0
 PLAN = 72
 
 EPILOGUE = 5  # words; those of a Loading come after them:
@@ -238,7 +237,7 @@ def _tiles_ahead(rows, tiles, plan):  # type: ignore[no-untyped-def]
     soon = np.empty((tiles, 2), np.int64)
     large, size = plan[TILE_ROWS], plan[ITEMSIZE]
     for i in range(tiles):
-        soon[i, 0], soon[i, 1] = rows[i * large] + plan[AHEAD], min(large * size, LINE)
+        soon[i, 0], soon[i, 1] = rows[i * large] + plan[DISTANCE], min(large * size, LINE)
     return soon
 
 
@@ -291,7 +290,7 @@ def task(t, number, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no
         soon[:, 0] += soon[:, 1] * begin
     elif mode == NORMALIZED and plan[FETCHING]:
         soon = _following(row + height, min(block, m - row - height), words, plan)
-    elif plan[AHEAD]:
+    elif plan[DISTANCE]:
         soon = _tiles_ahead(rows, tiles, plan)
     while True:
         deep = min(most, end - first)

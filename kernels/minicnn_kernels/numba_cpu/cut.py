@@ -213,7 +213,7 @@ def cut_product(
         plan[blocks.FETCHING : blocks.FETCHING + 6] = tiles(2, True) + tiles(1, True)
     if mode == IN_PLACE and 0 < depth == k and split == 1 and _run(a_sizes, a_strides) == m * k:
         whole = rows * k * itemsize  # bytes of A in a tile
-        plan[blocks.AHEAD] = -(-AHEAD // whole) * whole
+        plan[blocks.DISTANCE] = -(-AHEAD // whole) * whole
         plan[blocks.FETCHING : blocks.FETCHING + 6] = tiles(2, True) + tiles(1, True)
     if loaded is not None:
         plan[blocks.NORMALIZE] = normalize(itemsize)

@@ -41,7 +41,7 @@ from ..threads import get_num_threads
 from .cache import KernelCache
 from .team import run_on_team as run_compiled_on_team
 from .team import share as share_compiled
-from .workers import hire
+from .workers import MOST, hire, take_failure
 
 JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
@@ -141,11 +141,11 @@ def serial_reordered(function: Callable[..., Any]) -> Any:
 
 def _run_in_python(function: Callable[..., Any], size: int, arguments: tuple[Any, ...]) -> None:
     for number in range(size):
-        function((number, size), *arguments)
+        function((number, size, 0), *arguments)
 
 
-def _share_in_python(thread: tuple[int, int], tasks: int) -> range:
-    number, size = thread
+def _share_in_python(thread: tuple[int, int, int], tasks: int) -> range:
+    number, size, _ = thread
     return range(tasks * number // size, tasks * (number + 1) // size)
 
 
@@ -226,13 +226,15 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
 
     @wraps(function)
     def launch(*arguments: Any) -> None:
-        threads = get_num_threads() if JIT else 1
+        threads = min(get_num_threads(), MOST) if JIT else 1
         if threads == 1:
             compiled(1, tuple(map(_writable, arguments)))
-            return
-        with _one_at_a_time:
-            hire(threads - 1)
-            compiled(threads, tuple(map(_writable, arguments)))
+        else:
+            with _one_at_a_time:
+                hire(threads - 1)
+                compiled(threads, tuple(map(_writable, arguments)))
+        if take_failure():
+            raise MemoryError(f"{function.__qualname__}: there was no memory for what a thread needs for its work")
 
     launch.compiled = compiled  # type: ignore[attr-defined]
     return launch

@@ -37,7 +37,7 @@ def address(library: Any, name: str) -> int:
 def semaphore(memory: int) -> Semaphore:
     """A new semaphore, on Linux in this memory of 64 bytes."""
     if sys.platform == "win32":
-        kernel = ctypes.windll.kernel32
+        kernel = ctypes.WinDLL("kernel32")
         kernel.CreateSemaphoreW.restype = ctypes.c_void_p
         handle = kernel.CreateSemaphoreW(None, 0, 2**31 - 1, None)
         names = "WaitForSingleObject", "ReleaseSemaphore"

@@ -22,8 +22,8 @@ from numba.core import cgutils
 from numba.core.imputils import RefType, iternext_impl, lower_builtin
 from numba.extending import intrinsic, models, register_jitable, register_model
 
-from .atomics import LINE, add
-from .workers import COUNTERS, address_of_workers, lead
+from .atomics import APART, add
+from .workers import COUNTERS, FAILED, address_of_workers, lead
 
 _WORD = ir.IntType(64)
 _TASK = ir.FunctionType(ir.VoidType(), [_WORD, _WORD])
@@ -69,7 +69,7 @@ def _take(thread, tasks, turn):  # type: ignore[no-untyped-def]
         owner = (number + turn) % size
         first, end = tasks * owner // size, tasks * (owner + 1) // size
         if first < end:
-            t = first + add(counters + owner * LINE, 1)
+            t = first + add(counters + owner * APART, 1)
             if t < end:
                 return t, turn
         turn += 1
@@ -91,11 +91,14 @@ def _next(context, builder, signature, values, result):  # type: ignore[no-untyp
 
 
 def _call(context: Any, builder: Any, function: Any, thread: Any, arguments: Any) -> None:
-    """``function(thread, *arguments)``; ``function`` is what Numba compiled it to."""
+    """``function(thread, *arguments)``; ``function`` is what Numba compiled it to. An error is written down."""
     context.active_code_library.add_linking_library(function.library)
     target = context.declare_function(builder.module, function.fndesc)
     values = [context.make_tuple(builder, _THREAD, thread), *cgutils.unpack_tuple(builder, arguments)]
-    context.call_conv.call_function(builder, target, types.none, function.fndesc.argtypes, values)
+    status, _ = context.call_conv.call_function(builder, target, types.none, function.fndesc.argtypes, values)
+    with builder.if_then(status.is_error, likely=False):
+        failed = builder.add(address_of_workers(context, builder), _WORD(FAILED))
+        builder.atomic_rmw("xchg", builder.inttoptr(failed, _WORD.as_pointer()), _WORD(1), "seq_cst")
 
 
 @intrinsic

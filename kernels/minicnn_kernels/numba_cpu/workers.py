@@ -20,6 +20,7 @@ import atexit
 import ctypes
 import os
 import threading
+import warnings
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -31,7 +32,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
-from .atomics import LINE, LOOKS, add, look, pause, put, swap
+from ..threads import available_threads
+from .atomics import APART, LOOKS, add, look, pause, put, swap
 from .cache import KernelCache
 from .semaphore import FOREVER, Semaphore, address, invoke, semaphore
 
@@ -40,12 +42,12 @@ JOB = 1 << 16  # what one more job adds to it
 AWAKE = 2 * LOOKS  # looks at the gate, before a worker sleeps: some 100 microseconds
 
 # Places in the array, in bytes.
-GATE, DONE, ASLEEP, FUNCTION, DATA, SIZE, SYSTEM, MEMORY, COUNTERS = (i * LINE for i in range(9))
+GATE, DONE, ASLEEP, HIRED, FAILED, FUNCTION, DATA, SIZE, SYSTEM, MEMORY, COUNTERS = (i * APART for i in range(11))
 HANDLE, WAIT, POST, LET_OTHERS_RUN, CLOSED = (SYSTEM + 8 * i for i in range(5))
 
-MOST = max(64, os.cpu_count() or 1)  # threads
-_memory = np.zeros((COUNTERS + (MOST + 1) * LINE) // 8, np.int64)
-_address = -(-_memory.ctypes.data // LINE) * LINE
+MOST = max(64, available_threads())  # threads
+_memory = np.zeros((COUNTERS + (MOST + 1) * APART) // 8, np.int64)
+_address = -(-_memory.ctypes.data // APART) * APART
 _words = _memory[(_address - _memory.ctypes.data) // 8 :]
 llvmlite.binding.add_symbol("minicnn_workers", _address)
 
@@ -98,14 +100,15 @@ def lead(function, data, size):  # type: ignore[no-untyped-def]
     """``function(number, data)`` on up to ``size`` threads, this one among them."""
     at = workers()
     for i in range(size):
-        put(at + COUNTERS + i * LINE, 0)
+        put(at + COUNTERS + i * APART, 0)
     put(at + DONE, 0)
     put(at + FUNCTION, function)
     put(at + DATA, data)
     put(at + SIZE, size)
     closed = (look(at + GATE) // JOB + 1) * JOB
     put(at + GATE, closed + size - 1)
-    for _ in range(min(look(at + ASLEEP), size - 1)):
+    asleep = look(at + ASLEEP)
+    for _ in range(min(asleep, size - 1 - (look(at + HIRED) - asleep))):  # so many that enough are awake
         add(at + ASLEEP, -1)
         invoke(look(at + POST), look(at + HANDLE), 1)
     _run(function, 0, data)
@@ -138,6 +141,7 @@ def _serve():  # type: ignore[no-untyped-def]
 
 
 _threads: list[threading.Thread] = []
+_refused: list[RuntimeError] = []  # why there are no more
 
 
 @cache
@@ -155,8 +159,8 @@ def _compiled() -> Any:
 
 
 def hire(count: int) -> None:
-    """Have at least so many workers; one thread at a time."""
-    if len(_threads) >= count:
+    """Have at least so many workers, if the system allows; one thread at a time."""
+    if len(_threads) >= count or _refused:
         return
     serve = _compiled()
     if not _threads:
@@ -165,8 +169,27 @@ def hire(count: int) -> None:
             _words[LET_OTHERS_RUN // 8] = address(ctypes.CDLL(None), "sched_yield")
     while len(_threads) < count:
         worker = threading.Thread(target=serve, name=f"minicnn-{len(_threads) + 1}", daemon=True)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:  # "can't start new thread"
+            _refused.append(error)
+            warnings.warn(
+                f"minicnn computes with {len(_threads) + 1} threads instead of {count + 1}: the system starts no more "
+                f"({error}). Fix: raise its limit of threads, or set_num_threads({len(_threads) + 1})",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+            return
         _threads.append(worker)
+        _words[HIRED // 8] = len(_threads)
+
+
+def take_failure() -> bool:
+    """Whether a task has failed since this was asked last."""
+    if not _words[FAILED // 8]:
+        return False
+    _words[FAILED // 8] = 0
+    return True
 
 
 @atexit.register
@@ -182,6 +205,7 @@ def _dismiss() -> None:
 def _forked() -> None:
     """In a child process after ``os.fork``, which has none of its parent's threads: it hires its own when needed."""
     _threads.clear()
+    _refused.clear()
     _semaphore.cache_clear()
     _words[:] = 0
 

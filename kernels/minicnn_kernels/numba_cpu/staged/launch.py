@@ -21,7 +21,7 @@ from numba import carray, types
 from ...stages import ITEMSIZE, Distance, Laid, Memories, Stage, Within, launchers
 from ...threads import available_threads
 from ..addresses import HEADER, pointer
-from ..atomics import LINE, add, look
+from ..atomics import APART, add, look
 from ..cache import KernelCache
 from ..jit import OPTIONS, in_sequence, run_on_team, serial, share
 from ..vector.call import call
@@ -77,8 +77,8 @@ def _follow(thread, table, stages, counts):  # type: ignore[no-untyped-def]
     """All stages of a table: function, tasks and address of the words of each; ``counts`` has zeros."""
     worker, threads, _ = thread
     for s in range(stages):
-        stage, at = integers(table + s * 24, 3), counts + s * (threads + 1) * LINE
-        full, done = at + threads * LINE, 0
+        stage, at = integers(table + s * 24, 3), counts + s * (threads + 1) * APART
+        full, done = at + threads * APART, 0
         for t in share((worker, threads, at), stage[1]):
             call(stage[0], (t, worker, stage[2]))
             done += 1
@@ -181,7 +181,7 @@ class Launch:
         first = self.words if turns == 1 else self.words.copy()  # the same for the first images
         groups = np.cumsum([0, *map(len, moves)])
         moved, known = np.array([move for part in moves for move in part], np.int64), np.zeros(len(moves), np.int64)
-        counts = np.zeros((available_threads() + 1) * LINE * len(self.stages) // WORD, np.int64)
+        counts = np.zeros((available_threads() + 1) * APART * len(self.stages) // WORD, np.int64)
         steps = np.array(further, np.int64)
         plan = (
             *(first, self.words, self.words.size, moved, groups, memories.ids, known, len(moves)),
