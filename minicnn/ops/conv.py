@@ -29,7 +29,7 @@ from .loading import before_convolution, kernel_that_loads, loaded
 
 
 class _Convolution(Function):
-    differentiable = on_arrays = True
+    differentiable = on_arrays = takes_arrays = True
 
     def __init__(self, window: Window2d, groups: int) -> None:
         self.window, self.groups = window, groups
@@ -82,8 +82,6 @@ class ConvGradInput(_Convolution):
     It is added to ``so_far``, if that is given, while it is at hand. That is not differentiated.
     """
 
-    takes_arrays = True
-
     def __init__(self, window: Window2d, groups: int, so_far: Tensor | None = None) -> None:
         super().__init__(window, groups)
         self._more = () if so_far is None else (so_far._array,)
@@ -102,8 +100,6 @@ class ConvGradInput(_Convolution):
 
 class ConvGradWeight(_Convolution):
     """What a convolution's weight receives: grad_y correlated with the input."""
-
-    takes_arrays = True
 
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         grad_y, x = inputs
