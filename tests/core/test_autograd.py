@@ -15,7 +15,6 @@ import torch
 import minicnn
 from minicnn.autograd import grad
 from minicnn.core.errors import AnomalyError, AutogradError
-from minicnn.core.function import Function
 
 
 def leaf(*values: float) -> minicnn.Tensor:
@@ -392,20 +391,3 @@ def test_a_deep_copy_has_its_own_attributes_and_no_hooks() -> None:
 def test_a_switch_takes_true_or_false(switch) -> None:
     with pytest.raises(TypeError, match=rf"{switch.__name__}: expected True or False, as in .*; got 'off'"):
         switch("off")
-
-
-def test_warnings_in_a_hook_are_those_of_whoever_goes_back() -> None:
-    x = minicnn.ones(2, requires_grad=True)
-    y = x * 2
-    y.register_hook(lambda grad: np.array([1.0]) / np.array([0.0]) and None)
-    with pytest.warns(RuntimeWarning, match="divide by zero"):
-        y.sum().backward()
-
-
-def test_a_function_refuses_arrays() -> None:
-    class Doubled(Function):
-        def forward(self, x):
-            return 2 * x
-
-    with pytest.raises(AttributeError):
-        Doubled()(np.ones(3))
