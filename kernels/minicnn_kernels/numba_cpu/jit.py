@@ -22,6 +22,7 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import threading
@@ -208,6 +209,21 @@ def in_sequence(function: Callable[..., Any]) -> Callable[..., None]:
     return _launcher(function, one_by_one)
 
 
+def _undisturbed(translate: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiler that Python's search for reference cycles does not interrupt: it would take a sixth of the time."""
+
+    def translate_undisturbed(*arguments: Any) -> Any:
+        searching = gc.isenabled()
+        gc.disable()
+        try:
+            return translate(*arguments)
+        finally:
+            if searching:
+                gc.enable()
+
+    return translate_undisturbed
+
+
 def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callable[..., None]:
     """What launches ``entry(threads, arguments)``, kept on disk under the name of ``function``.
 
@@ -217,6 +233,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     compiled = entry
     if JIT:
         compiled = numba.njit(**{**OPTIONS, "no_cfunc_wrapper": True})(entry)
+        compiled._compiler.compile = _undisturbed(compiled._compiler.compile)
         try:
             compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
         except RuntimeError as error:  # "cannot cache function ...: no locator available"
