@@ -66,6 +66,7 @@ class Cut(NamedTuple):
     own_filters: int  # 1: each panel is used by one task only, which transforms its weights itself
     transform: int
     multiply: int
+    multiply_fetching: int
     transform_back: int
     transform_filter: int
     turn_square: int
@@ -195,6 +196,7 @@ def cut_convolution(
         own_filters=int(block >= tiles),
         transform=input_transform(NUMBER),
         multiply=tile(tall, NUMBER),
+        multiply_fetching=tile(tall, NUMBER, fetching=True),
         transform_back=output_transform(m, NUMBER),
         transform_filter=filter_transform(r, NUMBER),
         turn_square=transpose(NUMBER),
