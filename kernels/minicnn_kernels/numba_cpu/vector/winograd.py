@@ -90,7 +90,7 @@ def filter_matrix(r: int) -> Matrix:
 
 
 Transform = Callable[[Code, list[Value]], list[Value]]
-ROWS = (0,), (1, 2), (3, 4), (5,)  # of a transformed tile that are computed together: those of p and -p
+PAIRS = (0,), (1, 2), (3, 4), (5,)  # rows of a transformed tile that have most in common: those of p and -p
 
 
 def _combine(code: Code, factors: Sequence[Fraction], vectors: Sequence[Value]) -> Value:
@@ -158,9 +158,10 @@ def _for_all_channels(
 def emit_to_planes(name: str, transform: Transform, n: int, itemsize: int, lanes: int) -> str:
     """LLVM text of the transform of a tile of ``n`` x ``n`` pixels, as documented at :func:`input_transform`.
 
-    ``T x T^T`` is ``T`` times every column of ``x``, then times every row of that. Some rows at a time: all 36 numbers
-    at once are more than there are registers, and to read ``x`` again from the L1 cache is cheaper than to put them
-    away and fetch them back (32 ns instead of 47 for 16 channels). LLVM leaves out what is computed for other rows.
+    ``T x T^T`` is ``T`` times every column of ``x``, then times every row of that. Of 6 x 6 pixels some rows at a time:
+    all 36 numbers at once are more than there are registers, and to read ``x`` again from the L1 cache is cheaper than
+    to put them away and fetch them back (32 ns instead of 47 for 16 channels). LLVM leaves out what is computed for
+    other rows.
     """
     code = Code(name, 5, itemsize, lanes)
     pixels, planes, step, first, last = code.arguments
@@ -168,7 +169,7 @@ def emit_to_planes(name: str, transform: Transform, n: int, itemsize: int, lanes
     def body(source: Value, target: Value, mask: Value | None) -> None:
         places = [code.at(code.load_integer(code.at(pixels, 8 * i)), source) for i in range(n * n)]
         place = code.at(planes, target)
-        for together in ROWS:
+        for together in PAIRS if n == SIDE else [range(SIDE)]:
             x = [code.load(q) if mask is None else code.load_masked(q, mask) for q in places]
             columns = [transform(code, x[j::n]) for j in range(n)]
             for i in together:

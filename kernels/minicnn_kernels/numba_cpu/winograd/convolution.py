@@ -24,12 +24,10 @@ from ..layout import as_pixel_rows, channels_first, channels_last, flat
 from ..product import epilogue_words
 from ..vector.call import call
 from ..vector.winograd import PLANES
-from .cut import LINE, NUMBER, Cut, corner, cut_convolution, record, transform_tile
+from .cut import NUMBER, Cut, corner, cut_convolution, lines, record, transform_tile
 from .filters import all_filters, filters_of_panel
 
 
-import os
-FX, FY = (int(x) for x in os.environ.get('FXY','11'))
 class Memory(NamedTuple):
     """Where the arrays of one call are: addresses, and strides of the weights in elements."""
 
@@ -57,31 +55,18 @@ def _results(places, image, height, width, step, top, left, n):  # type: ignore[
 
 
 @serial
-def _stretch(memory, row, step, first, count, cut):  # type: ignore[no-untyped-def]
-    """Where the pixels of ``count`` tiles begin and end, about, in images whose rows have ``row`` pixels."""
-    lead = cut.side * row * step
-    size = cut.side * cut.side * step
-    return memory + first * size + lead, memory + (first + count) * size + lead
+def _fetched(first, count, at, cut):  # type: ignore[no-untyped-def]
+    """What the products of a block fetch meanwhile: where its results will be, and what the next block reads.
 
-
-@serial
-def _soon(first, count, at, cut):  # type: ignore[no-untyped-def]
-    images = cut.tiles // (cut.rows * cut.columns)
-    ly = cut.out_width * cut.y_step * (cut.side if count % cut.columns else 0)
-    size = images * cut.out_height * cut.out_width * cut.y_step
-    y = at.y + first * size // cut.tiles + ly
-    y_end = at.y + (first + count) * size // cut.tiles + ly
-    lx = cut.width * cut.x_step * (cut.side if count % cut.columns else 1)
-    size = images * cut.height * cut.width * cut.x_step
-    x = at.x + (first + count) * size // cut.tiles + lx
-    x_end = at.x + min(cut.tiles, first + 2 * count) * size // cut.tiles + lx
-    if FX == 0:
-        x_end = x
-    if FY == 0:
-        y_end = y
-    if y_end <= y:
-        return x, x_end, 0, 0
-    return y, y_end, x, x_end
+    Not if several tasks share the tiles: then arrays are small, and the caches have them.
+    """
+    soon = np.empty((PLANES * cut.panels * (cut.block // cut.tall), 2), np.int64)
+    if cut.panels_per_task < cut.panels:
+        return soon[:0]
+    deep, end, width = cut.channels, first + count, cut.out_width * cut.y_step
+    n = lines(soon, 0, at.y, cut.out_height, width, cut.y_step, cut.out_channels, first, end, deep, cut)
+    first, end, width = end, min(cut.tiles, end + cut.block), cut.width * cut.x_step
+    return soon[: lines(soon, n, at.x, cut.height, width, cut.x_step, cut.channels, first, end, deep, cut)]
 
 
 @serial
@@ -105,8 +90,7 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
         transform_tile(first_tile + i, v + i * cut.v_row, places, at.x, at.zeros, cut)
     for i in range(cut.block):
         sums[i] = m + i * cut.m_row
-    each = cut.channels * LINE
-    soon, end, then, then_end = _soon(first_tile, count, at, cut)
+    soon, wanted = _fetched(first_tile, count, at, cut), 0
     for k in range(PLANES):
         for i in range(cut.block):  # superfluous rows of the last register tile repeat the last one
             rows[i] = v + k * cut.v_plane + min(i, count - 1) * cut.v_row
@@ -116,11 +100,9 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
             for i in range(0, count, cut.tall):
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
                 settings = a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0
-                if soon < end:
-                    call(cut.multiply_fetching, (*settings, soon, LINE))
-                    soon += each
-                    if soon >= end:
-                        soon, end, then_end = then, then_end, 0
+                if wanted < len(soon):
+                    call(cut.multiply_fetching, (*settings, soon[wanted, 0], soon[wanted, 1]))
+                    wanted += 1
                 else:
                     call(cut.multiply, settings)
     first, last = first_panel * cut.panel, min(cut.out_channels, last_panel * cut.panel)
