@@ -159,7 +159,7 @@ def _shares(tiles: int, panels: int, wide: int) -> tuple[int, int]:
     each block of tiles reads U anew. With a single block nobody else needs a share's U, which never leaves the cache.
     """
     rows = tile_rows()
-    block, per_task = max(1, equal(tiles, 3 * rows if wide <= 256 else 6 * rows)), panels
+    block, per_task = max(1, equal(tiles, 2 * rows if wide <= 256 else 8 * rows)), panels
     while -(-tiles // block) * -(-panels // per_task) < TASKS:
         if per_task > 4 or (block >= tiles and per_task > 1):
             per_task = -(-per_task // 2)
