@@ -4,6 +4,8 @@ A *task* is a block of tiles, so few that what is between the steps stays in the
 Where there are too few tiles to share out, output channels are, and each task transforms its tiles anew, which is
 little work beside their products. All sizes follow from the shapes, never from the number of threads, so the results do
 not depend on it either.
+
+Transforming waits for memory, multiplying does not: so the products of one block fetch what the next one reads.
 """
 
 from __future__ import annotations
@@ -119,10 +121,10 @@ def transform_tile(tile, planes, places, x, zeros, cut):  # type: ignore[no-unty
 def lines(soon, n, images, height, row, step, channels, first, end, deep, cut):  # type: ignore[no-untyped-def]
     """Add to the table ``soon``, of length ``n``, where the pixels of the tiles ``first .. end-1`` are, about.
 
-    A block of tiles waits for memory while it is transformed, and while its results are written: pixels lie here and
-    there, and no processor foresees them. So the products of the block before fetch them, ``deep`` lines of a cache
-    each: an entry is an address and the distance from line to line. (That makes convolutions of arrays in memory a
-    fifth to a third faster, and the gradients of their weights as much.)
+    The pixels of a tile lie here and there, and no processor foresees them. A product fetches ``deep`` lines of a cache:
+    an entry of the table is an address and the distance from line to line. (With that and batch 16, the convolution
+    from 128 channels to 32 at 56 x 56 takes 3.5 ms instead of 5.2, from 64 to 64 3.1 instead of 3.7; the gradients of
+    their weights 4.0 instead of 5.6 and 3.4 instead of 4.6.)
 
     Tiles are taken to be spread evenly over the memory, but a row of tiles further on: where they stand in the middle
     of one, what comes before in the rows of pixels has been fetched for others.

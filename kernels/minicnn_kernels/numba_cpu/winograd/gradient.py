@@ -42,7 +42,7 @@ from .filters import DEPTH
 
 CACHE = 2**21  # bytes of V and Q of one block
 SLICES = 16  # parts of a block that are transformed by one thread each
-CHUNK = 128  # tiles summed up in registers: a panel of so many rows stays in the L1 cache
+CHUNK = 64  # tiles summed up in registers: panels of so many rows stay in the L1 cache
 
 
 class Memory(NamedTuple):
