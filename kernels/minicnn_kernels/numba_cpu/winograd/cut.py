@@ -118,23 +118,23 @@ def transform_tile(tile, planes, places, x, zeros, cut):  # type: ignore[no-unty
 
 
 @serial
-def lines(soon, n, images, height, row, step, channels, first, end, deep, cut):  # type: ignore[no-untyped-def]
+def lines(soon, n, images, height, width, step, channels, first, end, deep, cut):  # type: ignore[no-untyped-def]
     """Add to the table ``soon``, of length ``n``, where the pixels of the tiles ``first .. end-1`` are, about.
 
-    The pixels of a tile lie here and there, and no processor foresees them. A product fetches ``deep`` lines of a cache:
-    an entry of the table is an address and the distance from line to line. (With that and batch 16, the convolution
-    from 128 channels to 32 at 56 x 56 takes 3.5 ms instead of 5.2, from 64 to 64 3.1 instead of 3.7; the gradients of
-    their weights 4.0 instead of 5.6 and 3.4 instead of 4.6.)
+    The pixels of a tile lie here and there, and no processor foresees them. A product fetches ``deep`` lines of a
+    cache: an entry of the table is an address and the distance from line to line. (With that and batch 16, a
+    convolution from 128 channels to 32 at 56 x 56 takes 3.5 ms instead of 5.2, from 64 to 64 3.1 instead of 3.7; the
+    gradients of their weights 4.0 instead of 5.6 and 3.4 instead of 4.6.)
 
     Tiles are taken to be spread evenly over the memory, but a row of tiles further on: where they stand in the middle
     of one, what comes before in the rows of pixels has been fetched for others.
     """
-    size = cut.tiles // (cut.rows * cut.columns) * height * row
-    ahead = images + cut.side * row
-    wide = channels * NUMBER
+    pixels, ahead = cut.tiles // (cut.rows * cut.columns) * height * width, cut.side * width
+    begin, end = first * pixels // cut.tiles + ahead, end * pixels // cut.tiles + ahead
+    place, last, wide = images + begin * step, images + end * step, channels * NUMBER
     if wide == step:  # all of it one piece of memory
         wide = step = LINE
-    for start in range(ahead + first * size // cut.tiles, ahead + end * size // cut.tiles, deep * step):
+    for start in range(place, last, deep * step):
         for line in range(start, start + wide, LINE):
             if n < len(soon):
                 soon[n, 0], soon[n, 1] = line, step

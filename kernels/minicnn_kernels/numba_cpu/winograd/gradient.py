@@ -95,10 +95,11 @@ def _fetched(task, first, count, at, cut, sizes):  # type: ignore[no-untyped-def
     calls = (count + CHUNK - 1) // CHUNK * cut.panels * ((cut.channels + sizes.tall - 1) // sizes.tall)
     soon = np.empty((calls, 2), np.int64)
     begin, end = first + count * task // tasks, first + count * (task + 1) // tasks
-    deep, width = min(CHUNK, sizes.block), cut.width * cut.x_step
-    n = lines(soon, 0, at.x, cut.height, width, cut.x_step, cut.channels, begin, end, deep, cut)
-    width = cut.out_width * cut.y_step
-    return soon[: lines(soon, n, at.grad_y, cut.out_height, width, cut.y_step, cut.out_channels, begin, end, deep, cut)]
+    deep = min(CHUNK, sizes.block)
+    n = lines(soon, 0, at.x, cut.height, cut.width, cut.x_step, cut.channels, begin, end, deep, cut)
+    step, channels = cut.y_step, cut.out_channels
+    n = lines(soon, n, at.grad_y, cut.out_height, cut.out_width, step, channels, begin, end, deep, cut)
+    return soon[:n]
 
 
 @serial
