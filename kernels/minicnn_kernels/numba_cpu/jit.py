@@ -1,4 +1,4 @@
-"""How the kernels of this package are compiled and launched: all of Numba's options are here.
+"""How the kernels of this package are compiled and launched. (Numba's options are in ``part.py``.)
 
 Every kernel is written in three layers:
 
@@ -150,7 +150,7 @@ def in_sequence(function: Callable[..., Any]) -> Callable[..., None]:
 
 
 def _undisturbed(translate: Callable[..., Any]) -> Callable[..., Any]:
-    """A compiler that Python's search for reference cycles does not interrupt: it would take a sixth of the time."""
+    """A compiler that Python's search for reference cycles does not interrupt: it would take a tenth of the time."""
 
     def translate_undisturbed(*arguments: Any) -> Any:
         searching = gc.isenabled()
