@@ -78,7 +78,9 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
     first_panel = t % groups * cut.panels_per_task
     last_panel = min(cut.panels, first_panel + cut.panels_per_task)
     places, rows, sums = np.empty(PLANES, np.int64), np.empty(cut.block, np.int64), np.empty(cut.block, np.int64)
-    depth = np.arange(cut.channels) * NUMBER
+    depth = np.empty(cut.channels, np.int64)
+    for c in range(cut.channels):
+        depth[c] = c * NUMBER
     v, m = scratch, scratch + PLANES * cut.v_plane
     if cut.own_filters:
         u = m + PLANES * cut.m_plane
