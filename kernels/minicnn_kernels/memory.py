@@ -32,8 +32,7 @@ import mmap
 import os
 import sys
 import threading
-from bisect import bisect_right, insort
-from collections import deque
+from collections import defaultdict, deque
 from math import prod
 from typing import Any, NamedTuple
 
@@ -133,26 +132,13 @@ class MemoryStats(NamedTuple):
     misses: int
 
 
-class _Idle(dict[int, deque[_Block]]):
-    """Idle blocks by size, the oldest on the left; ``sizes`` has those that there ever were, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sizes: list[int] = []
-
-    def __missing__(self, size: int) -> deque[_Block]:
-        insort(self.sizes, size)
-        blocks = self[size] = deque()
-        return blocks
-
-
 class _Pool:
-    """Idle blocks, and the count of all."""
+    """Idle blocks by size, and the count of all."""
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
         self.returned: deque[_Block] = deque()  # by owners; not put away yet
-        self.idle = _Idle()
+        self.idle: defaultdict[int, deque[_Block]] = defaultdict(deque)  # by size; the oldest on the left
         self.total = 0  # bytes in use and idle
         self.in_use = 0
         self.peak = 0
@@ -178,11 +164,8 @@ class _Pool:
 
     def larger(self, size: int, most: float) -> _Block | None:
         """An idle block that is somewhat too large."""
-        sizes = self.idle.sizes
-        for i in range(bisect_right(sizes, size), bisect_right(sizes, most)):
-            if blocks := self.idle[sizes[i]]:
-                return blocks.pop()
-        return None
+        fitting = [other for other, blocks in self.idle.items() if blocks and size < other <= most]
+        return self.idle[min(fitting)].pop() if fitting else None
 
     def part(self, size: int) -> _Block | None:
         """A part of an idle block that is not too large; the rest of it stays idle."""
