@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from functools import cache
 from typing import Any
 
 from minicnn_kernels import registry
@@ -44,11 +45,16 @@ def rectified(norm: Deferred, low: float, high: float, recording: bool) -> Recti
     """``norm`` cut to the bounds, if a convolution might do both and backward needs no result."""
     if not _may_load(norm) or (recording and not norm.steps[0].computes_again):  # type: ignore[attr-defined]
         return None
-    epilogue = Epilogue(None, None, low, high)
+    epilogue = _cut(low, high)
     call = norm.operation, norm.arguments, norm.shape, norm.dtype, norm.memories
     found = Rectified(*call, (), epilogue, norm._kernel)
     _last.rectified = weakref.ref(found)
     return found
+
+
+@cache
+def _cut(low: float, high: float) -> Epilogue:
+    return Epilogue(None, None, low, high)
 
 
 def before_convolution(x: Tensor) -> None:

@@ -35,7 +35,10 @@ def _one_sample(x: Array) -> Array:
 
 def weight_times_rstd(weight: Array | None, var: Array, eps: float) -> Array:
     """``weight*rstd`` in float64."""
-    return or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
+    std = var.astype(np.float64)
+    std += eps
+    np.sqrt(std, std)
+    return np.divide(1.0 if weight is None else weight, std, std)
 
 
 @numba_kernel("batch_norm.statistics")

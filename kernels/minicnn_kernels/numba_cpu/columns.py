@@ -65,7 +65,7 @@ def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
     channels = like.shape[2]
     out = np.empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
     for vector, value in zip(out, numbers, strict=True):
-        vector[...] = value[:, None] if np.ndim(value) == 2 else value  # type: ignore[index]
+        vector[...] = value[:, None] if isinstance(value, np.ndarray) and value.ndim == 2 else value
     return list(out.reshape(len(numbers), -1))
 
 

@@ -47,6 +47,8 @@ from .workers import MOST, hire, take_failure
 # in the innermost loop, without which LLVM could not vectorise it. (Plain Python has no such cost.)
 unsigned = np.uintp if JIT else int
 
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
+
 
 @cache
 def _warn_of_no_cache() -> None:
@@ -102,10 +104,11 @@ class _Alias:
         self.__array_interface__ = {**x.__array_interface__, "data": (x.ctypes.data, False)}
 
 
-def _writable(argument: Any) -> Any:
-    if isinstance(argument, np.ndarray) and not argument.flags.writeable:
-        return np.asarray(_Alias(argument))
-    return argument
+def _writable(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same with read-only arrays as an :class:`_Alias` shows them."""
+    return tuple(
+        [np.asarray(_Alias(x)) if isinstance(x, np.ndarray) and not x.flags.writeable else x for x in arguments]
+    )
 
 
 _one_at_a_time = threading.RLock()
@@ -185,11 +188,11 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     def launch(*arguments: Any) -> None:
         threads = min(get_num_threads(), MOST) if JIT else 1
         if threads == 1:
-            compiled(1, tuple(map(_writable, arguments)))
+            compiled(1, _writable(arguments))
         else:
             with _one_at_a_time:
                 hire(threads - 1)
-                compiled(threads, tuple(map(_writable, arguments)))
+                compiled(threads, _writable(arguments))
         if take_failure():
             raise MemoryError(f"{function.__qualname__}: there was no memory for what a thread needs for its work")
 
@@ -199,7 +202,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
 
 def _declines(first: Any, second: Any = None, *_: Any) -> str | None:
     """These kernels are compiled for float32 and float64 in the machine's byte order, the same for all arrays."""
-    if first.dtype not in (np.float32, np.float64):
+    if first.dtype not in FLOATS:
         return f"it is compiled for float32 and float64, and the array is {first.dtype}"
     if type(second) is np.ndarray and second.dtype != first.dtype and second.dtype.kind == "f":
         return f"it is compiled for arrays of one type, and they are {first.dtype} and {second.dtype}"

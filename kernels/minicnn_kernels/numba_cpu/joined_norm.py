@@ -119,8 +119,11 @@ def batch_norm_normalize_joined(
 
 
 def _vectors(kind: np.dtype, *rows: Array | float) -> list[Array]:  # type: ignore[type-arg]
-    """Numbers per channel."""
-    return list(np.stack(np.broadcast_arrays(*rows)).astype(kind))
+    """Numbers per channel; the first ones are an array."""
+    out = np.empty((len(rows), len(rows[0])), kind)  # type: ignore[arg-type]
+    for vector, row in zip(out, rows, strict=True):
+        vector[...] = row
+    return list(out)
 
 
 @serial_no_alias

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, address
 from ..epilogue import NONE, Epilogue
 from ..errors import DTypeError
 from ..memory import empty
@@ -127,8 +127,8 @@ def epilogue_words(
     scale = neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
     shift = neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
     words = np.empty(blocks.EPILOGUE, np.int64)
-    words[0], words[1] = scale.ctypes.data, shift.ctypes.data
-    words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
+    words[0], words[1] = address(scale), address(shift)
+    words[2] = 0 if residual is None else address(residual) - address(c)
     bounds = words.view(dtype)
     bounds[24 // dtype.itemsize], bounds[32 // dtype.itemsize] = epilogue.low, epilogue.high
     return words, [scale, shift]
