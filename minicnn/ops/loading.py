@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minicnn_kernels import registry
@@ -80,3 +82,19 @@ def kernel_that_loads(operation: str, arguments: tuple[Any, ...]) -> registry.Ke
     """The kernel for ``operation``, if it normalises while it loads; it declines what it gains nothing with."""
     found, _ = registry.select(operation, arguments)
     return found if found.backend == LOADS else None
+
+
+def gradients_of_parts(grad_y: Any, parts: tuple[Any, ...], prologue: Prologue) -> Callable[[Any], tuple[Any, ...]]:
+    """What ``batch_norm.grad_joined`` computes, as a function of the array to add to or None.
+
+    ``grad_y`` is an array or waits. If that of a convolution's input does, the convolution is done in the same pass.
+    """
+    if isinstance(grad_y, Deferred):
+        if grad_y.operation == "conv2d.grad_input" and grad_y._array is None and not registry.any_replaced():
+            g, w, *settings = grad_y.arguments
+            arguments = g, w, parts, *settings, prologue
+            kernel = kernel_that_loads("conv2d.grad_input_normalized", arguments)
+            if kernel is not None:
+                return partial(kernel.function, *arguments)
+        grad_y = grad_y.array()
+    return partial(registry.call, "batch_norm.grad_joined", grad_y, parts, *prologue)
