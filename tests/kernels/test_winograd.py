@@ -285,3 +285,31 @@ for one, other in zip(*found):
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "kernels"), "NUMBA_DISABLE_JIT": "1"}
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("step", [16, 48])
+def test_the_products_fetch_all_that_comes_next_once(step: int) -> None:
+    """But the first row of tiles, which nothing comes before; also where pixels are parts of a larger array's."""
+    images, channels, side, deep = 2, 16, 30, 8
+    window = conv_window((images, channels, side, side), (8, channels, 3, 3), padding=1)
+    shape = cut.cut_convolution(images, channels, 8, window, window.input_size, window.output_size, window.padding)
+    pixel, first_row = step * cut.NUMBER, shape.side * side * step * cut.NUMBER
+    end = images * side * side * pixel
+    wanted = {place // cut.LINE for place in range(first_row, end, pixel)}
+    soon, found = np.empty((1000, 2), np.int64), []
+    for block in range(0, shape.tiles, shape.block):
+        last = min(shape.tiles, block + shape.block)
+        sizes = side, side, pixel, channels, block, last, deep, shape
+        count = cut.lines.py_func(soon, 0, 0, *sizes)
+        assert 0 < count < len(soon)
+        found += [(start + i * distance) // cut.LINE for start, distance in soon[:count].tolist() for i in range(deep)]
+    assert wanted <= set(found)
+    assert len(found) < 1.2 * len(wanted)
+
+
+def test_a_full_table_takes_no_more() -> None:
+    window = conv_window((1, 16, 30, 30), (8, 16, 3, 3), padding=1)
+    shape = cut.cut_convolution(1, 16, 8, window, window.input_size, window.output_size, window.padding)
+    soon = np.zeros((3, 2), np.int64)
+    assert cut.lines.py_func(soon[:2], 1, 0, 30, 30, 64, 16, 0, shape.tiles, 4, shape) == 2
+    assert soon.any(axis=1).tolist() == [False, True, False]

@@ -24,7 +24,7 @@ from ..layout import as_pixel_rows, channels_first, channels_last, flat
 from ..product import epilogue_words
 from ..vector.call import call
 from ..vector.winograd import PLANES
-from .cut import NUMBER, Cut, corner, cut_convolution, record, transform_tile
+from .cut import NUMBER, Cut, corner, cut_convolution, lines, record, transform_tile
 from .filters import all_filters, filters_of_panel
 
 
@@ -55,6 +55,21 @@ def _results(places, image, height, width, step, top, left, n):  # type: ignore[
 
 
 @serial
+def _fetched(first, count, at, cut):  # type: ignore[no-untyped-def]
+    """What the products of a block fetch meanwhile: where its results will be, and what the next block reads.
+
+    Not if several tasks share the tiles: then arrays are small, and the caches have them.
+    """
+    soon = np.empty((PLANES * cut.panels * (cut.block // cut.tall), 2), np.int64)
+    if cut.panels_per_task < cut.panels:
+        return soon[:0]
+    deep, end = cut.channels, first + count
+    n = lines(soon, 0, at.y, cut.out_height, cut.out_width, cut.y_step, cut.out_channels, first, end, deep, cut)
+    first, end = end, min(cut.tiles, end + cut.block)
+    return soon[: lines(soon, n, at.x, cut.height, cut.width, cut.x_step, cut.channels, first, end, deep, cut)]
+
+
+@serial
 def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
     """Task ``t``: a block of tiles, some panels of output channels."""
     groups = (cut.panels + cut.panels_per_task - 1) // cut.panels_per_task
@@ -75,6 +90,7 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
         transform_tile(first_tile + i, v + i * cut.v_row, places, at.x, at.zeros, cut)
     for i in range(cut.block):
         sums[i] = m + i * cut.m_row
+    soon, wanted = _fetched(first_tile, count, at, cut), 0
     for k in range(PLANES):
         for i in range(cut.block):  # superfluous rows of the last register tile repeat the last one
             rows[i] = v + k * cut.v_plane + min(i, count - 1) * cut.v_row
@@ -83,7 +99,12 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
             offset = k * cut.m_plane + p * cut.panel * NUMBER
             for i in range(0, count, cut.tall):
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
-                call(cut.multiply, (a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0))
+                settings = a_rows, depth.ctypes.data, cut.channels, b, c_rows, offset, 0, cut.panel, 0
+                if wanted < len(soon):
+                    call(cut.multiply_fetching, (*settings, soon[wanted, 0], soon[wanted, 1]))
+                    wanted += 1
+                else:
+                    call(cut.multiply, settings)
     first, last = first_panel * cut.panel, min(cut.out_channels, last_panel * cut.panel)
     step = cut.y_step
     for i in range(count):

@@ -25,12 +25,24 @@ from ..layout import as_pixel_rows
 from ..vector.call import call
 from ..vector.tile import tile
 from ..vector.winograd import PLANES, filter_transform, output_transform
-from .cut import NUMBER, Cut, apart, corner, cut_convolution, equal, pixels, record, register_rows, transform_tile
+from .cut import (
+    NUMBER,
+    Cut,
+    apart,
+    corner,
+    cut_convolution,
+    equal,
+    lines,
+    pixels,
+    record,
+    register_rows,
+    transform_tile,
+)
 from .filters import DEPTH
 
 CACHE = 2**21  # bytes of V and Q of one block
 SLICES = 16  # parts of a block that are transformed by one thread each
-CHUNK = 128  # tiles summed up in registers: a panel of so many rows stays in the L1 cache
+CHUNK = 64  # tiles summed up in registers: panels of so many rows stay in the L1 cache
 
 
 class Memory(NamedTuple):
@@ -55,6 +67,7 @@ class Sizes(NamedTuple):
     d_plane: int
     d_panel: int
     multiply: int
+    multiply_fetching: int  # the same, and it fetches what is wanted soon
     transform: int
     transform_back: int
 
@@ -76,7 +89,21 @@ def _transform_slice(s, first, count, at, cut, sizes):  # type: ignore[no-untype
 
 
 @serial
-def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-def]
+def _fetched(task, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
+    """What a task fetches meanwhile: its part of what the next block reads."""
+    tasks = PLANES * sizes.parts
+    calls = (count + CHUNK - 1) // CHUNK * cut.panels * ((cut.channels + sizes.tall - 1) // sizes.tall)
+    soon = np.empty((calls, 2), np.int64)
+    begin, end = first + count * task // tasks, first + count * (task + 1) // tasks
+    deep = min(CHUNK, sizes.block)
+    n = lines(soon, 0, at.x, cut.height, cut.width, cut.x_step, cut.channels, begin, end, deep, cut)
+    step, channels = cut.y_step, cut.out_channels
+    n = lines(soon, n, at.grad_y, cut.out_height, cut.out_width, step, channels, begin, end, deep, cut)
+    return soon[:n]
+
+
+@serial
+def _add_product(task, first_tile, count, at, cut, sizes):  # type: ignore[no-untyped-def]
     """Add what ``count`` tiles contribute at one point, for some of the input channels."""
     k, part = task // sizes.parts, task % sizes.parts
     heights = (cut.channels + sizes.tall - 1) // sizes.tall
@@ -87,6 +114,8 @@ def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-d
         rows[i] = at.v + k * cut.v_plane + c * NUMBER
         sums[i] = at.d + k * sizes.d_plane + c * cut.panel * NUMBER
     depth = np.empty(CHUNK, np.int64)
+    after = first_tile + count
+    soon, wanted = _fetched(task, after, min(count, cut.tiles - after), at, cut, sizes), 0
     for start in range(0, count, CHUNK):
         deep = min(CHUNK, count - start)
         for t in range(deep):
@@ -95,8 +124,13 @@ def _add_product(task, count, add, at, cut, sizes):  # type: ignore[no-untyped-d
             b = at.q + k * sizes.q_plane + p * sizes.q_panel + start * cut.panel * NUMBER
             for i in range(0, len(rows), sizes.tall):
                 a_rows, c_rows = rows.ctypes.data + 8 * i, sums.ctypes.data + 8 * i
-                offset, more = p * sizes.d_panel, add or start > 0
-                call(sizes.multiply, (a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0))
+                offset, more = p * sizes.d_panel, first_tile > 0 or start > 0
+                settings = a_rows, depth.ctypes.data, deep, b, c_rows, offset, more, cut.panel, 0
+                if wanted < len(soon):
+                    call(sizes.multiply_fetching, (*settings, soon[wanted, 0], soon[wanted, 1]))
+                    wanted += 1
+                else:
+                    call(sizes.multiply, settings)
 
 
 @serial
@@ -108,7 +142,7 @@ def _transform_slices(thread, first, count, at, cut, sizes):  # type: ignore[no-
 @serial
 def _add_products(thread, first, count, at, cut, sizes):  # type: ignore[no-untyped-def]
     for task in share(thread, PLANES * sizes[0].parts):
-        _add_product(task, count, first > 0, at[0], cut[0], sizes[0])
+        _add_product(task, first, count, at[0], cut[0], sizes[0])
 
 
 @in_sequence
@@ -165,6 +199,7 @@ def _sizes(cut: Cut) -> tuple[Cut, Sizes]:
         d_plane=apart(cut.panels * d_panel),
         d_panel=d_panel,
         multiply=tile(tall, NUMBER),
+        multiply_fetching=tile(tall, NUMBER, fetching=True),
         transform=filter_transform(cut.side, NUMBER),
         transform_back=output_transform(cut.kernel, NUMBER),
     )
