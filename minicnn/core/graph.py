@@ -117,9 +117,8 @@ class _Pass:
         user = None if edge is None else edge.node
         if user is None or not user.takes_waiting_gradient or user in self.pending or self.one_by_one:
             return False
-        if any(other is not None and other.node is not None for other in others):
-            return False
-        if user.hooks or user.retained or (self.wanted is not None and key(edge) in self.wanted):  # type: ignore[arg-type]
+        seen = user.hooks or user.retained or (self.wanted is not None and key(edge) in self.wanted)  # type: ignore[arg-type]
+        if seen or any(other is not None and other.node is not None for other in others):
             return False
         return not self.heap or -self.heap[0][0] < user.sequence
 
