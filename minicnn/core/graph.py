@@ -87,7 +87,8 @@ class _Pass:
         self, node: Function, grads: list[Tensor | None], needed: tuple[bool, ...]
     ) -> tuple[Tensor | None, ...]:
         """Gradients of the node's inputs that are still to be sent."""
-        node.hands_over = node.leaves_waiting and needed[0] and self.taken_next(node)
+        if node.leaves_waiting:
+            node.hands_over = needed[0] and self.taken_next(node)
         edge = node.edges[0] if needed[0] and (node.adds_up or node.continues_sum) else None
         arrived = None if edge is None or edge.node is None else self.pending.get(edge.node)
         if edge is None or arrived is None or not self.may_be_added_to(node, edge, arrived[edge.index], grads[0]):
@@ -109,16 +110,14 @@ class _Pass:
         return before._form.dtype == grad._form.dtype and not is_anomaly_enabled()
 
     def taken_next(self, node: Function) -> bool:
-        """Whether the gradient of a node's first input may wait: it is used as it is, and nothing happens before that.
-
-        So the node that it goes to is the next one, nothing else arrives there, and nobody sees what does.
-        """
+        """Whether the gradient of a node's first input goes to the next node alone, which takes it waiting, unseen."""
         edge, *others = node.edges
         user = None if edge is None else edge.node
         if user is None or not user.takes_waiting_gradient or user in self.pending or self.one_by_one:
             return False
-        seen = user.hooks or user.retained or (self.wanted is not None and key(edge) in self.wanted)  # type: ignore[arg-type]
-        if seen or any(other is not None and other.node is not None for other in others):
+        if user.hooks or user.retained or any(other is not None and other.node is not None for other in others):
+            return False
+        if self.wanted is not None and key(edge) in self.wanted:  # type: ignore[arg-type]
             return False
         return not self.heap or -self.heap[0][0] < user.sequence
 

@@ -76,6 +76,7 @@ class Conv2d(Deferrable, _Convolution):
         return (*grads, ConvGradBias()(grad_y) if self.needs_grad[2] else None)
 
     def _grad_input(self, grad_y: Any, w: Any) -> Any:
+        """What the input receives; it waits if the next step takes it so."""
         if self.hands_over and self._plain and is_fusion_enabled():
             arguments = grad_y, w, self.window, self.groups
             shape = len(grad_y), w.shape[1] * self.groups, *self.window.input_size

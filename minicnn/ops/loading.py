@@ -4,7 +4,8 @@ In a bottleneck, a batch norm and a rectifier stand before a 1x1 convolution. Wh
 (:mod:`minicnn.core.deferred`), and the convolution normalises the numbers that it reads anyway, forward and for the
 gradient of its weights; the gradient of the batch norm computes the rectifier's result again too. So the normalised
 array is never in memory, unless somebody else asks for it: a hook, another layer, whoever changes in place what it is
-made of. (:class:`~minicnn_kernels.prologue.Prologue`)
+made of. (:class:`~minicnn_kernels.prologue.Prologue`) Its gradient is not either where it is that of joined arrays
+(:func:`gradients_of_parts`).
 """
 
 from __future__ import annotations
