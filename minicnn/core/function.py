@@ -70,6 +70,10 @@ class Function:
         A step of such a ``backward``: called with arrays, it runs ``forward`` and nothing else.
     takes_waiting : bool
         It takes what it has saved as it is, also if that still waits.
+    leaves_waiting : bool
+        ``backward`` on arrays may leave the gradient of the first input waiting, if ``hands_over`` is set.
+    takes_waiting_gradient : bool
+        ``backward`` takes the gradient of its only result as it is, also if that still waits.
     is_view : bool
         The result shares the input's memory.
     inplace : bool
@@ -86,12 +90,15 @@ class Function:
         For each input, whether backward must return a gradient.
     so_far : Tensor, optional
         What had arrived where the gradient of the first input goes, for the time of ``backward``.
+    hands_over : bool
+        The next step takes the gradient of the first input as it is; for the time of ``backward``.
     """
 
     differentiable = False
     on_arrays = False
     takes_arrays = False
     takes_waiting = False
+    leaves_waiting = False
     is_view = False
     inplace = False
     shows_gradients = False
@@ -106,6 +113,7 @@ class Function:
     retained: Mapping[int, Any] = MappingProxyType({})  # by result: a weak reference to what wants its gradient
     layer: str | None = None  # that it was called in; anomaly detection asks for it
     so_far: Tensor | None = None
+    hands_over = False
     uses = 0  # how many edges lead here
     _plain = False  # ``backward`` is at work on arrays
     passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
@@ -255,6 +263,10 @@ class Function:
         return False
 
     @property
+    def takes_waiting_gradient(self) -> bool:
+        return False
+
+    @property
     def operation(self) -> str:
         """The operation's name, for messages."""
         return type(self).__name__
@@ -334,13 +346,13 @@ class Function:
         before, self.needs_grad = self.needs_grad, needed
         try:
             if self.passed_over:
-                result = self.backward_of_all(*[None if g is None else g._array for g in filled])
+                result = self.backward_of_all(*self._arrays(filled))
             elif self.differentiable and (create_graph or not self.on_arrays or devices.in_use or records.open):
                 with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
                     result = self.backward(*filled)
             else:
                 self._plain = True
-                result = self.backward(*[None if g is None else g._array for g in filled])
+                result = self.backward(*self._arrays(filled))
         finally:
             self.needs_grad, self._plain = before, False
         inputs = result if isinstance(result, tuple) else (result,)
@@ -353,6 +365,12 @@ class Function:
         if grad_mode.is_anomaly_enabled():
             self._check_nan("backward", [g._array for g in wrapped if g is not None])
         return wrapped
+
+    def _arrays(self, grads: list[Any]) -> list[Any]:
+        """What ``backward`` on arrays is given."""
+        if self.takes_waiting_gradient and grads[0]._deferred is not None:
+            return [grads[0]._deferred]
+        return [None if g is None else g._array for g in grads]
 
     def _check_nan(self, direction: str, arrays: list[Any]) -> None:
         for array in arrays:

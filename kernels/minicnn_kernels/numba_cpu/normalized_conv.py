@@ -30,7 +30,7 @@ from .loading import A, B, Loading
 from .product import product
 
 
-def _declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | None:
+def declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | None:
     if window.kernel_size != (1, 1) or window.stride != (1, 1) or window.padding != ((0, 0), (0, 0)) or groups != 1:
         return "it computes 1x1 convolutions with stride 1, without padding and of one group"
     if active_conv_algorithm() == "im2col":
@@ -41,13 +41,13 @@ def _declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | N
 def _declines_forward(
     parts: Sequence[Array], w: Array, bias: Array | None, window: Window2d, groups: int, *_: object
 ) -> str | None:
-    return _declines((*parts, w), window, groups)
+    return declines((*parts, w), window, groups)
 
 
 def _declines_grad_weight(
     grad_y: Array, parts: Sequence[Array], window: Window2d, groups: int, *_: object
 ) -> str | None:
-    return _declines((grad_y, *parts), window, groups)
+    return declines((grad_y, *parts), window, groups)
 
 
 @kernel("conv2d.forward_normalized", "numba", _declines_forward)

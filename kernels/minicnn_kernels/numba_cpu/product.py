@@ -57,7 +57,7 @@ def pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-d
 
 
 @serial
-def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
+def pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
         pack_panel(packed, b, np.int64(t), panels, starts, plan)
 
@@ -94,7 +94,7 @@ def _product(threads, c, a, b, packed, target, scratch, vectors, starts, places,
     """Pack B into ``packed`` if that has room for it, multiply, and add the parts if ``target`` has any."""
     factors, count = b, len(starts) * panels
     if len(packed):
-        run_on_team(_pack_all, threads, (packed, b, panels, starts, plan, count))
+        run_on_team(pack_all, threads, (packed, b, panels, starts, plan, count))
         factors = packed
     m, n, split = plan[blocks.M], plan[blocks.N], plan[blocks.SPLIT]
     if len(target) == 0:
