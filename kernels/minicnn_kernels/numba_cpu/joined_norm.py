@@ -25,7 +25,7 @@ from ..memory import empty
 from ..registry import kernel
 from .addresses import elements
 from .batch_norm import batch_norm_normalize, weight_times_rstd
-from .columns import Mask, clear
+from .columns import clear, reached
 from .columnwise import affine_rows, or_default
 from .fetching import fetch, fetch_ahead
 from .jit import numba_kernel, parallel, serial, serial_no_alias, share, unsigned
@@ -196,7 +196,7 @@ def batch_norm_grad_joined(
     arrays, g, pixels = [channels_last(x) for x in parts], channels_last(grad_y).reshape(-1), grad_y.size // width
     rstd, scale = weight_times_rstd(None, var, eps), weight_times_rstd(weight, var, eps)
     cut, vectors = _cut(pixels, width), per_channel(kind, mean, scale, or_default(bias, 0))
-    sums, bounds = empty((2, cut.chunks * width), np.float64), Mask(low, high).numbers(g)[2:]
+    sums, bounds = empty((2, cut.chunks * width), np.float64), (kind.type(reached(low)), kind.type(reached(high)))
     _direct(*place, out is not None, *sums, g, *tables(arrays), *vectors, *bounds, *cut)
     return direct, *from_sums(sums, rstd, scale, pixels, kind)
 

@@ -18,7 +18,7 @@ from ..prologue import Prologue
 from ..registry import kernel
 from . import blocks
 from .batch_norm import weight_times_rstd
-from .columns import Mask, clear
+from .columns import clear, reached
 from .columnwise import or_default
 from .conv import conv2d_grad_input
 from .cut import cut_product
@@ -139,7 +139,7 @@ def conv2d_grad_input_normalized(
     vectors = per_channel(kind, prologue.mean, scale, or_default(prologue.bias, 0))
     numbers, words = np.empty(5, np.int64), np.empty(PARTS + 2 * len(parts), np.int64)
     numbers[:3] = [x.ctypes.data for x in vectors]
-    numbers.view(kind)[24 // kind.itemsize :: 8 // kind.itemsize] = Mask(prologue.low, prologue.high).numbers(g)[2:]
+    numbers.view(kind)[24 // kind.itemsize :: 8 // kind.itemsize] = reached(prologue.low), reached(prologue.high)
     words[TILE] = norm_tile(tile_rows(), kind.itemsize, out is not None)
     words[REST] = norm_tile(pixels % tile_rows() or tile_rows(), kind.itemsize, out is not None)
     words[OUT], words[OUT_STEP], words[NUMBERS] = place[0].ctypes.data, place[1] * kind.itemsize, numbers.ctypes.data
