@@ -63,7 +63,7 @@ class Fetch(NamedTuple):
     fetch : function
         Fetches, at these addresses, what is due in some steps of k; returns where it goes on.
     turns : int, optional
-        Only in so many turns of ``UNROLL`` steps.
+        Only in so many turns of the loop.
     """
 
     start: list[Value]
@@ -102,16 +102,18 @@ def product(
 
         return run
 
+    # LLVM puts the sums of a low tile away and fetches them back in each turn that fetches, unless it has more steps.
+    unroll = 2 * UNROLL if fetch and len(a) < 10 else UNROLL
     fetch, first = fetch or _NO_FETCH, code.integer(0)
     count = len(fetch.start)
     variables = [*fetch.start, depth, b, *[code.constant(0)] * (len(a) * vectors)]
-    most = code.times(code.ir.sdiv(k, code.integer(UNROLL)), UNROLL)
+    most = code.times(code.ir.sdiv(k, code.integer(unroll)), unroll)
     if fetch.turns is not None:
-        end = code.integer(fetch.turns * UNROLL)
+        end = code.integer(fetch.turns * unroll)
         end = code.ir.select(code.ir.icmp_signed("<", most, end), most, end)
-        variables = code.loop(first, end, UNROLL, variables, turn(UNROLL, fetch))[count:]
+        variables = code.loop(first, end, unroll, variables, turn(unroll, fetch))[count:]
         fetch, first, count = _NO_FETCH, end, 0
-    variables = code.loop(first, most, UNROLL, variables, turn(UNROLL, fetch))
+    variables = code.loop(first, most, unroll, variables, turn(unroll, fetch))
     return code.loop(most, k, 1, variables, turn(1, fetch))[count + 2 :]
 
 
