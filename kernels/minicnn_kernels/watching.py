@@ -106,6 +106,7 @@ _FILTERS: dict[str, Callable[[tuple[Any, ...], Any], tuple[Any, Any]]] = {  # sh
     "conv2d.grad_input": lambda arguments, _: (arguments[1].shape, arguments[0].shape),
     "conv2d.grad_weight": lambda arguments, grad_w: (grad_w.shape, arguments[0].shape),
     "conv2d.forward_normalized": lambda arguments, y: (arguments[1].shape, y.shape),
+    "conv2d.grad_input_normalized": lambda arguments, _: (arguments[1].shape, arguments[0].shape),
     "conv2d.grad_weight_normalized": lambda arguments, grad_w: (grad_w.shape, arguments[0].shape),
 }
 

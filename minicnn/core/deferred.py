@@ -18,6 +18,8 @@ computed at that moment, by the same kernel, without what came later. Three rule
 - Where every step must show, none waits: while operations are recorded, with anomaly detection, on memory that
   somebody else holds as a NumPy array or knows the address of, and after ``set_fusion_enabled(False)``.
 
+A gradient may wait as well, from the step of backward that leaves it to the one right after it, which uses it.
+
 The history of a tensor does not wait: each step becomes a node of the graph at once, as always, so that gradients are
 those of the single steps. A node that ended a chain may take a shortcut in backward, see
 :meth:`minicnn.core.function.Function.pass_over`.

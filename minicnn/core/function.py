@@ -24,7 +24,9 @@ from __future__ import annotations
 import itertools
 import traceback
 import weakref
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -33,28 +35,18 @@ from . import device as devices
 from .deferred import Deferred
 from .errors import AnomalyError, AutogradError
 from .layer_stack import layer_path
-from .parts import AccumulateGrad, Edge
+from .parts import AccumulateGrad, Edge, Versions, remember_names
 from .recording import records, write_down
 from .tensor import Tensor
 
 _sequence = itertools.count()
 _OF_ONE_CALL = {
     *("needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks", "retained"),
-    *("uses", "passed_over", "_passed_by"),
+    *("uses", "passed_over", "_passed_by", "_edges_one_by_one", "_plain", "_to_save", "so_far"),
 }
 
 
-class _Saved(NamedTuple):
-    """An array kept for backward: an input (``edge`` tells its history), a result (``output``), or neither."""
-
-    array: Any
-    edge: Edge | None
-    output: int | None
-    versions: Any  # the version counter shared by all tensors on this memory, or None
-    version: int
-
-
-_NOTHING = _Saved(None, None, None, None, 0)
+_NOTHING = None, None, None, 0  # kept for an array that backward does not need
 
 
 class Function:
@@ -78,6 +70,10 @@ class Function:
         A step of such a ``backward``: called with arrays, it runs ``forward`` and nothing else.
     takes_waiting : bool
         It takes what it has saved as it is, also if that still waits.
+    leaves_waiting : bool
+        ``backward`` on arrays may leave the gradient of the first input waiting, if ``hands_over`` is set.
+    takes_waiting_gradient : bool
+        ``backward`` takes the gradient of its only result as it is, also if that still waits.
     is_view : bool
         The result shares the input's memory.
     inplace : bool
@@ -94,12 +90,15 @@ class Function:
         For each input, whether backward must return a gradient.
     so_far : Tensor, optional
         What had arrived where the gradient of the first input goes, for the time of ``backward``.
+    hands_over : bool
+        The next step takes the gradient of the first input as it is; for the time of ``backward``.
     """
 
     differentiable = False
     on_arrays = False
     takes_arrays = False
     takes_waiting = False
+    leaves_waiting = False
     is_view = False
     inplace = False
     shows_gradients = False
@@ -107,18 +106,23 @@ class Function:
     needs_grad: tuple[bool, ...] = ()
 
     # of a node in the graph
-    sequence: int  # younger nodes have larger numbers
+    sequence = -1  # younger nodes have larger numbers
     edges: tuple[Edge | None, ...]  # where the gradients of the inputs go
     outputs: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]  # shape and type of each result
-    hooks: dict[int, dict[int, Any]]  # by result
-    retained: dict[int, Any]  # by result: a weak reference to the tensor that wants its gradient
+    hooks: Mapping[int, dict[int, Any]] = MappingProxyType({})  # by result
+    retained: Mapping[int, Any] = MappingProxyType({})  # by result: a weak reference to what wants its gradient
+    layer: str | None = None  # that it was called in; anomaly detection asks for it
     so_far: Tensor | None = None
+    hands_over = False
     uses = 0  # how many edges lead here
     _plain = False  # ``backward`` is at work on arrays
     passed_over: tuple[Function, ...] = ()  # the steps before this one that its backward does too
     _passed_by: weakref.ref[Function] | None = None  # the node that has this one in ``passed_over``
     _to_save: tuple[Any, ...]
-    _saved: tuple[_Saved, ...] | None
+    _saved: tuple[Any, ...] | None  # what ``_keep`` returns for each array, in one row: a thousand objects fewer
+
+    def __init_subclass__(cls) -> None:
+        remember_names(cls, _OF_ONE_CALL)
 
     def forward(self, *arrays: Any) -> Any:
         """Compute the result array (or a tuple of them) from the input arrays."""
@@ -135,7 +139,7 @@ class Function:
         if self.takes_arrays and isinstance(inputs[0], np.ndarray):
             self.needs_grad = (False,) * len(inputs)
             return self.forward(*inputs)
-        if "sequence" in self.__dict__:
+        if self.sequence >= 0:
             raise AutogradError(
                 f"{self.operation}: this object is a node of a graph already, and made for one call. "
                 f"Fix: a new one for each call, {type(self).__name__}(...)(x)"
@@ -173,6 +177,7 @@ class Function:
         if records.open:
             write_down(self, inputs, outputs)
         if grad_mode.is_anomaly_enabled():
+            self.layer = layer_path()
             self._check_nan("forward", [t._array for t in outputs])
             self.made_at = "".join(traceback.format_stack(limit=8)[:-1])
         return outputs if isinstance(result, tuple) else outputs[0]
@@ -188,12 +193,13 @@ class Function:
         self.edges = edges
         forms = [t._form for t in outputs]
         self.outputs = tuple([(form.shape, form.dtype) for form in forms])
-        self.hooks, self.retained = {}, {}
         for index, form in enumerate(forms):
             if form.dtype.kind == "f":
                 outputs[index]._set_history(self, index)
-        self._saved = tuple([_NOTHING if a is None else self._keep(a, inputs, outputs) for a in self._to_save])
-        self.layer = layer_path() if grad_mode.is_anomaly_enabled() else None
+        saved: list[Any] = []
+        for array in self._to_save:
+            saved += _NOTHING if array is None else self._keep(array, inputs, outputs)
+        self._saved = tuple(saved)
 
     def again(self) -> Function:
         """A new node with the same settings, for the same step on another tensor."""
@@ -205,14 +211,15 @@ class Function:
         """Keep arrays (inputs, results or others; None allowed) for backward. Call once, in forward."""
         self._to_save = arrays
 
-    def _keep(self, array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> _Saved:
+    def _keep(self, array: Any, inputs: tuple[Tensor | None, ...], outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """An array, the number of the input that it is (from -1 down: of the result), its versions, its version."""
         for index, t in enumerate(outputs):
             if array is (t._array if t._deferred is None else t._deferred):  # the tensor itself would be a cycle
-                return _Saved(array, None, index, t._versions, t._versions.count)
-        for t, edge in zip(inputs, self.edges, strict=True):
+                return array, ~index, t._versions, t._versions.count
+        for index, t in enumerate(inputs):
             if t is not None and array is (t._array if t._deferred is None else t._deferred):
-                return _Saved(array, edge, None, t._versions, t._versions.count)
-        return _Saved(array, None, None, None, 0)
+                return array, index, t._versions, t._versions.count
+        return array, None, None, 0
 
     # ---------------------------------------------------------------- shortcuts
 
@@ -256,6 +263,10 @@ class Function:
         return False
 
     @property
+    def takes_waiting_gradient(self) -> bool:
+        return False
+
+    @property
     def operation(self) -> str:
         """The operation's name, for messages."""
         return type(self).__name__
@@ -278,38 +289,40 @@ class Function:
     @property
     def saved(self) -> tuple[Any, ...]:
         """What :meth:`save` kept: tensors if ``differentiable``, else arrays."""
-        if self._saved is None:
+        saved = self._saved
+        if saved is None:
             raise AutogradError(
                 f"backward through {self.operation} a second time: its saved arrays were freed by the first. "
                 "Fix: backward(retain_graph=True) the first time, or compute the loss again"
             )
-        return tuple([self._unpack(s) for s in self._saved])
+        return tuple([self._unpack(*saved[i : i + 4]) for i in range(0, len(saved), 4)])
 
-    def _unpack(self, saved: _Saved) -> Any:
-        if saved.versions is not None and saved.versions.count != saved.version:
+    def _unpack(self, array: Any, place: int | None, versions: Versions | None, version: int) -> Any:
+        if versions is not None and versions.count != version:
             raise AutogradError(
-                f"backward of {self.operation} needs an array of shape {saved.array.shape} that was changed in place "
-                f"since: it is at version {saved.versions.count}, expected version {saved.version}. "
+                f"backward of {self.operation} needs an array of shape {array.shape} that was changed in place "
+                f"since: it is at version {versions.count}, expected version {version}. "
                 "Fix: use the operation that is not in place (x = x + 1 for x += 1), or clone() before changing"
             )
-        if self.differentiable and self._plain and not self.takes_waiting and isinstance(saved.array, Deferred):
-            return saved.array.array()
-        if not self.differentiable or self._plain or saved.array is None:
-            return saved.array
-        node, index, leaf = saved.edge or Edge(self if saved.output is not None else None, saved.output or 0, None)
+        if self.differentiable and self._plain and not self.takes_waiting and isinstance(array, Deferred):
+            return array.array()
+        if not self.differentiable or self._plain or array is None:
+            return array
+        edge = None if place is None else self.edges[place] if place >= 0 else Edge(self, ~place, None)
+        node, index, leaf = edge or Edge(None, 0, None)
         if leaf is not None:
             return leaf
-        t = Tensor._wrap(saved.array)
-        if saved.versions is not None:
-            t._versions = saved.versions
+        t = Tensor._wrap(array)
+        if versions is not None:
+            t._versions = versions
         if node is not None and t.is_floating_point():
             t.requires_grad, t.grad_fn, t._output_index = True, node, index
         return t
 
     def release(self) -> None:
         """Let go of the saved arrays: backward through this node is over."""
-        for saved in self._saved or ():
-            if saved.array is not None:
+        for array in (self._saved or ())[::4]:
+            if array is not None:
                 self._saved = None
                 break
         for step in self.passed_over:  # they have no other user
@@ -333,13 +346,13 @@ class Function:
         before, self.needs_grad = self.needs_grad, needed
         try:
             if self.passed_over:
-                result = self.backward_of_all(*[None if g is None else g._array for g in filled])
+                result = self.backward_of_all(*self._arrays(filled))
             elif self.differentiable and (create_graph or not self.on_arrays or devices.in_use or records.open):
                 with grad_mode.set_grad_enabled(create_graph), grad_mode.anomaly_checks(False):  # done below
                     result = self.backward(*filled)
             else:
                 self._plain = True
-                result = self.backward(*[None if g is None else g._array for g in filled])
+                result = self.backward(*self._arrays(filled))
         finally:
             self.needs_grad, self._plain = before, False
         inputs = result if isinstance(result, tuple) else (result,)
@@ -353,6 +366,12 @@ class Function:
             self._check_nan("backward", [g._array for g in wrapped if g is not None])
         return wrapped
 
+    def _arrays(self, grads: list[Any]) -> list[Any]:
+        """What ``backward`` on arrays is given."""
+        if self.takes_waiting_gradient and grads[0]._deferred is not None:
+            return [grads[0]._deferred]
+        return [None if g is None else g._array for g in grads]
+
     def _check_nan(self, direction: str, arrays: list[Any]) -> None:
         for array in arrays:
             if array.dtype.kind == "f" and (bad := np.isnan(array)).any():
@@ -361,7 +380,7 @@ class Function:
                     f"{direction} of {self.operation} made the first NaN: "
                     f"{int(bad.sum())} of {bad.size} elements, at index {where}"
                 )
-                error.layer = getattr(self, "layer", None) or layer_path()
+                error.layer = self.layer or layer_path()
                 if direction == "backward" and hasattr(self, "made_at"):
                     error.add_note(f"The operation was called here:\n{self.made_at}")
                 raise error

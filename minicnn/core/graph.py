@@ -87,6 +87,8 @@ class _Pass:
         self, node: Function, grads: list[Tensor | None], needed: tuple[bool, ...]
     ) -> tuple[Tensor | None, ...]:
         """Gradients of the node's inputs that are still to be sent."""
+        if node.leaves_waiting:
+            node.hands_over = needed[0] and self.taken_next(node)
         edge = node.edges[0] if needed[0] and (node.adds_up or node.continues_sum) else None
         arrived = None if edge is None or edge.node is None else self.pending.get(edge.node)
         if edge is None or arrived is None or not self.may_be_added_to(node, edge, arrived[edge.index], grads[0]):
@@ -106,6 +108,18 @@ class _Pass:
         if before is None or grad is None or self.create_graph or node.shows_gradients:
             return False
         return before._form.dtype == grad._form.dtype and not is_anomaly_enabled()
+
+    def taken_next(self, node: Function) -> bool:
+        """Whether the gradient of a node's first input goes to the next node alone, which takes it waiting, unseen."""
+        edge, *others = node.edges
+        user = None if edge is None else edge.node
+        if user is None or not user.takes_waiting_gradient or user in self.pending or self.one_by_one:
+            return False
+        if user.hooks or user.retained or any(other is not None and other.node is not None for other in others):
+            return False
+        if self.wanted is not None and key(edge) in self.wanted:  # type: ignore[arg-type]
+            return False
+        return not self.heap or -self.heap[0][0] < user.sequence
 
     def unseen(self, node: Function, grad: Tensor | None) -> bool:
         """Whether the gradient of a node's only result has been given to nobody but the node."""

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .function import Function
     from .tensor import Tensor
+
+
+def remember_names(kind: type[Any], names: Iterable[str]) -> None:
+    """Let Python know what attributes the instances of a class may get, so that they need no dictionary each.
+
+    Up to 3.12 it keeps their values in a row, in an order that all instances share, but only those whose names one of
+    the first thirty instances had. (A dictionary more for each piece of memory and each node of a graph, which the
+    garbage collector goes through; a network that has predicted before it is trained had them.)
+    """
+    first = kind.__new__(kind)  # type: ignore[call-overload]
+    for name in names:
+        setattr(first, name, None)
 
 
 class Size(tuple[int, ...]):
@@ -113,6 +126,9 @@ class Versions:
             for reader in readers:
                 if (found := reader()) is not None:
                     found.array()
+
+
+remember_names(Versions, ("count", "writes", "derived", "shares", "exposed", "address_known", "_readers"))
 
 
 _hook_ids = itertools.count()

@@ -219,7 +219,9 @@ class Tensor(Facts, Exchange):
             self._hooks = self._hooks or {}
             return RemovableHandle(self._hooks, hook)
         self.grad_fn.show()
-        return RemovableHandle(self.grad_fn.hooks.setdefault(self._output_index, {}), hook)
+        hooks = self.grad_fn.hooks.get(self._output_index, {})
+        self.grad_fn.hooks = {**self.grad_fn.hooks, self._output_index: hooks}
+        return RemovableHandle(hooks, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> RemovableHandle:
         """Call ``hook(leaf)`` after a gradient was added to this leaf's ``.grad``."""
@@ -237,7 +239,7 @@ class Tensor(Facts, Exchange):
         if self.grad_fn is not None:
             self.retains_grad = True
             self.grad_fn.show()
-            self.grad_fn.retained[self._output_index] = weakref.ref(self)
+            self.grad_fn.retained = {**self.grad_fn.retained, self._output_index: weakref.ref(self)}
 
     # ------------------------------------------------ views and changes in place
 
@@ -304,8 +306,9 @@ class Tensor(Facts, Exchange):
     def _set_history(self, node: Function, index: int) -> None:
         """Result ``index`` of ``node`` is what this tensor now holds."""
         if self.retains_grad:
-            self.grad_fn.retained.pop(self._output_index)  # type: ignore[union-attr]
-            node.retained[index] = weakref.ref(self)
+            before = self.grad_fn.retained  # type: ignore[union-attr]
+            self.grad_fn.retained = {i: t for i, t in before.items() if i != self._output_index}  # type: ignore[union-attr]
+            node.retained = {**node.retained, index: weakref.ref(self)}
         self._requires_grad, self.grad_fn, self._output_index = True, node, index
         self._seen += 1
 

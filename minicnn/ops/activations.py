@@ -92,6 +92,10 @@ class Rectifier(ActivationOfOutput):
     def adds_up(self) -> bool:
         return bool(self.passed_over) and self.passed_over[0].adds_up
 
+    @property
+    def takes_waiting_gradient(self) -> bool:
+        return len(self.passed_over) == 1 and self.passed_over[0].takes_waiting_gradient
+
     def backward_of_all(self, grad_y: Any) -> Any:
         norm, *total = self.passed_over
         (y,) = self.saved

@@ -38,7 +38,7 @@ class _Convolution(Function):
 class Conv2d(Deferrable, _Convolution):
     """y = w * x + bias (cross-correlation)."""
 
-    takes_waiting = True
+    takes_waiting = leaves_waiting = True
 
     def evaluate(self, inputs: tuple[Tensor | None, ...], recording: bool) -> Any:
         before_convolution(inputs[0])  # type: ignore[arg-type]
@@ -68,12 +68,20 @@ class Conv2d(Deferrable, _Convolution):
     def backward(self, grad_y: Tensor) -> Any:
         x, w = self.saved
         grads = (
-            ConvGradInput(self.window, self.groups, self.so_far)(grad_y, w) if self.needs_grad[0] else None,
+            self._grad_input(grad_y, w) if self.needs_grad[0] else None,
             ConvGradWeight(self.window, self.groups)(grad_y, x) if self.needs_grad[1] else None,
         )
         if len(self.needs_grad) == 2:
             return grads
         return (*grads, ConvGradBias()(grad_y) if self.needs_grad[2] else None)
+
+    def _grad_input(self, grad_y: Any, w: Any) -> Any:
+        """What the input receives; it waits if the next step takes it so."""
+        if self.hands_over and self._plain and is_fusion_enabled():
+            arguments = grad_y, w, self.window, self.groups
+            shape = len(grad_y), w.shape[1] * self.groups, *self.window.input_size
+            return Deferred("conv2d.grad_input", arguments, shape, grad_y.dtype, (), ())
+        return ConvGradInput(self.window, self.groups, self.so_far)(grad_y, w)
 
 
 class ConvGradInput(_Convolution):

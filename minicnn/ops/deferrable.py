@@ -51,7 +51,7 @@ def sum_that_waits(step: Function, a: Tensor, b: Tensor) -> Deferred | None:
 def edges_before(steps: tuple[Function, ...], edge: Any) -> Any:
     """Where gradients go on before a batch norm, and a sum perhaps, that lead to ``edge``; None for other steps."""
     norm, *total = steps
-    if not hasattr(norm, "gradients") or not all("sequence" in step.__dict__ for step in steps):
+    if not hasattr(norm, "gradients") or not all(step.sequence >= 0 for step in steps):
         return None
     others: tuple[Any, ...] = ()
     if total:

@@ -125,7 +125,8 @@ class Sum:
         self.whole, self.mean = array, mean
         self._parts = join.arguments[0]
         self._firsts = list(accumulate((x.shape[1] for x in self._parts[:-1]), initial=0))  # channels
-        self.slope, self.offset = np.zeros((2, len(mean)))
+        self._line = np.zeros((2, len(mean)))
+        self.slope, self.offset = self._line
         me = weakref.ref(self)
         for memory in join.memories:
             memory.add_reader(me)
@@ -140,10 +141,10 @@ class Sum:
         while i < len(self._parts) and (first := self._firsts[i]) < stop:
             x = self._parts[i]
             begin, end = max(first, start), min(first + x.shape[1], stop)
-            if self.slope[begin:end].any() or self.offset[begin:end].any():
+            if np.logical_or.reduce(self._line[:, begin:end], axis=None):
                 numbers = (v[begin:end] for v in (self.mean, self.slope, self.offset))
                 call("batch_norm.add_line", self.whole[:, begin:end], x[:, begin - first : end - first], *numbers)
-                self.slope[begin:end] = self.offset[begin:end] = 0
+                self._line[:, begin:end] = 0
             i += 1
         return self.whole[:, start:stop]
 

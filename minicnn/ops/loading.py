@@ -4,13 +4,16 @@ In a bottleneck, a batch norm and a rectifier stand before a 1x1 convolution. Wh
 (:mod:`minicnn.core.deferred`), and the convolution normalises the numbers that it reads anyway, forward and for the
 gradient of its weights; the gradient of the batch norm computes the rectifier's result again too. So the normalised
 array is never in memory, unless somebody else asks for it: a hook, another layer, whoever changes in place what it is
-made of. (:class:`~minicnn_kernels.prologue.Prologue`)
+made of. (:class:`~minicnn_kernels.prologue.Prologue`) Its gradient is not either where it is that of joined arrays
+(:func:`gradients_of_parts`).
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from minicnn_kernels import registry
@@ -44,11 +47,16 @@ def rectified(norm: Deferred, low: float, high: float, recording: bool) -> Recti
     """``norm`` cut to the bounds, if a convolution might do both and backward needs no result."""
     if not _may_load(norm) or (recording and not norm.steps[0].computes_again):  # type: ignore[attr-defined]
         return None
-    epilogue = Epilogue(None, None, low, high)
+    epilogue = _cut(low, high)
     call = norm.operation, norm.arguments, norm.shape, norm.dtype, norm.memories
     found = Rectified(*call, (), epilogue, norm._kernel)
     _last.rectified = weakref.ref(found)
     return found
+
+
+@cache
+def _cut(low: float, high: float) -> Epilogue:
+    return Epilogue(None, None, low, high)
 
 
 def before_convolution(x: Tensor) -> None:
@@ -80,3 +88,19 @@ def kernel_that_loads(operation: str, arguments: tuple[Any, ...]) -> registry.Ke
     """The kernel for ``operation``, if it normalises while it loads; it declines what it gains nothing with."""
     found, _ = registry.select(operation, arguments)
     return found if found.backend == LOADS else None
+
+
+def gradients_of_parts(grad_y: Any, parts: tuple[Any, ...], prologue: Prologue) -> Callable[[Any], tuple[Any, ...]]:
+    """What ``batch_norm.grad_joined`` computes, as a function of the array to add to or None.
+
+    ``grad_y`` is an array or waits. If that of a convolution's input does, the convolution is done in the same pass.
+    """
+    if isinstance(grad_y, Deferred):
+        if grad_y.operation == "conv2d.grad_input" and grad_y._array is None and not registry.any_replaced():
+            g, w, *settings = grad_y.arguments
+            arguments = g, w, parts, *settings, prologue
+            kernel = kernel_that_loads("conv2d.grad_input_normalized", arguments)
+            if kernel is not None:
+                return partial(kernel.function, *arguments)
+        grad_y = grad_y.array()
+    return partial(registry.call, "batch_norm.grad_joined", grad_y, parts, *prologue)

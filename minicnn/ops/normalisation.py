@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from functools import partial
 from math import inf
 from typing import Any
 
 import numpy as np
 from minicnn_kernels.addition import add
 from minicnn_kernels.epilogue import NONE
+from minicnn_kernels.prologue import Prologue
 from minicnn_kernels.registry import call
 
 from ..core import device as devices
@@ -31,6 +31,7 @@ from ..core.function import Function
 from ..core.tensor import Tensor
 from .deferrable import Deferrable
 from .joins import Join, add_up, normalized_join, waiting_join
+from .loading import gradients_of_parts
 
 CONVOLUTIONS = ("conv2d.forward", "conv2d.forward_normalized")  # whose bias is the last of what they read
 
@@ -46,6 +47,10 @@ class BatchNorm(Deferrable):
 
     @property
     def adds_up(self) -> bool:
+        return self._joined
+
+    @property
+    def takes_waiting_gradient(self) -> bool:
         return self._joined
 
     @np.errstate(all="ignore")
@@ -86,9 +91,10 @@ class BatchNorm(Deferrable):
         _, low, high, _, plain, _ = clamped or (None, -inf, inf, False, True, None)
         so_far, constants = self.so_far, (self.mean, self.var, weight)
         if join.parts is not None and plain and (so_far is None or so_far._form.dtype == grad_y.dtype):
-            settings = *constants, self.bias, self.eps, low, high
-            compute = partial(call, "batch_norm.grad_joined", grad_y, join.parts, *settings)
+            compute = gradients_of_parts(grad_y, join.parts, Prologue(*constants, self.bias, self.eps, low, high))
             return *add_up(so_far, join, self.mean, compute), None
+        if isinstance(grad_y, Deferred):
+            grad_y = grad_y.array()
         grad_x, *others = call("batch_norm.grad", grad_y, join.array(), *constants, self.eps, False, *clamped)
         return grad_x if so_far is None else add(so_far._array, grad_x), *others
 

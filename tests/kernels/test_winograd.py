@@ -300,7 +300,7 @@ def test_the_products_fetch_all_that_comes_next_once(step: int) -> None:
     for block in range(0, shape.tiles, shape.block):
         last = min(shape.tiles, block + shape.block)
         sizes = side, side, pixel, channels, block, last, deep, shape
-        count = cut.lines.py_func(soon, 0, 0, *sizes)
+        count = cut.lines(soon, 0, 0, *sizes)
         assert 0 < count < len(soon)
         found += [(start + i * distance) // cut.LINE for start, distance in soon[:count].tolist() for i in range(deep)]
     assert wanted <= set(found)
@@ -311,5 +311,5 @@ def test_a_full_table_takes_no_more() -> None:
     window = conv_window((1, 16, 30, 30), (8, 16, 3, 3), padding=1)
     shape = cut.cut_convolution(1, 16, 8, window, window.input_size, window.output_size, window.padding)
     soon = np.zeros((3, 2), np.int64)
-    assert cut.lines.py_func(soon[:2], 1, 0, 30, 30, 64, 16, 0, shape.tiles, 4, shape) == 2
+    assert cut.lines(soon[:2], 1, 0, 30, 30, 64, 16, 0, shape.tiles, 4, shape) == 2
     assert soon.any(axis=1).tolist() == [False, True, False]

@@ -80,6 +80,12 @@ def _(d: Draw) -> tuple[Any, ...]:
     return d.array(d.batch, len(w), *window.output_size), parts, window, 1, prologue
 
 
+@row("conv2d.grad_input_normalized")
+def _(d: Draw) -> tuple[Any, ...]:
+    parts, w, window, prologue = normalized(d)
+    return d.array(d.batch, len(w), *window.output_size), w, parts, window, 1, prologue
+
+
 @row("conv2d.grad_bias")
 def _(d: Draw) -> tuple[Any, ...]:
     return (d.array(d.batch, 3, 4, 5),)

@@ -20,6 +20,7 @@ from . import local_response_norm as local_response_norm
 from . import matmul as matmul
 from . import max_pooling as max_pooling
 from . import normalized_conv as normalized_conv
+from . import normalized_grad as normalized_grad
 from . import optimizers as optimizers
 from . import pooling as pooling
 from . import resize as resize

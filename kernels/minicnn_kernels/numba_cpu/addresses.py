@@ -16,10 +16,8 @@ import numpy as np
 from numba import carray, types
 from numba.extending import intrinsic
 
-from ..arrays import Array
+from ..arrays import HEADER, Array
 from .jit import JIT, parallel, serial, share
-
-HEADER = object.__basicsize__
 
 
 @intrinsic

@@ -14,35 +14,109 @@ again than to read, and so is ``y``, if no residual was added. The loops are in 
 
 from __future__ import annotations
 
-from math import inf
+from functools import lru_cache
+from math import inf, nan
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
-from ..memory import empty_like
-from .columns import EVERYTHING, Mask, dots, moments
-from .columnwise import affine, blend, in_shape_of, or_default, scaled
-from .jit import numba_kernel
-from .layout import channels_last
+from ..memory import empty
+from .columns import combine, dot_tasks, partial_sums, plan, reached, square_tasks
+from .columnwise import affine_tasks, blend_tasks, scale_tasks
+from .jit import in_sequence, numba_kernel, run_on_team, serial
+from .layout import channels_first, channels_last
 
 
-def _one_sample(x: Array) -> Array:
-    """``x (N, C, *)`` as one sample of pixels: ``(1, N*..., C)``."""
-    pixels = x.size // max(x.shape[1], 1)
-    return channels_last(x).reshape(1, pixels, x.shape[1])
+def _rows(x: Array) -> Array:
+    """The memory of ``x (N, C, *)``, channels last."""
+    return channels_last(x).reshape(-1)
+
+
+def _one_sample(x: Array) -> tuple[int, int, int]:
+    """The shape of ``x (N, C, *)`` as one sample of pixels: ``(1, N*..., C)``."""
+    return 1, x.size // max(x.shape[1], 1), x.shape[1]
+
+
+def _new(x: Array) -> tuple[Array, Array]:
+    """An array like ``x (N, C, *)``, and its memory, channels last."""
+    y = empty((len(x), *x.shape[2:], x.shape[1]), x.dtype)
+    return channels_first(y), y.reshape(-1)
+
+
+@lru_cache
+def _nothing(dtype: np.dtype[Any]) -> Array:
+    return np.empty(0, dtype)
+
+
+def _given(vector: Array | None, x: Array) -> Array:
+    """A vector as compiled code takes it: of length 0 if there is none."""
+    return _nothing(x.dtype) if vector is None else vector
 
 
 def weight_times_rstd(weight: Array | None, var: Array, eps: float) -> Array:
     """``weight*rstd`` in float64."""
-    return or_default(weight, 1) / np.sqrt(var.astype(np.float64) + eps)
+    std = var.astype(np.float64)
+    std += eps
+    np.sqrt(std, std)
+    return np.divide(1.0 if weight is None else weight, std, std)
+
+
+@serial
+def _rstd(var, c, eps):  # type: ignore[no-untyped-def]
+    return 1 / np.sqrt(np.float64(var[c]) + eps)
+
+
+@serial
+def _scale(weight, var, c, eps):  # type: ignore[no-untyped-def]
+    """``weight*rstd``, as :func:`weight_times_rstd` has it."""
+    return np.float64(weight[c]) / np.sqrt(np.float64(var[c]) + eps) if len(weight) else _rstd(var, c, eps)
+
+
+@serial
+def _repeat(vector, channels, width):  # type: ignore[no-untyped-def]
+    """What ``vector`` has for its first pixel, for all that are folded into a row (``columns.py``)."""
+    for j in range(channels, width):
+        vector[j] = vector[j - channels]
+
+
+@in_sequence
+def _statistics(threads, mean, var, sums, shifts, x, channels, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    half = len(sums) // 2
+    means, squares, pixels = sums[:half], sums[half:], rows * width // channels
+    run_on_team(square_tasks, threads, (means, squares, shifts, x, samples, rows, width, chunk))
+    centre, square = np.zeros(channels), np.zeros(channels)
+    combine(centre, square, means, squares, 0, rows, width, chunk, channels)
+    for c in range(channels):
+        mean[c], var[c] = centre[c], square[c] / pixels
 
 
 @numba_kernel("batch_norm.statistics")
 def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
     """Return the mean (C,) and the biased variance (C,) of this batch."""
-    mean, var = moments(_one_sample(x))
-    return mean[0].astype(x.dtype), var[0].astype(x.dtype)
+    channels = x.shape[1]
+    mean, var = np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
+    if x.size:
+        cut = plan(_one_sample(x))
+        sums = partial_sums(cut, channels, 2).reshape(-1)
+        _statistics(mean, var, sums, empty((len(sums) // 2,), x.dtype), _rows(x), channels, *cut)
+    return mean, var
+
+
+@in_sequence
+def _normalize(  # type: ignore[no-untyped-def]
+    threads, y, x, mean, var, weight, bias, eps, residual, add, low, high, channels, samples, rows, width, chunk
+):
+    centre, scale, shift = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width, x.dtype)
+    for c in range(channels):
+        centre[c], scale[c] = mean[c], _scale(weight, var, c, eps)
+        if len(bias):
+            shift[c] = bias[c]
+    for vector in (centre, scale, shift):
+        _repeat(vector, channels, width)
+    end = residual, add, x.dtype.type(low), x.dtype.type(high)
+    run_on_team(affine_tasks, threads, (y, x, centre, scale, shift, *end, samples, rows, width, chunk))
 
 
 @numba_kernel("batch_norm.normalize")
@@ -56,10 +130,56 @@ def batch_norm_normalize(
     epilogue: Epilogue = NONE,
 ) -> Array:
     """Normalise by given statistics; add a residual and clamp."""
-    scale = weight_times_rstd(weight, var, eps)
-    residual = None if epilogue.residual is None else _one_sample(epilogue.residual)
-    steps = residual, epilogue.low, epilogue.high
-    return in_shape_of(x, affine(_one_sample(x), mean, scale, or_default(bias, 0), *steps))
+    y, out = _new(x)
+    if x.size:
+        memory, add = _rows(x), epilogue.residual is not None
+        end = (
+            memory if epilogue.residual is None else _rows(epilogue.residual),
+            add,
+            float(epilogue.low),
+            float(epilogue.high),
+        )
+        numbers = mean, var, _given(weight, x), _given(bias, x), float(eps)
+        _normalize(out, memory, *numbers, *end, x.shape[1], *plan(_one_sample(x)))
+    return y
+
+
+@in_sequence
+def _grad(  # type: ignore[no-untyped-def]
+    threads, out, masked, keep, g, x, mean, var, weight, bias, eps, fixed, again, y, low, high, sums, grad_weight,
+    grad_bias, channels, samples, rows, width, chunk,
+):  # fmt: skip
+    kind, count, half = x.dtype, width // channels * ((rows + chunk - 1) // chunk), len(sums) // 2
+    centre, scale, shift = np.empty(width, kind), np.empty(width, kind), np.zeros(width, kind)
+    slope, offset = np.empty(width, kind), np.empty(width, kind)
+    for c in range(channels):
+        centre[c], scale[c] = mean[c], _scale(weight, var, c, eps)
+        if len(bias):
+            shift[c] = bias[c]
+    for vector in (centre, scale, shift):
+        _repeat(vector, channels, width)
+    total, dot, lowest, highest = sums[:half], sums[half:], kind.type(low), kind.type(high)
+    where = scale, shift, again, y, lowest, highest
+    run_on_team(dot_tasks, threads, (total, dot, masked, keep, g, x, centre, *where, samples, rows, width, chunk))
+    for i in range(1, count):
+        for c in range(channels):
+            total[c] += total[i * channels + c]
+            dot[c] += dot[i * channels + c]
+    pixels = rows * width // channels
+    for c in range(channels):
+        rstd, factor = _rstd(var, c, eps), _scale(weight, var, c, eps)
+        gradient = dot[c] * rstd
+        slope[c], offset[c] = -factor * rstd * gradient / pixels, -factor * total[c] / pixels
+        grad_weight[c], grad_bias[c] = gradient, total[c]
+    for vector in (slope, offset):
+        _repeat(vector, channels, width)
+    if keep:  # the second pass need not mask again
+        g, y, again, lowest, highest = masked, masked, False, kind.type(np.nan), kind.type(np.nan)
+    if fixed:
+        run_on_team(scale_tasks, threads, (out, g, scale, y, lowest, highest, samples, rows, width, chunk))
+    else:
+        numbers = centre, scale, slope, offset, scale, shift, again, y, lowest, highest
+        run_on_team(blend_tasks, threads, (out, g, x, *numbers, samples, rows, width, chunk))
 
 
 @numba_kernel("batch_norm.grad")
@@ -84,24 +204,19 @@ def batch_norm_grad(
     read, and need not be given, if it is ``plain``, nothing but x, normalised and clamped: to compute that again is
     cheaper.
     """
-    g, rows = _one_sample(grad_y), _one_sample(x)
-    m = max(rows.shape[1], 1)
-    rstd, scale = weight_times_rstd(None, var, eps), weight_times_rstd(weight, var, eps)
-    where = EVERYTHING
     if y is None and plain and fixed:
         y = batch_norm_normalize(x, mean, var, weight, bias, eps, Epilogue(None, None, low, high))
-    if plain and not fixed:
-        where = Mask(low, high, None, scale, or_default(bias, 0))
-    elif y is not None:
-        where = Mask(low, high, _one_sample(y))
-    masked = empty_like(g) if residual else None
-    (grad_bias,), (centred,) = dots(g, rows, mean, where, masked)
-    grad_weight = centred * rstd
-    if masked is not None:  # the second pass need not mask again
-        g, where = masked, EVERYTHING
-    if fixed:
-        grad_rows = scaled(g, scale, where)
-    else:
-        grad_rows = blend(g, rows, mean, scale, -scale * rstd * grad_weight / m, -scale * grad_bias / m, where)
-    grad_residual = None if masked is None else in_shape_of(x, masked)
-    return in_shape_of(x, grad_rows), grad_weight.astype(x.dtype), grad_bias.astype(x.dtype), grad_residual
+    grad_x, out = _new(x)
+    grad_residual, masked = _new(x) if residual else (None, out)
+    grad_weight, grad_bias = np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    if not x.size:
+        return grad_x, grad_weight, grad_bias, grad_residual
+    g, memory, again = _rows(grad_y), _rows(x), plain and not fixed
+    cut_off = again or y is not None
+    bounds = (reached(low), reached(high)) if cut_off else (nan, nan)
+    where = fixed, again, g if y is None or again else _rows(y), *bounds
+    cut = plan(_one_sample(x))
+    sums = partial_sums(cut, x.shape[1], 2).reshape(-1)
+    numbers = mean, var, _given(weight, x), _given(bias, x), float(eps)
+    _grad(out, masked, residual, g, memory, *numbers, *where, sums, grad_weight, grad_bias, x.shape[1], *cut)
+    return grad_x, grad_weight, grad_bias, grad_residual

@@ -217,14 +217,20 @@ def _following(row, height, words, plan):  # type: ignore[no-untyped-def]
     for i in range(TABLE, TABLE + 2 * words[PARTS], 2):
         count += (height * words[i + 1] * size + each - 1) // each
     lines = np.empty((count, 2), np.int64)
-    lines[:, 1] = LINE
     count = 0
     for i in range(TABLE, TABLE + 2 * words[PARTS], 2):
         step = words[i + 1] * size
         for start in range(words[i] + row * step, words[i] + (row + height) * step, each):
-            lines[count, 0] = start
+            lines[count, 0], lines[count, 1] = start, LINE
             count += 1
     return lines
+
+
+@serial
+def _move_on(lines, deep):  # type: ignore[no-untyped-def]
+    """The lines for ``k + deep``. (Written as an operation on arrays it takes Numba 2 s to compile.)"""
+    for i in range(len(lines)):
+        lines[i, 0] += lines[i, 1] * deep
 
 
 @serial
@@ -287,7 +293,7 @@ def task(t, number, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no
         column = first_panel * columns
         at_b = b.ctypes.data + (starts[batch, 2] + column) * size
         soon = _lines(rows, height, at_b, column, min(n, last_panel * columns) - column, words, plan)
-        soon[:, 0] += soon[:, 1] * begin
+        _move_on(soon, begin)
     elif mode == NORMALIZED and plan[FETCHING]:
         soon = _following(row + height, min(block, m - row - height), words, plan)
     elif plan[DISTANCE]:
@@ -309,7 +315,7 @@ def task(t, number, c, a, b, scratch, vectors, starts, plan):  # type: ignore[no
         if not plan[PACKED]:
             offsets(b_depth, first, deep, a_sizes[3:], plan[B_STRIDES : B_STRIDES + 3], 0, size)
         if mode == BY_COLUMNS:  # what the next block reads, if there is one
-            soon[:, 0] += soon[:, 1] * deep
+            _move_on(soon, deep)
             if first + deep == end:
                 soon = soon[:0]
         epilogue = words.ctypes.data if first + deep == end and vectors[0] != 0 else 0

@@ -14,7 +14,7 @@ million pixels is as accurate as one over ten, and the conversion takes no longe
 from __future__ import annotations
 
 from functools import lru_cache
-from math import gcd, inf, isfinite, nan
+from math import gcd, isfinite, nan
 from typing import NamedTuple
 
 import numpy as np
@@ -65,7 +65,7 @@ def vectors(like: Array, cut: Plan, *numbers: Array | float) -> list[Array]:
     channels = like.shape[2]
     out = np.empty((len(numbers), cut.samples, cut.width // channels, channels), like.dtype)
     for vector, value in zip(out, numbers, strict=True):
-        vector[...] = value[:, None] if np.ndim(value) == 2 else value  # type: ignore[index]
+        vector[...] = value[:, None] if isinstance(value, np.ndarray) and value.ndim == 2 else value
     return list(out.reshape(len(numbers), -1))
 
 
@@ -94,7 +94,7 @@ def _sums(thread, totals, x, samples, rows, width, chunk):  # type: ignore[no-un
         sum_rows(totals, t * width, x, q, count, width)
 
 
-def _totals(cut: Plan, channels: int, *what: int) -> Array:
+def partial_sums(cut: Plan, channels: int, *what: int) -> Array:
     """Sums per chunk and channel, not yet cleared."""
     return empty((*what, cut.samples, cut.chunks * cut.width // max(channels, 1), channels), np.float64)
 
@@ -105,7 +105,7 @@ def sums(x: Array) -> Array:
     if not x.size:
         return np.zeros((samples, channels))
     cut = plan(x.shape)
-    totals = _totals(cut, channels)
+    totals = partial_sums(cut, channels)
     _sums(totals.reshape(-1), x.reshape(-1), *cut)
     return totals.sum(axis=1)
 
@@ -146,7 +146,7 @@ def _unshift(mean, square, k, shift, rows, c):  # type: ignore[no-untyped-def]
 
 
 @serial
-def _combine(mean, square, means, squares, sample, rows, width, chunk, c):  # type: ignore[no-untyped-def]
+def combine(mean, square, means, squares, sample, rows, width, chunk, c):  # type: ignore[no-untyped-def]
     """Moments of a sample from those of its chunks, in order (Chan, Golub & LeVeque, 1983)."""
     chunks, fold = (rows + chunk - 1) // chunk, width // c
     m, start = sample * c, sample * chunks * width
@@ -164,7 +164,7 @@ def _combine(mean, square, means, squares, sample, rows, width, chunk, c):  # ty
 
 
 @serial
-def _all_squares(thread, means, squares, shifts, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+def square_tasks(thread, means, squares, shifts, x, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         _, q, count = part(t, rows, width, chunk)
         k = t * width
@@ -177,9 +177,9 @@ def _all_squares(thread, means, squares, shifts, x, samples, rows, width, chunk)
 
 @in_sequence
 def _moments(threads, mean, square, means, squares, shifts, x, c, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
-    run_on_team(_all_squares, threads, (means, squares, shifts, x, samples, rows, width, chunk))
+    run_on_team(square_tasks, threads, (means, squares, shifts, x, samples, rows, width, chunk))
     for sample in range(samples):
-        _combine(mean, square, means, squares, sample, rows, width, chunk, c)
+        combine(mean, square, means, squares, sample, rows, width, chunk, c)
 
 
 def moments(x: Array) -> tuple[Array, Array]:
@@ -193,35 +193,18 @@ def moments(x: Array) -> tuple[Array, Array]:
     mean, square = np.zeros((2, samples, channels))
     if x.size:
         cut = plan(x.shape)
-        means, squares = _totals(cut, channels, 2).reshape(2, -1)
+        means, squares = partial_sums(cut, channels, 2).reshape(2, -1)
         memories = means, squares, empty(means.shape, x.dtype), x.reshape(-1)
         _moments(mean.reshape(-1), square.reshape(-1), *memories, channels, *cut)
     return mean, square / max(pixels, 1)
 
 
-class Mask(NamedTuple):
-    """Which gradients count: those where the result ``y (S, P, C)`` of a clamp is not ``low`` or ``high``.
+def reached(bound: float) -> float:
+    """What a result that was clamped by ``bound`` is compared with: an infinite bound is none, and nothing reaches NaN.
 
-    Without ``y`` it is computed again, as ``(x - mean)*scale + shift`` with one number of each per channel. That is
-    cheaper than to read it, and the same to the last digit as what ``columnwise.py`` made of these numbers.
-    A bound that is infinite, which is none, becomes NaN, which nothing reaches: not even an infinite ``y``.
+    (Not even an infinite result.)
     """
-
-    low: float
-    high: float
-    y: Array | None = None
-    scale: Array | float = 0
-    shift: Array | float = 0
-
-    def numbers(self, g: Array) -> tuple[bool, Array, Array, Array]:
-        """What a compiled loop takes: whether to compute again, ``y`` or ``g`` in its place, and the bounds."""
-        number = g.dtype.type
-        low, high = (bound if isfinite(bound) else nan for bound in (self.low, self.high))
-        again, y = self.y is None and self is not EVERYTHING, g if self.y is None else self.y
-        return again, y.reshape(-1), number(low), number(high)
-
-
-EVERYTHING = Mask(-inf, inf)
+    return float(bound) if isfinite(bound) else nan
 
 
 @serial_no_alias
@@ -271,10 +254,15 @@ def _dot_rows_keeping(masked, total, dot, k, g, x, mean, y, low, high, v, q, row
         q += c
 
 
-@parallel
-def _dots(  # type: ignore[no-untyped-def]
+@serial
+def dot_tasks(  # type: ignore[no-untyped-def]
     thread, total, dot, masked, keep, g, x, mean, scale, shift, again, y, low, high, samples, rows, width, chunk
 ):
+    """Sums of ``h`` and of ``h*(x - mean)`` for each chunk: ``h`` is ``g``, and 0 where the result of a clamp was cut.
+
+    That is ``y``, or ``(x - mean)*scale + shift`` computed ``again``: cheaper than to read it, and the same to the last
+    digit as what ``columnwise.py`` made of these numbers. To ``keep`` ``h`` is to put it into ``masked``.
+    """
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         k, v = t * width, sample * width
@@ -288,21 +276,20 @@ def _dots(  # type: ignore[no-untyped-def]
             _dot_rows_reading(total, dot, k, g, x, mean, y, low, high, v, q, count, width)
 
 
-def dots(
-    g: Array, x: Array, mean: Array | float, where: Mask = EVERYTHING, masked: Array | None = None
-) -> tuple[Array, Array]:
-    """Sum ``h`` and ``h*(x - mean)`` over the pixels -> ``(S, C)`` float64 each.
+@in_sequence
+def _dots(threads, sums, g, x, mean, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    half, everywhere = len(sums) // 2, (mean, mean, False, g, g.dtype.type(np.nan), g.dtype.type(np.nan))
+    numbers = sums[:half], sums[half:], g, False, g, x, mean
+    run_on_team(dot_tasks, threads, (*numbers, *everywhere, samples, rows, width, chunk))
 
-    ``h`` is ``g`` where it counts, else 0; it is written to ``masked`` if that is given.
-    """
+
+def dots(g: Array, x: Array, mean: Array | float) -> tuple[Array, Array]:
+    """Sum ``g`` and ``g*(x - mean)`` over the pixels -> ``(S, C)`` float64 each."""
     samples, _, channels = x.shape
     if not x.size:
         return np.zeros((samples, channels)), np.zeros((samples, channels))
     cut = plan(x.shape)
-    totals = _totals(cut, channels, 2)
-    out, keep = (g, False) if masked is None else (masked, True)
-    memories = totals[0].reshape(-1), totals[1].reshape(-1), out.reshape(-1), keep
-    numbers = vectors(x, cut, mean, where.scale, where.shift)
-    _dots(*memories, g.reshape(-1), x.reshape(-1), *numbers, *where.numbers(g), *cut)
-    total, dot = totals.sum(axis=2)
+    sums = partial_sums(cut, channels, 2)
+    _dots(sums.reshape(-1), g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean), *cut)
+    total, dot = sums.sum(axis=2)
     return total, dot

@@ -6,15 +6,13 @@ in one pass, with all that is done to its result: what a pass over memory costs 
 
 from __future__ import annotations
 
-from math import inf
-
 import numpy as np
 
 from ..arrays import Array
 from ..memory import empty_like
-from .columns import EVERYTHING, Mask, part, plan, vectors
+from .columns import part, plan, vectors
 from .fetching import fetch_ahead
-from .jit import parallel, serial_no_alias, share, unsigned
+from .jit import in_sequence, run_on_team, serial, serial_no_alias, share, unsigned
 from .layout import channels_first
 
 
@@ -34,30 +32,26 @@ def affine_rows(y, x, mean, scale, shift, residual, add, low, high, v, q, rows, 
         q += c
 
 
-@parallel
-def _affine(thread, y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+@serial
+def affine_tasks(thread, y, x, mean, scale, shift, residual, add, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         affine_rows(y, x, mean, scale, shift, residual, add, low, high, sample * width, q, count, width)
 
 
-def affine(
-    x: Array,
-    mean: Array | float,
-    scale: Array,
-    shift: Array | float,
-    residual: Array | None = None,
-    low: float = -inf,
-    high: float = inf,
-) -> Array:
-    """``clamp((x - mean)*scale + shift + residual, low, high)`` with a mean, scale and shift per sample and channel."""
+@in_sequence
+def _affine(threads, y, x, mean, scale, shift, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    low, high = x.dtype.type(-np.inf), x.dtype.type(np.inf)
+    numbers = mean, scale, shift, x, False, low, high
+    run_on_team(affine_tasks, threads, (y, x, *numbers, samples, rows, width, chunk))
+
+
+def affine(x: Array, mean: Array | float, scale: Array, shift: Array | float) -> Array:
+    """``(x - mean)*scale + shift`` with a mean, scale and shift per sample and channel."""
     y = empty_like(x)
     if x.size:
-        cut, number = plan(x.shape), x.dtype.type
-        added = (x if residual is None else residual).reshape(-1), residual is not None
-        _affine(
-            y.reshape(-1), x.reshape(-1), *vectors(x, cut, mean, scale, shift), *added, number(low), number(high), *cut
-        )
+        cut = plan(x.shape)
+        _affine(y.reshape(-1), x.reshape(-1), *vectors(x, cut, mean, scale, shift), *cut)
     return y
 
 
@@ -90,8 +84,8 @@ def _blend_rows_reading(out, g, x, mean, a, b, d, y, low, high, v, q, rows, c): 
         q += c
 
 
-@parallel
-def _blend(  # type: ignore[no-untyped-def]
+@serial
+def blend_tasks(  # type: ignore[no-untyped-def]
     thread, out, g, x, mean, a, b, d, scale, shift, again, y, low, high, samples, rows, width, chunk
 ):
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
@@ -103,21 +97,24 @@ def _blend(  # type: ignore[no-untyped-def]
             _blend_rows_reading(out, g, x, mean, a, b, d, y, low, high, v, q, count, width)
 
 
-def blend(g: Array, x: Array, mean: Array, a: Array, b: Array, d: Array, where: Mask = EVERYTHING) -> Array:
-    """``a*h + b*(x - mean) + d`` with one number of each per sample and channel.
+@in_sequence
+def _blend(threads, out, g, x, mean, a, b, d, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+    where = a, d, False, g, g.dtype.type(np.nan), g.dtype.type(np.nan)
+    run_on_team(blend_tasks, threads, (out, g, x, mean, a, b, d, *where, samples, rows, width, chunk))
 
-    ``h`` is ``g`` where it counts, else 0.
-    """
+
+def blend(g: Array, x: Array, mean: Array, a: Array, b: Array, d: Array) -> Array:
+    """``a*g + b*(x - mean) + d`` with one number of each per sample and channel."""
     out = empty_like(x)
     if x.size:
         cut = plan(x.shape)
-        numbers = vectors(x, cut, mean, a, b, d, where.scale, where.shift)
-        _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *numbers, *where.numbers(g), *cut)
+        _blend(out.reshape(-1), g.reshape(-1), x.reshape(-1), *vectors(x, cut, mean, a, b, d), *cut)
     return out
 
 
 @serial_no_alias
 def _scale_rows(out, g, a, y, low, high, v, q, rows, c):  # type: ignore[no-untyped-def]
+    """``a*h`` with ``h`` 0 where ``y`` has reached a bound."""
     v, q, c, zero = unsigned(v), unsigned(q), unsigned(c), g.dtype.type(0)
     for _ in range(rows):
         for j in range(c):
@@ -126,21 +123,11 @@ def _scale_rows(out, g, a, y, low, high, v, q, rows, c):  # type: ignore[no-unty
         q += c
 
 
-@parallel
-def _scaled(thread, out, g, a, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
+@serial
+def scale_tasks(thread, out, g, a, y, low, high, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     for t in share(thread, samples * ((rows + chunk - 1) // chunk)):
         sample, q, count = part(t, rows, width, chunk)
         _scale_rows(out, g, a, y, low, high, sample * width, q, count, width)
-
-
-def scaled(g: Array, a: Array, where: Mask) -> Array:
-    """``a*h`` with one number per sample and channel."""
-    out = empty_like(g)
-    if g.size:
-        cut = plan(g.shape)
-        _, y, low, high = where.numbers(g)
-        _scaled(out.reshape(-1), g.reshape(-1), *vectors(g, cut, a), y, low, high, *cut)
-    return out
 
 
 def or_default(vector: Array | None, default: float) -> Array:

@@ -1,4 +1,4 @@
-"""How the kernels of this package are compiled and launched: all of Numba's options are here.
+"""How the kernels of this package are compiled and launched. (Numba's options are in ``part.py``.)
 
 Every kernel is written in three layers:
 
@@ -13,101 +13,41 @@ Compiling takes longer than most things a kernel does, so it is kept small:
 - compiled functions see flat C-contiguous arrays and numbers only, whatever the caller's shapes and
   strides: one compilation per element type, not one per layout;
 - the result is cached on disk (``cache.py``), next to the source or in the user's cache directory;
-- serial functions get no machine code of their own, and no wrapper through which Python could call them. LLVM
-  optimises and translates them once, as parts of the loop that is launched. (The kernels of a small convolutional
-  network take half the time so, and a third less again without Numba's ``prange``.)
+- serial functions get no machine code of their own: LLVM optimises and translates them once, as parts of the loop that
+  is launched (``part.py``). (The kernels of a small convolutional network take half the time so, and a third less
+  again without Numba's ``prange``.)
 
 ``NUMBA_DISABLE_JIT=1`` runs the same functions as plain Python, for debugging.
 """
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import threading
 import warnings
 from collections.abc import Callable
-from functools import cache, partial, wraps
+from functools import cache, wraps
 from typing import Any
 
 import numba
 import numpy as np
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
 from numpy.typing import NDArray
 
 from ..registry import kernel
 from ..threads import get_num_threads
 from .cache import KernelCache
+from .part import JIT, OPTIONS, part
 from .team import run_on_team as run_compiled_on_team
 from .team import share as share_compiled
 from .workers import MOST, hire, take_failure
-
-JIT = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 # Offsets into flat arrays are unsigned: Numba then omits the test for Python's negative indices
 # in the innermost loop, without which LLVM could not vectorise it. (Plain Python has no such cost.)
 unsigned = np.uintp if JIT else int
 
-OPTIONS: dict[str, Any] = {
-    "nogil": True,  # other Python threads may run meanwhile
-    "error_model": "numpy",  # division by zero gives inf, as in NumPy, and no test before each division
-    "fastmath": {"contract"},  # a*b + c may be one instruction, rounded once; nothing else is reordered
-}
-
-
-class _PartLibrary(JITCodeLibrary):
-    """LLVM code that is linked into that of others, where it is optimised and translated."""
-
-    def _optimize_final_module(self) -> None:
-        pass
-
-    def _finalize_final_module(self) -> None:  # else a caller might get this, unoptimised, machine code
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-
-class _Part(Compiler):
-    """Numba's compiler for a function that only compiled functions call: up to LLVM's language, not optimised."""
-
-    no_alias = False
-
-    def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
-        flags = flags.copy()
-        flags.no_compile, flags.noalias = True, self.no_alias
-        library = _PartLibrary(target.codegen(), type(self).__name__)
-        super().__init__(typing, target, library, args, result, flags, local)
-
-
-class _PartNoAlias(_Part):
-    """The same, told that the array arguments of this function do not overlap.
-
-    C calls this ``restrict``: LLVM may keep an output in registers while it reads the inputs.
-    """
-
-    no_alias = True
-
-
-def _part(function: Callable[..., Any], compiler: type[_Part] = _Part, **options: Any) -> Any:
-    """``numba.njit`` for a function that only compiled functions call."""
-    if not JIT:
-        return function
-    wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    options = {**OPTIONS, **wrappers, "pipeline_class": compiler, **options}
-    compiled = numba.njit(**options)(function)
-    translate = compiled._compiler.compile
-
-    def translate_part(args: Any, result: Any) -> Any:
-        found = translate(args, result)
-        key = partial(function)  # by which Numba finds what a call means; called from Python, it runs uncompiled
-        found.target_context.insert_user_function(key, found.fndesc, [found.library])
-        return found._replace(entry_point=key)
-
-    def add_overload(found: Any) -> None:
-        compiled.overloads[tuple(found.signature.args)] = found
-
-    compiled._compiler.compile, compiled.add_overload = translate_part, add_overload
-    return compiled
+FLOATS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 @cache
@@ -123,12 +63,15 @@ def _warn_of_no_cache() -> None:
 
 def serial(function: Callable[..., Any]) -> Any:
     """Compile a task, or a part of one."""
-    return _part(function)
+    return part(function)
 
 
 def serial_no_alias(function: Callable[..., Any]) -> Any:
-    """Compile an innermost loop whose array arguments never overlap."""
-    return _part(function, _PartNoAlias)
+    """Compile an innermost loop whose array arguments never overlap.
+
+    C calls this ``restrict``: LLVM may keep an output in registers while it reads the inputs.
+    """
+    return part(function, no_alias=True)
 
 
 def serial_reordered(function: Callable[..., Any]) -> Any:
@@ -136,7 +79,7 @@ def serial_reordered(function: Callable[..., Any]) -> Any:
 
     The order is fixed when the function is compiled: it does not depend on the data or the threads.
     """
-    return _part(function, fastmath={"contract", "reassoc"})
+    return part(function, fastmath={"contract", "reassoc"})
 
 
 def _run_in_python(function: Callable[..., Any], size: int, arguments: tuple[Any, ...]) -> None:
@@ -161,10 +104,11 @@ class _Alias:
         self.__array_interface__ = {**x.__array_interface__, "data": (x.ctypes.data, False)}
 
 
-def _writable(argument: Any) -> Any:
-    if isinstance(argument, np.ndarray) and not argument.flags.writeable:
-        return np.asarray(_Alias(argument))
-    return argument
+def _writable(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same with read-only arrays as an :class:`_Alias` shows them."""
+    return tuple(
+        [np.asarray(_Alias(x)) if isinstance(x, np.ndarray) and not x.flags.writeable else x for x in arguments]
+    )
 
 
 _one_at_a_time = threading.RLock()
@@ -208,6 +152,21 @@ def in_sequence(function: Callable[..., Any]) -> Callable[..., None]:
     return _launcher(function, one_by_one)
 
 
+def _undisturbed(translate: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiler that Python's search for reference cycles does not interrupt: it would take a tenth of the time."""
+
+    def translate_undisturbed(*arguments: Any) -> Any:
+        searching = gc.isenabled()
+        gc.disable()
+        try:
+            return translate(*arguments)
+        finally:
+            if searching:
+                gc.enable()
+
+    return translate_undisturbed
+
+
 def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callable[..., None]:
     """What launches ``entry(threads, arguments)``, kept on disk under the name of ``function``.
 
@@ -217,6 +176,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     compiled = entry
     if JIT:
         compiled = numba.njit(**{**OPTIONS, "no_cfunc_wrapper": True})(entry)
+        compiled._compiler.compile = _undisturbed(compiled._compiler.compile)
         try:
             compiled._cache = KernelCache(function)  # njit(cache=True) would set Numba's own here
         except RuntimeError as error:  # "cannot cache function ...: no locator available"
@@ -228,11 +188,11 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
     def launch(*arguments: Any) -> None:
         threads = min(get_num_threads(), MOST) if JIT else 1
         if threads == 1:
-            compiled(1, tuple(map(_writable, arguments)))
+            compiled(1, _writable(arguments))
         else:
             with _one_at_a_time:
                 hire(threads - 1)
-                compiled(threads, tuple(map(_writable, arguments)))
+                compiled(threads, _writable(arguments))
         if take_failure():
             raise MemoryError(f"{function.__qualname__}: there was no memory for what a thread needs for its work")
 
@@ -242,7 +202,7 @@ def _launcher(function: Callable[..., Any], entry: Callable[..., Any]) -> Callab
 
 def _declines(first: Any, second: Any = None, *_: Any) -> str | None:
     """These kernels are compiled for float32 and float64 in the machine's byte order, the same for all arrays."""
-    if first.dtype not in (np.float32, np.float64):
+    if first.dtype not in FLOATS:
         return f"it is compiled for float32 and float64, and the array is {first.dtype}"
     if type(second) is np.ndarray and second.dtype != first.dtype and second.dtype.kind == "f":
         return f"it is compiled for arrays of one type, and they are {first.dtype} and {second.dtype}"

@@ -25,7 +25,7 @@ from ..memory import empty
 from ..registry import kernel
 from .addresses import elements
 from .batch_norm import batch_norm_normalize, weight_times_rstd
-from .columns import Mask, clear
+from .columns import clear, reached
 from .columnwise import affine_rows, or_default
 from .fetching import fetch, fetch_ahead
 from .jit import numba_kernel, parallel, serial, serial_no_alias, share, unsigned
@@ -56,7 +56,7 @@ def _cut(rows: int, width: int) -> _Cut:
     return _Cut(rows, width, max(block, min(CHUNK // width, -(-rows // 16))), block)
 
 
-def _tables(arrays: Sequence[Array]) -> tuple[Array, Array]:
+def tables(arrays: Sequence[Array]) -> tuple[Array, Array]:
     """Identities of ``arrays (N, *, C)`` and their channels, as compiled loops take them."""
     return np.array([id(x) for x in arrays], np.int64), np.array([x.shape[-1] for x in arrays], np.int64)
 
@@ -74,7 +74,7 @@ def _copy_part(joined, v, width, x, run, rows, ahead):  # type: ignore[no-untype
 
 
 @serial
-def _join_block(joined, identities, runs, first, count, width, block):  # type: ignore[no-untyped-def]
+def join_block(joined, identities, runs, first, count, width, block):  # type: ignore[no-untyped-def]
     """``count`` pixels of all parts, from number ``first`` on."""
     v = 0
     for k in range(len(runs)):
@@ -90,7 +90,7 @@ def _affine(thread, y, identities, runs, mean, scale, shift, low, high, rows, wi
         end = min((t + 1) * chunk, rows)
         for first in range(t * chunk, end, block):
             count = min(block, end - first)
-            _join_block(joined, identities, runs, first, count, width, block)
+            join_block(joined, identities, runs, first, count, width, block)
             out = y[first * width : (first + count) * width]
             affine_rows(out, joined, mean, scale, shift, joined, False, low, high, 0, 0, count, width)
 
@@ -112,19 +112,22 @@ def batch_norm_normalize_joined(
     y = empty((len(first), *first.shape[2:], width), first.dtype)
     if y.size:
         arrays, number = [channels_last(x) for x in parts], first.dtype.type
-        numbers = _vectors(first.dtype, mean, weight_times_rstd(weight, var, eps), or_default(bias, 0))
+        numbers = per_channel(first.dtype, mean, weight_times_rstd(weight, var, eps), or_default(bias, 0))
         bounds = number(epilogue.low), number(epilogue.high)
-        _affine(y.reshape(-1), *_tables(arrays), *numbers, *bounds, *_cut(y.size // width, width))
+        _affine(y.reshape(-1), *tables(arrays), *numbers, *bounds, *_cut(y.size // width, width))
     return channels_first(y)
 
 
-def _vectors(kind: np.dtype, *rows: Array | float) -> list[Array]:  # type: ignore[type-arg]
-    """Numbers per channel."""
-    return list(np.stack(np.broadcast_arrays(*rows)).astype(kind))
+def per_channel(kind: np.dtype, *rows: Array | float) -> list[Array]:  # type: ignore[type-arg]
+    """Numbers per channel; the first ones are an array."""
+    out = np.empty((len(rows), len(rows[0])), kind)  # type: ignore[arg-type]
+    for vector, row in zip(out, rows, strict=True):
+        vector[...] = row
+    return list(out)
 
 
 @serial_no_alias
-def _direct_rows(out, step, add, total, dot, k, g, x, mean, scale, shift, low, high, rows, c):  # type: ignore[no-untyped-def]
+def direct_rows(out, step, add, total, dot, k, g, x, mean, scale, shift, low, high, rows, c):  # type: ignore[no-untyped-def]
     """``scale*h``, added to ``out`` or put there; sums of ``h`` and ``h*(x - mean)``. ``h`` is 0 where y was cut."""
     q, p, k, c, step, zero = unsigned(0), unsigned(0), unsigned(k), unsigned(c), unsigned(step), g.dtype.type(0)
     for _ in range(rows):
@@ -156,8 +159,8 @@ def _direct(  # type: ignore[no-untyped-def]
         clear(dot, k, width)
         for first in range(t * chunk, end, block):
             count = min(block, end - first)
-            _join_block(joined, identities, runs, first, count, width, block)
-            _direct_rows(
+            join_block(joined, identities, runs, first, count, width, block)
+            direct_rows(
                 *(out[first * step :], step, add, total, dot, k, g[first * width :], joined),
                 *(mean, scale, shift, low, high, count, width),
             )
@@ -192,13 +195,18 @@ def batch_norm_grad_joined(
         return direct, *others
     arrays, g, pixels = [channels_last(x) for x in parts], channels_last(grad_y).reshape(-1), grad_y.size // width
     rstd, scale = weight_times_rstd(None, var, eps), weight_times_rstd(weight, var, eps)
-    cut, vectors = _cut(pixels, width), _vectors(kind, mean, scale, or_default(bias, 0))
-    sums, bounds = empty((2, cut.chunks * width), np.float64), Mask(low, high).numbers(g)[2:]
-    _direct(*place, out is not None, *sums, g, *_tables(arrays), *vectors, *bounds, *cut)
-    grad_bias, centred = sums.reshape(2, cut.chunks, width).sum(axis=1)
+    cut, vectors = _cut(pixels, width), per_channel(kind, mean, scale, or_default(bias, 0))
+    sums, bounds = empty((2, cut.chunks * width), np.float64), (kind.type(reached(low)), kind.type(reached(high)))
+    _direct(*place, out is not None, *sums, g, *tables(arrays), *vectors, *bounds, *cut)
+    return direct, *from_sums(sums, rstd, scale, pixels, kind)
+
+
+def from_sums(sums: Array, rstd: Array, scale: Array, pixels: int, kind: np.dtype) -> tuple[Array, ...]:  # type: ignore[type-arg]
+    """``slope``, ``offset``, ``grad_weight`` and ``grad_bias`` from sums per chunk and channel."""
+    grad_bias, centred = sums.reshape(2, -1, len(scale)).sum(axis=1)
     grad_weight = centred * rstd
     numbers = -scale * rstd * grad_weight / pixels, -scale * grad_bias / pixels, grad_weight, grad_bias
-    return direct, *(vector.astype(kind) for vector in numbers)
+    return tuple([vector.astype(kind) for vector in numbers])
 
 
 @serial_no_alias
@@ -232,6 +240,6 @@ def batch_norm_add_line(total: Array, x: Array, mean: Array, slope: Array, offse
         total += batch_norm_add_line(line, x, mean, slope, offset)
     else:
         width = x.shape[1]
-        vectors = _vectors(x.dtype, mean, slope, offset)
+        vectors = per_channel(x.dtype, mean, slope, offset)
         _add(*place, channels_last(x).reshape(-1), *vectors, *_cut(x.size // width, width))
     return total

@@ -18,7 +18,7 @@ from ..memory import empty
 from ..registry import kernel
 from .addresses import elements
 from .elementwise import memory_order
-from .jit import parallel, serial_no_alias, share, unsigned
+from .jit import FLOATS, parallel, serial_no_alias, share, unsigned
 
 TASK = 8192  # elements of the result in one task, about
 
@@ -49,7 +49,7 @@ def _join(thread, y, identities, runs, rows, row, some):  # type: ignore[no-unty
 def declines(arrays: Sequence[Array], *_: object) -> str | None:
     """Why these arrays cannot be joined by a compiled loop."""
     kind = arrays[0].dtype
-    if kind in (np.float32, np.float64) and all(x.dtype == kind for x in arrays):
+    if kind in FLOATS and all(x.dtype == kind for x in arrays):
         return None
     return f"it is compiled for arrays that are all float32 or all float64, and the first is {kind}"
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, address
 from ..errors import ShapeError
 from ..geometry import Window2d
 from ..memory import empty, memory_order
@@ -34,9 +34,16 @@ def flat(x: Array) -> tuple[Array, tuple[int, ...]]:
     return ordered.reshape(-1), tuple(stride // x.itemsize for stride in x.strides)
 
 
+def _pixels_last(x: Array) -> Array:
+    """``x (N, C, *)`` seen as ``(N, *, C)``."""
+    if x.ndim == 4:
+        return x.transpose(0, 2, 3, 1)  # ten times as fast, where it is called most
+    return np.moveaxis(x, 1, -1)
+
+
 def channels_last(x: Array) -> Array:
     """``x (N, C, *)`` as a C-contiguous array ``(N, *, C)``; no copy if its memory is that already."""
-    x = x.transpose(0, 2, 3, 1) if x.ndim == 4 else np.moveaxis(x, 1, -1)  # ten times as fast where it is called most
+    x = _pixels_last(x)
     if x.flags.c_contiguous:
         return x
     return contiguous(x) if x.ndim == 4 else np.ascontiguousarray(x)
@@ -47,6 +54,9 @@ def pixel_rows(x: Array) -> tuple[Array, int] | None:
 
     That is C, or more if x is some channels of a larger array. None if its memory is not channels-last.
     """
+    ordered = _pixels_last(x)
+    if ordered.flags.c_contiguous:
+        return ordered.reshape(-1), x.shape[1]
     step, count = 0, 1
     for axis in (*range(x.ndim - 1, 1, -1), 0):
         if x.shape[axis] > 1:
@@ -168,9 +178,8 @@ class _Span:
 
     def __init__(self, x: Array, size: int) -> None:
         self.x = x  # keeps the memory alive
-        place = x.__array_interface__["data"]
         self.__array_interface__: dict[str, Any] = {
-            "data": place, "shape": (size,), "typestr": x.dtype.str, "version": 3
+            "data": (address(x), not x.flags.writeable), "shape": (size,), "typestr": x.dtype.str, "version": 3
         }  # fmt: skip
 
 

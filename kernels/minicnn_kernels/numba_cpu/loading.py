@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, address
 from ..prologue import Prologue
 from .batch_norm import weight_times_rstd
-from .columnwise import or_default
 from .layout import channels_last
 
 A, B = "a", "b"
@@ -42,12 +41,13 @@ class Loading(NamedTuple):
         arrays, kind = [channels_last(x) for x in parts], parts[0].dtype
         numbers = np.empty((3, len(prologue.mean)), kind)
         scale = weight_times_rstd(prologue.weight, prologue.var, prologue.eps)
-        numbers[0], numbers[1], numbers[2] = prologue.mean, scale, or_default(prologue.bias, 0)
+        numbers[0], numbers[1], numbers[2] = prologue.mean, scale, 0 if prologue.bias is None else prologue.bias
         words = np.empty(6 + 2 * len(parts), np.int64)
         words[0] = len(parts)
-        words[1:4] = numbers.ctypes.data + np.arange(3) * numbers.strides[0]
+        first, step = address(numbers), numbers.strides[0]
+        words[1], words[2], words[3] = first, first + step, first + 2 * step
         bounds = words.view(kind)
         bounds[4 * 8 // kind.itemsize], bounds[5 * 8 // kind.itemsize] = prologue.low, prologue.high
-        words[6::2] = [x.ctypes.data for x in arrays]
+        words[6::2] = [address(x) for x in arrays]
         words[7::2] = [x.shape[-1] for x in arrays]
         return cls(factor, words, [numbers, *arrays])

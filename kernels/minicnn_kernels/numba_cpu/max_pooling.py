@@ -61,8 +61,10 @@ def _max_row(y, winner, x, taps, n, i, h, w, c, rows, columns, kernel_w, largest
 
 @parallel
 def _max_pool(thread, y, winner, x, n, h, w, c, rows, columns, kernel_w, largest):  # type: ignore[no-untyped-def]
-    outputs = rows.shape[0]
-    taps = np.empty((rows[:, 1].max() * kernel_w, 2), np.int64)  # here, for an allocation takes as long as some pixels
+    outputs, tallest = rows.shape[0], 0
+    for i in range(outputs):
+        tallest = max(tallest, rows[i, 1])
+    taps = np.empty((tallest * kernel_w, 2), np.int64)  # here, for an allocation takes as long as some pixels
     for t in share(thread, n * outputs):
         _max_row(y, winner, x, taps, t // outputs, t % outputs, h, w, c, rows, columns, kernel_w, largest)
 
@@ -151,8 +153,9 @@ def _gather_row(gx, g, winner, windows, ends, n, i, outputs, c, row_starts, row_
 
 @parallel
 def _gathers(thread, gx, g, winner, n, outputs, c, row_starts, row_pairs, starts, pairs, kernel_w, gather):  # type: ignore[no-untyped-def]
-    rows = len(row_starts) - 1
-    most = (row_starts[1:] - row_starts[:-1]).max()
+    rows, most = len(row_starts) - 1, 0
+    for i in range(rows):
+        most = max(most, row_starts[i + 1] - row_starts[i])
     windows, ends = np.empty((most * len(pairs), 2), np.int64), np.empty(len(starts), np.int64)
     for t in share(thread, n * rows):
         image, i = t // rows, t % rows

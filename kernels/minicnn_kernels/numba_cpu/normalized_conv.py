@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..arrays import Array
 from ..conv_algorithms import active_conv_algorithm
 from ..epilogue import NONE, Epilogue
@@ -32,8 +30,8 @@ from .loading import A, B, Loading
 from .product import product
 
 
-def _declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | None:
-    if window.kernel_size != (1, 1) or window.stride != (1, 1) or np.any(window.padding) or groups != 1:
+def declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | None:
+    if window.kernel_size != (1, 1) or window.stride != (1, 1) or window.padding != ((0, 0), (0, 0)) or groups != 1:
         return "it computes 1x1 convolutions with stride 1, without padding and of one group"
     if active_conv_algorithm() == "im2col":
         return "set_conv_algorithm asks for 'im2col', which reads an array"
@@ -43,13 +41,13 @@ def _declines(arrays: Sequence[Array], window: Window2d, groups: int) -> str | N
 def _declines_forward(
     parts: Sequence[Array], w: Array, bias: Array | None, window: Window2d, groups: int, *_: object
 ) -> str | None:
-    return _declines((*parts, w), window, groups)
+    return declines((*parts, w), window, groups)
 
 
 def _declines_grad_weight(
     grad_y: Array, parts: Sequence[Array], window: Window2d, groups: int, *_: object
 ) -> str | None:
-    return _declines((grad_y, *parts), window, groups)
+    return declines((grad_y, *parts), window, groups)
 
 
 @kernel("conv2d.forward_normalized", "numba", _declines_forward)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, address
 from ..epilogue import NONE, Epilogue
 from ..errors import DTypeError
 from ..memory import empty
@@ -57,7 +57,7 @@ def pack_panel(packed, b, t, panels, starts, plan):  # type: ignore[no-untyped-d
 
 
 @serial
-def _pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
+def pack_all(thread, packed, b, panels, starts, plan, tasks):  # type: ignore[no-untyped-def]
     for t in share(thread, tasks):
         pack_panel(packed, b, np.int64(t), panels, starts, plan)
 
@@ -94,7 +94,7 @@ def _product(threads, c, a, b, packed, target, scratch, vectors, starts, places,
     """Pack B into ``packed`` if that has room for it, multiply, and add the parts if ``target`` has any."""
     factors, count = b, len(starts) * panels
     if len(packed):
-        run_on_team(_pack_all, threads, (packed, b, panels, starts, plan, count))
+        run_on_team(pack_all, threads, (packed, b, panels, starts, plan, count))
         factors = packed
     m, n, split = plan[blocks.M], plan[blocks.N], plan[blocks.SPLIT]
     if len(target) == 0:
@@ -127,8 +127,8 @@ def epilogue_words(
     scale = neutral(1, columns, dtype) if scale is None else np.ascontiguousarray(scale, dtype)
     shift = neutral(0, columns, dtype) if bias is None else np.ascontiguousarray(bias, dtype)
     words = np.empty(blocks.EPILOGUE, np.int64)
-    words[0], words[1] = scale.ctypes.data, shift.ctypes.data
-    words[2] = 0 if residual is None else residual.ctypes.data - c.ctypes.data
+    words[0], words[1] = address(scale), address(shift)
+    words[2] = 0 if residual is None else address(residual) - address(c)
     bounds = words.view(dtype)
     bounds[24 // dtype.itemsize], bounds[32 // dtype.itemsize] = epilogue.low, epilogue.high
     return words, [scale, shift]

@@ -32,9 +32,10 @@ SIGN, MAGNITUDE, LEAST = np.int32(31), np.int32(2**31 - 1), np.int32(-(2**31))
 
 @serial
 def _top32(x, p, d):  # type: ignore[no-untyped-def]
-    bits, key = x.view(np.int32), LEAST
+    key = LEAST
     for j in range(unsigned(p), unsigned(p + d)):
-        key = max(key, np.int32(bits[j] ^ ((bits[j] >> SIGN) & MAGNITUDE)))
+        bits = np.float32(x[j]).view(np.int32)
+        key = max(key, np.int32(bits ^ ((bits >> SIGN) & MAGNITUDE)))
     return np.int32(key ^ ((key >> SIGN) & MAGNITUDE)).view(np.float32)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from numba import types
 from numba.extending import intrinsic
 
-from ..arrays import Array
+from ..arrays import Array, address
 from .fetching import LINE
 from .jit import JIT
 
@@ -22,7 +22,7 @@ STREAMED = 8_000_000
 
 def whole_lines(y: Array, *distances: int) -> bool:
     """Whether ``y`` begins with a line of the caches, and so does what is any of the distances (in elements) away."""
-    return y.ctypes.data % LINE == 0 and all(distance * y.itemsize % LINE == 0 for distance in distances)
+    return address(y) % LINE == 0 and all(distance * y.itemsize % LINE == 0 for distance in distances)
 
 
 @intrinsic

@@ -20,9 +20,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import RefType, iternext_impl, lower_builtin
-from numba.extending import intrinsic, models, register_jitable, register_model
+from numba.extending import intrinsic, models, register_model
 
 from .atomics import APART, add
+from .part import part
 from .workers import COUNTERS, FAILED, address_of_workers, lead
 
 _WORD = ir.IntType(64)
@@ -61,7 +62,7 @@ def share(typing_context, thread, tasks):  # type: ignore[no-untyped-def]
     return _TASKS(_THREAD, types.int64), generate
 
 
-@register_jitable
+@part
 def _take(thread, tasks, turn):  # type: ignore[no-untyped-def]
     """The next task, or -1 if there is none; and how many shares have no more."""
     number, size, counters = thread
@@ -80,9 +81,9 @@ def _take(thread, tasks, turn):  # type: ignore[no-untyped-def]
 @iternext_impl(RefType.UNTRACKED)
 def _next(context, builder, signature, values, result):  # type: ignore[no-untyped-def]
     iterator = cgutils.create_struct_proxy(_TASKS)(context, builder, value=values[0])
-    kind = types.UniTuple(types.int64, 2)(_THREAD, types.int64, types.int64)
     given = iterator.thread, iterator.tasks, builder.load(iterator.turn)
-    task, turn = cgutils.unpack_tuple(builder, context.compile_internal(builder, _take, kind, given))
+    _, taken = _take._numba_type_.call(context, builder, (_THREAD, types.int64, types.int64), given)
+    task, turn = cgutils.unpack_tuple(builder, taken)
     builder.store(turn, iterator.turn)
     found = builder.icmp_signed(">=", task, _WORD(0))
     result.set_valid(found)
@@ -90,12 +91,10 @@ def _next(context, builder, signature, values, result):  # type: ignore[no-untyp
         result.yield_(task)
 
 
-def _call(context: Any, builder: Any, function: Any, thread: Any, arguments: Any) -> None:
-    """``function(thread, *arguments)``; ``function`` is what Numba compiled it to. An error is written down."""
-    context.active_code_library.add_linking_library(function.library)
-    target = context.declare_function(builder.module, function.fndesc)
+def _call(context: Any, builder: Any, function: Any, known: Any, thread: Any, arguments: Any) -> None:
+    """``function(thread, *arguments)``, whose types are ``known``. An error is written down."""
     values = [context.make_tuple(builder, _THREAD, thread), *cgutils.unpack_tuple(builder, arguments)]
-    status, _ = context.call_conv.call_function(builder, target, types.none, function.fndesc.argtypes, values)
+    status, _ = function.call(context, builder, known, values)
     with builder.if_then(status.is_error, likely=False):
         failed = builder.add(address_of_workers(context, builder), _WORD(FAILED))
         builder.atomic_rmw("xchg", builder.inttoptr(failed, _WORD.as_pointer()), _WORD(1), "seq_cst")
@@ -104,7 +103,7 @@ def _call(context: Any, builder: Any, function: Any, thread: Any, arguments: Any
 @intrinsic
 def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-untyped-def]
     """``function((number, size, counters), *arguments)`` on up to ``size`` threads, each with another number."""
-    known = function.get_call_type(typing_context, (_THREAD, *arguments.types), {})
+    known = function.get_call_type(typing_context, (_THREAD, *arguments.types), {}).args
 
     def task(context: Any, module: Any, name: str, given: Any) -> Any:
         """``f(number, data)``; ``given`` is the type of what is at ``data``: size, counters and arguments."""
@@ -115,8 +114,7 @@ def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-u
         number, data = result.args
         given = builder.load(builder.inttoptr(data, given.as_pointer()))
         size, counters, arguments = cgutils.unpack_tuple(builder, given)
-        found = function.dispatcher.overloads[known.args]
-        _call(context, builder, found, [number, size, counters], arguments)
+        _call(context, builder, function, known, [number, size, counters], arguments)
         builder.ret_void()
         return result
 
@@ -133,8 +131,8 @@ def run_on_team(typing_context, function, size, arguments):  # type: ignore[no-u
             with one:
                 builder.call(f, [_WORD(0), data])
             with several:
-                kind = types.void(types.int64, types.int64, types.int64)
-                context.compile_internal(builder, lead, kind, [builder.ptrtoint(f, _WORD), data, size])
+                numbers = (types.int64,) * 3
+                lead._numba_type_.call(context, builder, numbers, [builder.ptrtoint(f, _WORD), data, size])
         return context.get_dummy_value()
 
     return types.void(function, types.int64, arguments), generate

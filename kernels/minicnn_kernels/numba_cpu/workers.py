@@ -30,11 +30,12 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
 
 from ..threads import available_threads
 from .atomics import APART, LOOKS, add, look, pause, put, swap
 from .cache import KernelCache
+from .part import part
 from .semaphore import FOREVER, Semaphore, address, invoke, semaphore
 
 PLACES = 0xFFFF  # the lower digits of the gate
@@ -87,7 +88,7 @@ def _let_others_run(typing_context, function):  # type: ignore[no-untyped-def]
     return types.void(types.int64), generate
 
 
-@register_jitable
+@part
 def wait(looks):  # type: ignore[no-untyped-def]
     """Between two looks at an integer, after so many."""
     pause()
@@ -95,7 +96,7 @@ def wait(looks):  # type: ignore[no-untyped-def]
         _let_others_run(look(workers() + LET_OTHERS_RUN))
 
 
-@register_jitable
+@part
 def lead(function, data, size):  # type: ignore[no-untyped-def]
     """``function(number, data)`` on up to ``size`` threads, this one among them."""
     at = workers()

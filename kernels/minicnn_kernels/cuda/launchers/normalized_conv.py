@@ -8,8 +8,8 @@ from ...arrays import Array
 from ...epilogue import NONE, Epilogue
 from ...geometry import Window2d
 from ...prologue import Prologue
-from .convolution import conv2d_forward, conv2d_grad_weight
-from .joined_norm import batch_norm_normalize_joined
+from .convolution import conv2d_forward, conv2d_grad_input, conv2d_grad_weight
+from .joined_norm import batch_norm_grad_joined, batch_norm_normalize_joined
 from .launch import launcher
 
 
@@ -34,3 +34,17 @@ def conv2d_grad_weight_normalized(
 ) -> Array:
     """The gradient of its weights."""
     return conv2d_grad_weight(grad_y, batch_norm_normalize_joined(*prologue.normalization(parts)), window, groups)
+
+
+@launcher("conv2d.grad_input_normalized", "conv2d.grad_input.tf32.4")
+def conv2d_grad_input_normalized(
+    grad_y: Array,
+    w: Array,
+    parts: Sequence[Array],
+    window: Window2d,
+    groups: int,
+    prologue: Prologue,
+    out: Array | None = None,
+) -> tuple[Array, Array, Array, Array, Array]:
+    """What the batch norm's gradient consists of, as of ``batch_norm.grad_joined``."""
+    return batch_norm_grad_joined(conv2d_grad_input(grad_y, w, window, groups), parts, *prologue, out)

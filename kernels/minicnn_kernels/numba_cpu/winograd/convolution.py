@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, address
 from ...epilogue import NONE, Epilogue
-from ...geometry import Window2d
+from ...geometry import Pads, Window2d
 from ...memory import empty
 from ...threads import available_threads
 from ..jit import parallel, serial, share
@@ -24,7 +24,7 @@ from ..layout import as_pixel_rows, channels_first, channels_last, flat
 from ..product import epilogue_words
 from ..vector.call import call
 from ..vector.winograd import PLANES
-from .cut import NUMBER, Cut, corner, cut_convolution, lines, record, transform_tile
+from .cut import NUMBER, corner, lines, record, recorded, transform_tile
 from .filters import all_filters, filters_of_panel
 
 
@@ -78,7 +78,9 @@ def winograd_block(t, scratch, w, at, cut):  # type: ignore[no-untyped-def]
     first_panel = t % groups * cut.panels_per_task
     last_panel = min(cut.panels, first_panel + cut.panels_per_task)
     places, rows, sums = np.empty(PLANES, np.int64), np.empty(cut.block, np.int64), np.empty(cut.block, np.int64)
-    depth = np.arange(cut.channels) * NUMBER
+    depth = np.empty(cut.channels, np.int64)
+    for c in range(cut.channels):
+        depth[c] = c * NUMBER
     v, m = scratch, scratch + PLANES * cut.v_plane
     if cut.own_filters:
         u = m + PLANES * cut.m_plane
@@ -121,18 +123,27 @@ def _convolve(thread, w, at, cut, tasks):  # type: ignore[no-untyped-def]
         winograd_block(t, scratch, w, at[0], cut[0])
 
 
-def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilogue: Epilogue) -> Array:
+def _run(
+    x: Array,
+    window: Window2d,
+    out_size: tuple[int, int],
+    pads: Pads,
+    w: Array,
+    exchange: bool,
+    bias: Array | None,
+    epilogue: Epilogue,
+) -> Array:
     """The convolution of ``x (N, C, H, W)`` by ``w (O, C, r, r)``, or by ``w (C, O, r, r)`` turned by 180 degrees."""
     memory_w, (so, sc, sh, sw) = flat(w)
-    y = empty((len(x), cut.out_height, cut.out_width, cut.out_channels), np.float32)
+    o = w.shape[1 if exchange else 0]
+    y = empty((len(x), *out_size, o), np.float32)
     if y.size == 0:
         return channels_first(y)
-    (memory, step), zeros = as_pixel_rows(x), np.zeros(cut.channels, np.float32)
-    cut = cut._replace(x_step=step * NUMBER)
+    (memory, step), zeros = as_pixel_rows(x), np.zeros(x.shape[1], np.float32)
+    cut, sizes = recorded(step, o, len(x), x.shape[1], o, window, x.shape[2:], out_size, pads)
     if epilogue.residual is not None:
         epilogue = epilogue._replace(residual=channels_last(epilogue.residual))
-    words, _alive = epilogue_words(y.dtype, cut.out_channels, bias, epilogue, y)
-    sizes = record(cut)
+    words, _alive = epilogue_words(y.dtype, o, bias, epilogue, y)
     tasks = -(-cut.tiles // cut.block) * -(-cut.panels // cut.panels_per_task)
     u_size = PLANES * cut.u_plane
     size = PLANES * (cut.v_plane + cut.m_plane) + (u_size * cut.panels_per_task if cut.own_filters else 0)
@@ -140,12 +151,12 @@ def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilo
     scratch = empty((available_threads() * size // NUMBER,), np.float32)  # the number in use may change meanwhile
     at = record(
         Memory(
-            x=memory.ctypes.data,
-            u=u.ctypes.data,
-            y=y.ctypes.data,
-            zeros=zeros.ctypes.data,
-            epilogue=words.ctypes.data if words[0] else 0,
-            scratch=scratch.ctypes.data,
+            x=address(memory),
+            u=address(u),
+            y=address(y),
+            zeros=address(zeros),
+            epilogue=address(words) if words[0] else 0,
+            scratch=address(scratch),
             scratch_size=size,
             w_out=sc if exchange else so,
             w_in=so if exchange else sc,
@@ -162,9 +173,7 @@ def _run(x: Array, cut: Cut, w: Array, exchange: bool, bias: Array | None, epilo
 
 def winograd_forward(x: Array, w: Array, bias: Array | None, window: Window2d, epilogue: Epilogue = NONE) -> Array:
     """``clamp(conv(x, w)*scale + bias + residual, low, high)`` in float32 (``epilogue.py`` explains the rest)."""
-    o, c = w.shape[:2]
-    cut = cut_convolution(len(x), c, o, window, window.input_size, window.output_size, window.padding)
-    return _run(x, cut, w, False, bias, epilogue)
+    return _run(x, window, window.output_size, window.padding, w, False, bias, epilogue)
 
 
 def winograd_grad_input(grad_y: Array, w: Array, window: Window2d, residual: Array | None = None) -> Array:
@@ -172,8 +181,8 @@ def winograd_grad_input(grad_y: Array, w: Array, window: Window2d, residual: Arr
 
     The padding is at most ``r - 1``.
     """
-    o, c, r, _ = w.shape
+    r = w.shape[2]
     (top, bottom), (left, right) = window.padding
     pads = (r - 1 - top, r - 1 - bottom), (r - 1 - left, r - 1 - right)
-    cut = cut_convolution(len(grad_y), o, c, window, window.output_size, window.input_size, pads)
-    return _run(grad_y, cut, w, True, None, NONE if residual is None else Epilogue(residual=residual))
+    epilogue = NONE if residual is None else Epilogue(residual=residual)
+    return _run(grad_y, window, window.input_size, pads, w, True, None, epilogue)

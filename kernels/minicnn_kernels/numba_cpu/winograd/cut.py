@@ -11,7 +11,7 @@ Transforming waits for memory, multiplying does not: so the products of one bloc
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def record(numbers: NamedTuple) -> Array:
 
     As a tuple each would be an argument, and a loop over tasks takes 5 s to compile with 30 of them.
     """
-    return np.array([tuple(numbers)], record_type(numbers._fields))
+    return np.ndarray((1,), record_type(numbers._fields), np.array(numbers, np.int64))
 
 
 @serial
@@ -230,3 +230,10 @@ def cut_convolution(
         x_step=channels * NUMBER,
         y_step=out_channels * NUMBER,
     )
+
+
+@lru_cache(4096)
+def recorded(x_step: int, y_step: int, *sizes: Any) -> tuple[Cut, Array]:
+    """:func:`cut_convolution` for arrays with so many elements from pixel to pixel; and the same as a record."""
+    cut = cut_convolution(*sizes)._replace(x_step=x_step * NUMBER, y_step=y_step * NUMBER)
+    return cut, record(cut)

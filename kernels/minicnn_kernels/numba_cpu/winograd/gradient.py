@@ -13,11 +13,12 @@ the result is the same for any number of threads.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, address
 from ...geometry import Window2d
 from ...memory import empty
 from ..jit import in_sequence, parallel, run_on_team, serial, share
@@ -25,19 +26,7 @@ from ..layout import as_pixel_rows
 from ..vector.call import call
 from ..vector.tile import tile
 from ..vector.winograd import PLANES, filter_transform, output_transform
-from .cut import (
-    NUMBER,
-    Cut,
-    apart,
-    corner,
-    cut_convolution,
-    equal,
-    lines,
-    pixels,
-    record,
-    register_rows,
-    transform_tile,
-)
+from .cut import NUMBER, Cut, apart, corner, equal, lines, pixels, record, recorded, register_rows, transform_tile
 from .filters import DEPTH
 
 CACHE = 2**21  # bytes of V and Q of one block
@@ -185,12 +174,15 @@ def _all_weights(thread, grad_w, at, cut, sizes, tasks):  # type: ignore[no-unty
         _weights(np.int64(t), grad_w, at[0], cut[0], sizes[0])
 
 
-def _sizes(cut: Cut) -> tuple[Cut, Sizes]:
-    """Cut the sum over the tiles; V has as many rows as a block has tiles."""
+@lru_cache(4096)
+def _cut(x_step: int, y_step: int, *sizes: Any) -> tuple[Cut, Sizes, Array, Array]:
+    """Cut the sum over the tiles; V has as many rows as a block has tiles. The same as records."""
+    cut, _ = recorded(x_step, y_step, *sizes)
     q_row, d_panel = cut.panels * cut.panel * NUMBER, cut.channels * cut.panel * NUMBER
     block = equal(cut.tiles, max(CHUNK, CACHE // (PLANES * (cut.v_row + q_row))))
     tall, q_panel = register_rows(cut.channels), block * cut.panel * NUMBER
-    return cut._replace(v_plane=apart(block * cut.v_row)), Sizes(
+    cut = cut._replace(v_plane=apart(block * cut.v_row))
+    parts = Sizes(
         block=block,
         tall=tall,
         parts=-(-cut.channels // 128),
@@ -203,6 +195,7 @@ def _sizes(cut: Cut) -> tuple[Cut, Sizes]:
         transform=filter_transform(cut.side, NUMBER),
         transform_back=output_transform(cut.kernel, NUMBER),
     )
+    return cut, parts, record(cut), record(parts)
 
 
 def winograd_grad_weight(grad_y: Array, x: Array, window: Window2d) -> Array:
@@ -212,18 +205,13 @@ def winograd_grad_weight(grad_y: Array, x: Array, window: Window2d) -> Array:
     if grad_y.size == 0 or c == 0:
         grad_w[...] = 0
         return grad_w
-    cut, sizes = _sizes(cut_convolution(len(x), c, o, window, window.input_size, window.output_size, window.padding))
-    (memory, x_step), (gradient, y_step), zeros = (
-        as_pixel_rows(x),
-        as_pixel_rows(grad_y),
-        np.zeros(max(c, o), np.float32),
-    )
-    cut = cut._replace(x_step=x_step * NUMBER, y_step=y_step * NUMBER)
+    (memory, x_step), (gradient, y_step) = as_pixel_rows(x), as_pixel_rows(grad_y)
+    zeros, shapes = np.zeros(max(c, o), np.float32), (window.input_size, window.output_size, window.padding)
+    cut, sizes, *records = _cut(x_step, y_step, len(x), c, o, window, *shapes)
     v = empty((PLANES * cut.v_plane // NUMBER,), np.float32)
     q = empty((PLANES * sizes.q_plane // NUMBER,), np.float32)
     d = empty((PLANES * sizes.d_plane // NUMBER,), np.float32)
-    at = Memory(*(array.ctypes.data for array in (memory, gradient, zeros, v, q, d)))
-    records = record(at), record(cut), record(sizes)
-    _sum_products(*records)
-    _all_weights(grad_w.reshape(-1), *records, cut.panels * -(-c // DEPTH))
+    at = record(Memory(*map(address, (memory, gradient, zeros, v, q, d))))
+    _sum_products(at, *records)
+    _all_weights(grad_w.reshape(-1), at, *records, cut.panels * -(-c // DEPTH))
     return grad_w
