@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 import torch
@@ -188,7 +188,7 @@ def test_classes_of_ones_own_may_be_made_as_they_like() -> None:
     """What a class asks of those who make its objects does not matter when the class itself is made."""
 
     class Registered:
-        names: list[str] = []
+        names: ClassVar[list[str]] = []
 
         def __init_subclass__(cls, name: str, **options: Any) -> None:
             super().__init_subclass__(**options)

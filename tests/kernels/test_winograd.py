@@ -218,9 +218,9 @@ for channels, filters, r in ((16, 32, 3), (5, 33, 3), (20, 16, 5)):
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
 def test_no_channels_give_the_bias() -> None:
-    x, w, window = np.empty((2, 0, 9, 9), np.float32), np.empty((3, 0, 3, 3), np.float32), conv_window((2, 3, 9, 9), (3, 3, 3, 3))
+    x, w = np.empty((2, 0, 9, 9), np.float32), np.empty((3, 0, 3, 3), np.float32)
+    window = conv_window((2, 3, 9, 9), (3, 3, 3, 3))
     bias = np.arange(3, dtype=np.float32)
     y = winograd.winograd_forward(x, w, bias, window)
     assert y.shape == (2, 3, 7, 7)
@@ -228,6 +228,7 @@ def test_no_channels_give_the_bias() -> None:
     assert not winograd.winograd_grad_input(np.empty((2, 0, 7, 7), np.float32), w.transpose(1, 0, 2, 3), window).any()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect")
 def test_nothing_is_read_behind_the_end_of_an_array() -> None:
     """Not even what would not be used: the next page may belong to nobody, and reading there ends the process."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "kernels")}
