@@ -42,7 +42,7 @@ from .tensor import Tensor
 _sequence = itertools.count()
 _OF_ONE_CALL = {
     *("needs_grad", "sequence", "edges", "outputs", "_saved", "layer", "made_at", "hooks", "retained"),
-    *("uses", "passed_over", "_passed_by", "_edges_one_by_one", "_plain", "_to_save", "so_far"),
+    *("uses", "passed_over", "_passed_by", "_edges_one_by_one", "_plain", "_to_save", "so_far", "hands_over"),
 }
 
 
@@ -121,7 +121,8 @@ class Function:
     _to_save: tuple[Any, ...]
     _saved: tuple[Any, ...] | None  # what ``_keep`` returns for each array, in one row: a thousand objects fewer
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         remember_names(cls, _OF_ONE_CALL)
 
     def forward(self, *arrays: Any) -> Any:

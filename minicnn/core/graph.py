@@ -115,7 +115,7 @@ class _Pass:
         user = None if edge is None else edge.node
         if user is None or not user.takes_waiting_gradient or user in self.pending or self.one_by_one:
             return False
-        if user.hooks or user.retained or any(other is not None and other.node is not None for other in others):
+        if user.hooks or user.retained or any(e and e.node and e.node.sequence > user.sequence for e in others):
             return False
         if self.wanted is not None and key(edge) in self.wanted:  # type: ignore[arg-type]
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,9 +20,10 @@ def remember_names(kind: type[Any], names: Iterable[str]) -> None:
     the first thirty instances had. (A dictionary more for each piece of memory and each node of a graph, which the
     garbage collector goes through; a network that has predicted before it is trained had them.)
     """
-    first = kind.__new__(kind)  # type: ignore[call-overload]
-    for name in names:
-        setattr(first, name, None)
+    with suppress(TypeError, AttributeError):  # a class that does not allow that goes without
+        first = object.__new__(kind)  # not as the class itself may have it: it may ask for arguments
+        for name in names:
+            object.__setattr__(first, name, None)
 
 
 class Size(tuple[int, ...]):

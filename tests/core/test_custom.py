@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 import torch
 
 import minicnn
 from minicnn.core.errors import AutogradError
+from minicnn.core.function import Function
+
+T = TypeVar("T")
 
 
 def exponential(library: Any) -> Any:
@@ -179,3 +182,40 @@ def test_gradients_of_all_leaves_are_for_backward() -> None:
     x = minicnn.ones(2, requires_grad=True)
     with pytest.raises(ValueError, match="only_inputs=False"):
         minicnn.autograd.grad((x * 3).sum(), x, only_inputs=False)
+
+
+def test_classes_of_ones_own_may_be_made_as_they_like() -> None:
+    """What a class asks of those who make its objects does not matter when the class itself is made."""
+
+    class Registered:
+        names: ClassVar[list[str]] = []
+
+        def __init_subclass__(cls, name: str, **options: Any) -> None:
+            super().__init_subclass__(**options)
+            Registered.names.append(name)
+
+    class Scale(Function, Registered, Generic[T], name="scale"):
+        def __new__(cls, factor: float) -> Any:
+            made = super().__new__(cls)
+            made.factor = factor
+            return made
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if "factor" in self.__dict__ or name == "factor":
+                return super().__setattr__(name, value)
+            raise AttributeError(f"{name} before factor")
+
+        @property
+        def layer(self) -> str:  # type: ignore[override]
+            return "layer"
+
+        def forward(self, x: Any) -> Any:
+            return x * self.factor
+
+        def backward(self, grad: Any) -> Any:
+            return grad * self.factor
+
+    x = minicnn.ones(2, requires_grad=True)
+    Scale[int](3.0)(x).sum().backward()
+    assert x.grad.tolist() == [3, 3]
+    assert Registered.names == ["scale"]

@@ -225,7 +225,7 @@ def calls(steps: Callable[..., Any]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("steps", [plain, no_rectifier, cut_off, hooks_around])
+@pytest.mark.parametrize("steps", [plain, no_rectifier, cut_off, hooks_around, made_weight])
 def test_the_gradient_between_is_never_made(steps: Callable[..., Any]) -> None:
     found = calls(steps)
     assert found.count(FUSED) == 3  # the first layer has one input, which is not joined
@@ -233,7 +233,9 @@ def test_the_gradient_between_is_never_made(steps: Callable[..., Any]) -> None:
     assert APART not in found
 
 
-@pytest.mark.parametrize("steps", [two_users, used_twice, summed_too, hooked, kept, made_weight, strided, residual])
+@pytest.mark.parametrize(
+    "steps", [two_users, used_twice, summed_too, hooked, kept, made_weight_late, strided, residual]
+)
 def test_where_it_is_made(steps: Callable[..., Any]) -> None:
     assert FUSED not in calls(steps)
 

@@ -38,7 +38,7 @@ def numba_backend() -> Iterator[None]:
 def forget() -> None:
     """Forget the addresses of micro-kernels, and the sizes that follow from the vectors' width."""
     functions = (tile.tile, transpose.transpose, vector.input_transform, vector.filter_transform)
-    for function in (*functions, vector.output_transform, cut.cut_convolution):
+    for function in (*functions, vector.output_transform, cut.cut_convolution, cut.recorded, gradient._cut):
         function.cache_clear()
 
 
@@ -216,6 +216,16 @@ for channels, filters, r in ((16, 32, 3), (5, 33, 3), (20, 16, 5)):
                         winograd.winograd_grad_input(G, W, window), winograd.winograd_grad_weight(G, X, window)))
     assert all(np.array_equal(one, other) for one, other in zip(*results))
 """
+
+
+def test_no_channels_give_the_bias() -> None:
+    x, w = np.empty((2, 0, 9, 9), np.float32), np.empty((3, 0, 3, 3), np.float32)
+    window = conv_window((2, 3, 9, 9), (3, 3, 3, 3))
+    bias = np.arange(3, dtype=np.float32)
+    y = winograd.winograd_forward(x, w, bias, window)
+    assert y.shape == (2, 3, 7, 7)
+    assert (y == bias[:, None, None]).all()
+    assert not winograd.winograd_grad_input(np.empty((2, 0, 7, 7), np.float32), w.transpose(1, 0, 2, 3), window).any()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect")

@@ -45,6 +45,7 @@ def rectifiers_go_back_by(rule: Rule) -> Iterator[Callable[[], int]]:
         for step in steps:
             if isinstance(step.function, Rectifier):
                 step.function.one_by_one()
+                step.function.show()
                 _exchange(step.function, rule)
                 changed.append(step.function)
         steps.clear()

@@ -63,7 +63,7 @@ def _fetched(first, count, at, cut):  # type: ignore[no-untyped-def]
     soon = np.empty((PLANES * cut.panels * (cut.block // cut.tall), 2), np.int64)
     if cut.panels_per_task < cut.panels:
         return soon[:0]
-    deep, end = cut.channels, first + count
+    deep, end = max(1, cut.channels), first + count
     n = lines(soon, 0, at.y, cut.out_height, cut.out_width, cut.y_step, cut.out_channels, first, end, deep, cut)
     first, end = end, min(cut.tiles, end + cut.block)
     return soon[: lines(soon, n, at.x, cut.height, cut.width, cut.x_step, cut.channels, first, end, deep, cut)]
