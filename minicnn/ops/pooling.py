@@ -7,6 +7,7 @@ can therefore be differentiated twice.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from minicnn_kernels.geometry import Pair, Window2d
@@ -29,6 +30,7 @@ class MaxPool2d(Function):
     """
 
     differentiable = on_arrays = True
+    _pooled: Any = None  # the result, while backward may do both steps
 
     def __init__(self, window: Window2d, with_indices: bool = False) -> None:
         self.window, self.with_indices = window, with_indices
@@ -39,22 +41,33 @@ class MaxPool2d(Function):
         return (y, call("max_pool2d.indices", taps, self.window)) if self.with_indices else y
 
     def _record(self, edges: tuple[Any, ...], inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+        super()._record(edges, inputs, outputs)
         before = edges[0].node
-        rectified = isinstance(before, Rectifier) and not before.passed_over and not self.with_indices
-        if rectified and is_fusion_enabled():
-            self._to_save = (*self._to_save, outputs[0]._array)
-            super()._record(edges, inputs, outputs)
+        if isinstance(before, Rectifier) and not (before.passed_over or self.with_indices) and is_fusion_enabled():
             self.pass_over((before,), before.edges)
-        else:
-            super()._record(edges, inputs, outputs)
+            if self.passed_over:
+                self._pooled = outputs[0]._array
+                outputs[0]._versions.memory.add_reader(weakref.ref(self))
+
+    def array(self) -> None:
+        """Somebody is about to change the result in place, without which backward goes through both steps."""
+        self.one_by_one()
+
+    def one_by_one(self) -> None:
+        super().one_by_one()
+        self._pooled = None
+
+    def release(self) -> None:
+        super().release()
+        self._pooled = None
 
     def backward(self, grad_y: Tensor, _: None = None) -> Tensor:
-        taps, *_rest = self.saved
+        (taps,) = self.saved
         return MaxPoolGrad(self.window)(grad_y, taps)
 
     def backward_of_all(self, grad_y: Any) -> Any:
-        (rectifier,), (taps, y) = self.passed_over, self.saved
-        passing = rectifier.gradient(grad_y, y._array)  # type: ignore[attr-defined]
+        (rectifier,), (taps,) = self.passed_over, self.saved
+        passing = rectifier.gradient(grad_y, self._pooled)  # type: ignore[attr-defined]
         return call("max_pool2d.grad_input", passing, taps._array, self.window)
 
 

@@ -83,6 +83,27 @@ def test_hooks_that_come_later_are_called() -> None:
     assert seen == [(1, 1, 4, 4)]
 
 
+CHANGES = [
+    (2, lambda y: y.mul_(2)),
+    (2, lambda y: y[0].mul_(2)),
+    (1, lambda y: F.relu(y, inplace=True)),
+    (1, lambda y: y.data.zero_()),  # without the graph's knowledge
+]
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize(("factor", "change"), CHANGES)
+def test_what_is_pooled_may_be_changed_in_place(factor: float, change: Any, fused: bool) -> None:
+    """Neither step needs it; a rectifier or dropout in place often comes next."""
+    leaf = minicnn.from_numpy(np.arange(-8.0, 8.0).reshape(1, 1, 4, 4)).requires_grad_()
+    with minicnn.set_fusion_enabled(fused):
+        y = F.max_pool2d(F.relu(leaf), 2)
+        change(y)
+        y.sum().backward()
+    assert leaf.grad[0, 0, 3].tolist() == [0, factor, 0, factor]
+    assert not leaf.grad[0, 0, :3].any()
+
+
 def test_the_gradient_of_the_gradient() -> None:
     leaf = minicnn.from_numpy(np.arange(16.0).reshape(1, 1, 4, 4)).requires_grad_()
     y = F.max_pool2d(F.relu(leaf), 2)
