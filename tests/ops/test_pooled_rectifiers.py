@@ -112,3 +112,16 @@ def test_the_gradient_of_the_gradient() -> None:
     expected = np.zeros((4, 4))
     expected[1::2, 1::2] = 6 * np.arange(16.0).reshape(4, 4)[1::2, 1::2]
     np.testing.assert_allclose(second.numpy()[0, 0], expected)
+
+
+def test_a_result_that_numpy_has_may_be_written_to() -> None:
+    found = []
+    for fused in (True, False):
+        with minicnn.set_fusion_enabled(fused):
+            leaf = minicnn.from_numpy(np.arange(-8.0, 8).reshape(1, 1, 4, 4)).requires_grad_()
+            pooled = F.max_pool2d(F.relu(leaf), 2)
+            pooled.detach().numpy()[...] = 0
+            pooled.sum().backward()
+            found.append(leaf.grad.numpy())
+    np.testing.assert_array_equal(*found)
+    assert found[0].any()

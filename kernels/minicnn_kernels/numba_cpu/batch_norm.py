@@ -22,10 +22,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..epilogue import NONE, Epilogue
+from ..errors import ShapeError
 from ..memory import empty
 from .columns import combine, dot_tasks, partial_sums, plan, reached, square_tasks
 from .columnwise import affine_tasks, blend_tasks, scale_tasks
-from .jit import in_sequence, numba_kernel, run_on_team, serial
+from .jit import FLOATS, in_sequence, numba_kernel, run_on_team, serial
 from .layout import channels_first, channels_last
 
 
@@ -50,9 +51,16 @@ def _nothing(dtype: np.dtype[Any]) -> Array:
     return np.empty(0, dtype)
 
 
-def _given(vector: Array | None, x: Array) -> Array:
-    """A vector as compiled code takes it: of length 0 if there is none."""
-    return _nothing(x.dtype) if vector is None else vector
+def _per_channel(x: Array, *vectors: Array | None) -> list[Array]:
+    """Vectors of ``x (N, C, *)`` as compiled code takes them: of length 0 where there is none."""
+    found = []
+    for vector in vectors:
+        if vector is None:
+            vector = _nothing(x.dtype)
+        elif vector.shape != x.shape[1:2]:
+            raise ShapeError(f"batch norm: expected one number per channel, ({x.shape[1]},); got {vector.shape}")
+        found.append(vector if vector.dtype in FLOATS else vector.astype(np.float64))
+    return found
 
 
 def weight_times_rstd(weight: Array | None, var: Array, eps: float) -> Array:
@@ -139,7 +147,7 @@ def batch_norm_normalize(
             float(epilogue.low),
             float(epilogue.high),
         )
-        numbers = mean, var, _given(weight, x), _given(bias, x), float(eps)
+        numbers = *_per_channel(x, mean, var, weight, bias), float(eps)
         _normalize(out, memory, *numbers, *end, x.shape[1], *plan(_one_sample(x)))
     return y
 
@@ -217,6 +225,6 @@ def batch_norm_grad(
     where = fixed, again, g if y is None or again else _rows(y), *bounds
     cut = plan(_one_sample(x))
     sums = partial_sums(cut, x.shape[1], 2).reshape(-1)
-    numbers = mean, var, _given(weight, x), _given(bias, x), float(eps)
+    numbers = *_per_channel(x, mean, var, weight, bias), float(eps)
     _grad(out, masked, residual, g, memory, *numbers, *where, sums, grad_weight, grad_bias, x.shape[1], *cut)
     return grad_x, grad_weight, grad_bias, grad_residual

@@ -59,6 +59,8 @@ class Part(types.Callable, types.Dummy):  # type: ignore[misc]
 
     def get_call_type(self, typing_context: Any, arguments: Any, keywords: Any) -> Any:
         """Signature of a call; Numba asks for it when it infers types."""
+        if keywords:
+            raise TypeError(f"{self.name}: a compiled function is called by position; got {sorted(keywords)}")
         return self.translated(tuple(map(types.unliteral, arguments))).signature
 
     def get_call_signatures(self) -> Any:
