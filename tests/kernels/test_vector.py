@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
-import itertools
-from functools import cache
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llvmlite import binding
 from minicnn_kernels.epilogue import Epilogue
 from minicnn_kernels.numba_cpu import product
-from minicnn_kernels.numba_cpu.vector import (
-    compiled,
-    copy,
-    dot,
-    max_pooling,
-    norm_tile,
-    normalize,
-    target,
-    tile,
-    transpose,
-)
+from minicnn_kernels.numba_cpu.vector import compiled, copy, dot, max_pooling, normalize, target, tile, transpose
+
+from .micro_kernels import WIDTHS, close, kind_of, load_once, table
 
 LINE = 64  # bytes of a line of the caches
-WIDTHS = [(16, 4), (8, 4), (4, 4), (8, 8), (4, 8), (2, 8)]  # lanes and bytes of a number
-ENGINES = []
-NUMBERS = itertools.count()
-
-
-def load(emit, *parameters):
-    """Compile LLVM text and return it as a Python function of integers."""
-    name = f"kernel_{next(NUMBERS)}"
-    machine = compiled._machine(target.host())
-    engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
-    code = compiled.object_code(emit(name, *parameters), target.host())
-    engine.add_object_file(binding.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    ENGINES.append(engine)
-
-    def function(*arguments):
-        kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(arguments))
-        kind(engine.get_function_address(name))(*arguments)
-
-    return function
-
-
-load_once = cache(load)
-
-
-def table(*numbers):
-    return np.array(numbers, np.int64)
-
-
-def kind_of(itemsize):
-    return np.float32 if itemsize == 4 else np.float64
-
-
-def close(itemsize):
-    return {"rtol": 1e-5, "atol": 1e-5} if itemsize == 4 else {"rtol": 1e-12, "atol": 1e-12}
 
 
 @pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
@@ -225,35 +177,6 @@ def test_rows_are_normalised_and_nothing_else_is_touched(lanes, itemsize, count,
     np.testing.assert_allclose(block[:rows, :count], expected, **close(itemsize))
     assert (block[:, count:] == 7).all()
     assert (block[rows:] == 7).all()
-
-
-@pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)
-@pytest.mark.parametrize("rows", [14, 5, 1])
-@pytest.mark.parametrize("k", [0, 1, 7, 90])
-@pytest.mark.parametrize("columns", ["all", "one less", "one"])
-@pytest.mark.parametrize("adding", [False, True])
-def test_a_tile_goes_on_to_the_gradient_of_a_norm(lanes, itemsize, rows, k, columns, adding):
-    rng, kind, before = np.random.default_rng(0), kind_of(itemsize), 3  # columns before those that are meant
-    n = {"all": 2 * lanes, "one less": 2 * lanes - 1, "one": 1}[columns]
-    a, b = rng.standard_normal((rows, k + 2)).astype(kind), rng.standard_normal((k, 2 * lanes)).astype(kind)
-    x, out = np.full((rows, n + 4), np.nan, kind), np.full((rows, n + 3), 7, kind)
-    x[:, 2 : 2 + n] = rng.standard_normal((rows, n))
-    old = out[:, 1 : 1 + n] = rng.standard_normal((rows, n)).astype(kind)
-    constants = rng.standard_normal((3, before + n)).astype(kind)
-    words = table(*constants.ctypes.data + np.arange(3) * constants.strides[0], 0, 0)
-    words.view(kind)[24 // itemsize], words.view(kind)[32 // itemsize] = -0.5, np.nan
-    sums, depth = np.full((2, n + 1), 5.0), table(*(i * itemsize for i in range(k)))
-    product = a.ctypes.data, a.strides[0], depth.ctypes.data, k, b.ctypes.data
-    places = x[:, 2:].ctypes.data, x.strides[0], out[:, 1:].ctypes.data, out.strides[0], 8, 1 << 20
-    run = load_once(norm_tile.emit, rows, itemsize, lanes, adding)
-    run(*product, *places, words.ctypes.data, before * itemsize, sums[0].ctypes.data, sums[1].ctypes.data, n)
-    mean, scale, shift = constants[:, before:]
-    away = x[:, 2 : 2 + n] - mean
-    h = np.where(away * scale + shift <= -0.5, 0, (a[:, :k] @ b)[:, :n])
-    np.testing.assert_allclose(out[:, 1 : 1 + n], scale * h + (old if adding else 0), **close(itemsize))
-    np.testing.assert_allclose(sums[:, :n], [5 + h.sum(0), 5 + (h * away).sum(0)], **close(itemsize))
-    assert (out[:, [0, n + 1, n + 2]] == 7).all()
-    assert (sums[:, n] == 5).all()
 
 
 @pytest.mark.parametrize(("lanes", "itemsize"), WIDTHS)

@@ -89,6 +89,19 @@ def _repeat(vector, channels, width):  # type: ignore[no-untyped-def]
         vector[j] = vector[j - channels]
 
 
+@serial
+def _line(x, mean, var, weight, bias, eps, channels, width):  # type: ignore[no-untyped-def]
+    """Mean, scale and shift of each number in a row: the norm is ``(x - mean)*scale + shift``."""
+    centre, scale, shift = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width, x.dtype)
+    for c in range(channels):
+        centre[c], scale[c] = mean[c], _scale(weight, var, c, eps)
+        if len(bias):
+            shift[c] = bias[c]
+    for vector in (centre, scale, shift):
+        _repeat(vector, channels, width)
+    return centre, scale, shift
+
+
 @in_sequence
 def _statistics(threads, mean, var, sums, shifts, x, channels, samples, rows, width, chunk):  # type: ignore[no-untyped-def]
     half = len(sums) // 2
@@ -116,13 +129,7 @@ def batch_norm_statistics(x: Array) -> tuple[Array, Array]:
 def _normalize(  # type: ignore[no-untyped-def]
     threads, y, x, mean, var, weight, bias, eps, residual, add, low, high, channels, samples, rows, width, chunk
 ):
-    centre, scale, shift = np.empty(width, x.dtype), np.empty(width, x.dtype), np.zeros(width, x.dtype)
-    for c in range(channels):
-        centre[c], scale[c] = mean[c], _scale(weight, var, c, eps)
-        if len(bias):
-            shift[c] = bias[c]
-    for vector in (centre, scale, shift):
-        _repeat(vector, channels, width)
+    centre, scale, shift = _line(x, mean, var, weight, bias, eps, channels, width)
     end = residual, add, x.dtype.type(low), x.dtype.type(high)
     run_on_team(affine_tasks, threads, (y, x, centre, scale, shift, *end, samples, rows, width, chunk))
 
@@ -140,13 +147,9 @@ def batch_norm_normalize(
     """Normalise by given statistics; add a residual and clamp."""
     y, out = _new(x)
     if x.size:
-        memory, add = _rows(x), epilogue.residual is not None
-        end = (
-            memory if epilogue.residual is None else _rows(epilogue.residual),
-            add,
-            float(epilogue.low),
-            float(epilogue.high),
-        )
+        memory, residual = _rows(x), epilogue.residual
+        added = memory if residual is None else _rows(residual)
+        end = added, residual is not None, float(epilogue.low), float(epilogue.high)
         numbers = *_per_channel(x, mean, var, weight, bias), float(eps)
         _normalize(out, memory, *numbers, *end, x.shape[1], *plan(_one_sample(x)))
     return y
@@ -158,14 +161,8 @@ def _grad(  # type: ignore[no-untyped-def]
     grad_bias, channels, samples, rows, width, chunk,
 ):  # fmt: skip
     kind, count, half = x.dtype, width // channels * ((rows + chunk - 1) // chunk), len(sums) // 2
-    centre, scale, shift = np.empty(width, kind), np.empty(width, kind), np.zeros(width, kind)
+    centre, scale, shift = _line(x, mean, var, weight, bias, eps, channels, width)
     slope, offset = np.empty(width, kind), np.empty(width, kind)
-    for c in range(channels):
-        centre[c], scale[c] = mean[c], _scale(weight, var, c, eps)
-        if len(bias):
-            shift[c] = bias[c]
-    for vector in (centre, scale, shift):
-        _repeat(vector, channels, width)
     total, dot, lowest, highest = sums[:half], sums[half:], kind.type(low), kind.type(high)
     where = scale, shift, again, y, lowest, highest
     run_on_team(dot_tasks, threads, (total, dot, masked, keep, g, x, centre, *where, samples, rows, width, chunk))

@@ -136,9 +136,10 @@ def lines(soon, n, images, height, width, step, channels, first, end, deep, cut)
         wide = step = LINE
     for start in range(place, last, deep * step):
         for line in range(start, start + wide, LINE):
-            if n < len(soon):
-                soon[n, 0], soon[n, 1] = line, step
-                n += 1
+            if n == len(soon):
+                return n
+            soon[n, 0], soon[n, 1] = line, step
+            n += 1
     return n
 
 
